@@ -1,0 +1,155 @@
+"""The command line: `optical-sweeps VERB [Hydra overrides and flags]`.
+
+Nothing heavy is imported until a verb runs: `--help` answers at once.
+"""
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from optical_sweeps import __version__
+from optical_sweeps.errors import UserError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the command line; its module's `run` takes the composed config, or the arguments."""
+
+    module: str
+    summary: str
+    config: str | None = None
+    example: str = ""
+
+
+VERBS = {
+    "train": Verb(
+        "optical_sweeps.verbs.train",
+        "distil, search and measure: one run, or with -m a sweep",
+        "train",
+        "optical-sweeps train -m objective=optical,contrastive mixture.ratio=0,0.5,1",
+    ),
+    "teacher": Verb(
+        "optical_sweeps.verbs.teacher",
+        "build what the runs share: teacher, document index, English vectors",
+        "train",
+        "optical-sweeps teacher teacher.training.epochs=10",
+    ),
+    "evaluate": Verb(
+        "optical_sweeps.verbs.evaluate",
+        "search and measure again with a finished run's student",
+        "evaluate",
+        "optical-sweeps evaluate run=multirun/demo/0123456789ab split=test",
+    ),
+    "curves": Verb(
+        "optical_sweeps.verbs.curves",
+        "assemble nDCG@10 curves, tables and figures from W&B logs",
+        "curves",
+        "optical-sweeps curves sweep=multirun/demo",
+    ),
+    "status": Verb(
+        "optical_sweeps.verbs.status",
+        "what of a sweep is done, running, failed and missing",
+        None,
+        "optical-sweeps status multirun/demo",
+    ),
+    "warm-up": Verb(
+        "optical_sweeps.verbs.warm_up",
+        "compile what is compiled at first use, once an environment",
+        None,
+        "optical-sweeps warm-up",
+    ),
+}
+
+
+def main() -> None:
+    """Entry point of the `optical-sweeps` command."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        _leave(_help())
+    if arguments[0] in ("-V", "--version"):
+        _leave(f"optical-sweeps {__version__}")
+    try:
+        _dispatch(arguments)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on with what is missing")
+
+
+def conf_folder() -> Path:
+    """The folder of the Hydra configs: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if arguments[0] in ("-sc", "--shell-completion", "--shell_completion"):
+        _complete(arguments)
+        return
+    name, rest = arguments[0], arguments[1:]
+    if name not in VERBS:
+        raise UserError(f"{name}: no such verb; the verbs are {', '.join(VERBS)}")
+    verb = VERBS[name]
+    if verb.config is None:
+        importlib.import_module(verb.module).run(rest)
+    else:
+        _run_hydra(verb, rest)
+
+
+def _run_hydra(verb: Verb, arguments: list[str]) -> None:
+    """Hand over to Hydra, whose flags and overrides then work as its users expect."""
+    # With this set Hydra passes exceptions on in place of printing parts of their tracebacks.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from optical_sweeps.sweeps.resolvers import register_resolvers
+
+    register_resolvers()
+    task = importlib.import_module(verb.module).run
+    sys.argv = [sys.argv[0], *arguments]
+    try:
+        hydra.main(config_path=str(conf_folder()), config_name=verb.config, version_base="1.3")(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def _complete(arguments: list[str]) -> None:
+    """Tab completion: verbs by us, what follows a verb by Hydra with that verb's config."""
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split()
+    name = words[1] if len(words) > 1 else ""
+    if not any(argument.startswith("query=") for argument in arguments):
+        _run_hydra(VERBS["train"], arguments)
+    elif name in VERBS and (len(words) > 2 or line.endswith(" ")):
+        verb = VERBS[name]
+        os.environ["COMP_LINE"] = line.replace(f" {name}", "", 1)
+        if verb.config is not None:
+            _run_hydra(verb, arguments)
+    else:
+        _leave(" ".join(VERBS))
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    lines = ["Optimal-transport distillation for cross-lingual retrieval, and sweeps of it.", ""]
+    lines += ["usage: optical-sweeps VERB [overrides] [Hydra's flags]", ""]
+    lines += [f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items()]
+    lines += ["", "examples:"]
+    lines += [f"  {verb.example}" for verb in VERBS.values()]
+    lines += [
+        "",
+        "optical-sweeps VERB --help shows the verb's config groups and values; --cfg job prints the config;",
+        'tab completion: eval "$(optical-sweeps -sc install=bash)"',
+    ]
+    return "\n".join(lines)
+
+
+def _leave(text: str) -> NoReturn:
+    sys.stdout.write(text + "\n")
+    sys.exit(0)

@@ -1,0 +1,42 @@
+"""Bitext: sentences of one language beside their English translations."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+def fingerprint_of_texts(texts: Iterable[str]) -> str:
+    """A content hash of a sequence of texts (order and boundaries count)."""
+    digest = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        data = text.encode()
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Bitext:
+    """Translation pairs of one language with English; pair k is (`translations[k]`, `english[k]`).
+
+    Pair numbers are stable: draws, caches and logs refer to a pair by its number.
+
+    Raises:
+        ValueError: the two sides have different lengths, or there is no pair.
+    """
+
+    language: str
+    english: tuple[str, ...]
+    translations: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.english) != len(self.translations):
+            raise ValueError(
+                f"bitext {self.language}: {len(self.english)} English sentences "
+                f"but {len(self.translations)} translations"
+            )
+        if not self.english:
+            raise ValueError(f"bitext {self.language}: no pair")
+
+    def __len__(self) -> int:
+        return len(self.english)

@@ -1,0 +1,239 @@
+"""A corpus from a user's own files: TSV or parallel bitext, TSV documents and queries, TREC qrels."""
+
+import hashlib
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
+from optical_sweeps.corpora.collections import Collection, Documents, Queries, RelevantPair, Split
+from optical_sweeps.corpora.readers.bitext import read_bitext_moses, read_bitext_tsv
+from optical_sweeps.corpora.readers.documents import read_documents
+from optical_sweeps.corpora.readers.relevant_pairs import read_relevant_pairs, with_concepts
+from optical_sweeps.corpora.readers.trec import read_qrels, read_topics
+from optical_sweeps.corpora.settings import ENGLISH, languages_of, one_of, requested_language, strings
+from optical_sweeps.errors import UserError
+
+SPLITS: tuple[Split, ...] = ("dev", "test")
+DOCUMENT_COLUMNS = ("title_and_text", "title", "text")
+
+
+@dataclass(frozen=True)
+class FilesCorpus:
+    """Bitext and a collection from files under one folder, each plain or gzipped.
+
+    The file settings are paths under `root`; `{language}` in them stands for a language, `{split}` for dev or
+    test. Queries without a relevant document are left out of a collection: no measure is defined on them.
+
+    Args:
+        root: folder of the files.
+        languages: languages to serve.
+        bitext_file: TSV of English and translation; or a list of two parallel files, English first.
+        documents_file: TSV of id, title and text, or of id and text.
+        queries_file: TSV of id and text, or TREC topics (whose titles are taken).
+        qrels_file: TREC qrels.
+        document_columns: what of a document is searched: title_and_text, title or text.
+        separator: what stands between title and text.
+        relevant_pairs_file: TSV of English query and document to train a teacher on, disjoint from dev and
+            test (which is not checked); null takes title -> text of the documents that no qrels judge.
+
+    Raises:
+        UserError: a bad setting or a missing file (at once), a bad line (at first use).
+    """
+
+    __no_type_check__ = True  # values come from YAML: __post_init__ checks them and names the key
+
+    root: Path
+    languages: tuple[str, ...]
+    bitext_file: str | tuple[str, ...] = "{language}/bitext.train.tsv.gz"
+    documents_file: str = "docs.tsv.gz"
+    queries_file: str = "{language}/queries.{split}.tsv"
+    qrels_file: str = "{language}/qrels.{split}.txt"
+    document_columns: str = "title_and_text"
+    separator: str = ". "
+    relevant_pairs_file: str | None = None
+    _bitexts: dict[str, Bitext] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _collections: dict[tuple[str, Split], Collection] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", _existing_folder("data.root", self.root))
+        object.__setattr__(self, "languages", languages_of("data.languages", self.languages))
+        if not isinstance(self.bitext_file, str):
+            object.__setattr__(self, "bitext_file", _two_files("data.bitext_file", self.bitext_file))
+        one_of("data.document_columns", self.document_columns, DOCUMENT_COLUMNS)
+        if not isinstance(self.separator, str):
+            raise UserError(f"data.separator: {self.separator!r} is not a string; put it in quotes")
+        self._check_patterns()
+        for key, path in self._files():
+            if not path.is_file():
+                raise UserError(
+                    f"{key}: there is no file {path}; check this setting, data.root and data.languages"
+                )
+
+    @property
+    def name(self) -> str:
+        return self.root.resolve().name
+
+    def fingerprint(self) -> str:
+        """A hash of the bytes of every file, and of the settings that say how they are read."""
+        return self._fingerprint
+
+    def bitext(self, language: str) -> Bitext:
+        """The training pairs of one language."""
+        requested_language(language, self.languages)
+        if language not in self._bitexts:
+            self._bitexts[language] = self._read_bitext(language)
+        return self._bitexts[language]
+
+    def documents(self) -> Documents:
+        """All documents, in the order of their file."""
+        return self._documents
+
+    def collection(self, language: str, split: Split) -> Collection:
+        """The queries of one language and split that have a relevant document, over all documents."""
+        requested_language(language, self.languages)
+        if (language, split) not in self._collections:
+            self._collections[language, split] = self._read_collection(language, split)
+        return self._collections[language, split]
+
+    def relevant_pairs(self) -> tuple[RelevantPair, ...]:
+        """English query-document pairs from `relevant_pairs_file`, or title -> text of unjudged documents."""
+        return self._relevant_pairs
+
+    def _read_bitext(self, language: str) -> Bitext:
+        if isinstance(self.bitext_file, str):
+            return read_bitext_tsv(self._path(self.bitext_file, language), language)
+        english, translations = (self._path(pattern, language) for pattern in self.bitext_file)
+        return read_bitext_moses(english, translations, language)
+
+    def _read_collection(self, language: str, split: Split) -> Collection:
+        topics = read_topics(self._path(self.queries_file, language, split))
+        path = self._path(self.qrels_file, language, split)
+        qrels = read_qrels(path, topics, self._document_ids)
+        qrels = {query: grades for query, grades in qrels.items() if any(grades.values())}
+        if not qrels:
+            raise UserError(f"{path}: no query has a relevant document; give at least one a grade above 0")
+        judged = [query for query in topics if query in qrels]
+        queries = Queries(language, tuple(judged), tuple(topics[query] for query in judged))
+        return Collection(f"{self.name}.{language}", split, self._documents, queries, qrels)
+
+    # cached_property writes into the instance's __dict__, which a frozen dataclass without slots allows.
+    @cached_property
+    def _documents(self) -> Documents:
+        path = self._path(self.documents_file)
+        documents = read_documents(path)
+        texts = []
+        for document, (title, text) in documents.items():
+            parts = {"title": (title,), "text": (text,)}.get(self.document_columns, (title, text))
+            texts.append(self.separator.join(part for part in parts if part))
+            if not texts[-1]:
+                raise UserError(
+                    f"{path}: document {document!r} has no {self.document_columns}; fill it, or set "
+                    "data.document_columns to title_and_text"
+                )
+        return Documents(ENGLISH, tuple(documents), tuple(texts))
+
+    @cached_property
+    def _document_ids(self) -> frozenset[str]:
+        return frozenset(self._documents.ids)
+
+    @cached_property
+    def _relevant_pairs(self) -> tuple[RelevantPair, ...]:
+        if self.relevant_pairs_file is not None:
+            return read_relevant_pairs(self._path(self.relevant_pairs_file))
+        held_out = {
+            document
+            for language in self.languages
+            for split in SPLITS
+            for grades in self.collection(language, split).qrels.values()
+            for document in grades
+        }
+        # the text without its title: with it, matching the query word for word is all there is to learn
+        path = self._path(self.documents_file)
+        pairs = [
+            pair for document, pair in read_documents(path).items() if document not in held_out and all(pair)
+        ]
+        if not pairs:
+            raise UserError(
+                f"{path}: no document outside dev and test has both title and text to train a teacher on; "
+                "set data.relevant_pairs_file"
+            )
+        return with_concepts(pairs)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        texts = ["files", *self.languages, self.document_columns, self.separator]
+        for key, path in self._files():
+            texts += [key, _digest(path)]
+        return fingerprint_of_texts(texts)
+
+    def _path(self, pattern: str, language: str = "", split: str = "") -> Path:
+        return self.root / pattern.format(language=language, split=split)
+
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        """(config key, path) of every file, in a fixed order."""
+        yield "data.documents_file", self._path(self.documents_file)
+        if self.relevant_pairs_file is not None:
+            yield "data.relevant_pairs_file", self._path(self.relevant_pairs_file)
+        bitext_files = (self.bitext_file,) if isinstance(self.bitext_file, str) else self.bitext_file
+        for language in self.languages:
+            for pattern in bitext_files:
+                yield "data.bitext_file", self._path(pattern, language)
+            for split in SPLITS:
+                yield "data.queries_file", self._path(self.queries_file, language, split)
+                yield "data.qrels_file", self._path(self.qrels_file, language, split)
+
+    def _check_patterns(self) -> None:
+        several = {"language"} if len(self.languages) > 1 else set()
+        translations = self.bitext_file if isinstance(self.bitext_file, str) else self.bitext_file[1]
+        _check_pattern("data.bitext_file", translations, {"language"}, needs=several)
+        if not isinstance(self.bitext_file, str):  # English may be the same file for all
+            _check_pattern("data.bitext_file", self.bitext_file[0], {"language"})
+        _check_pattern("data.documents_file", self.documents_file, set())
+        _check_pattern("data.queries_file", self.queries_file, {"language", "split"}, needs=several)
+        _check_pattern("data.qrels_file", self.qrels_file, {"language", "split"}, needs={"split"})
+        if self.relevant_pairs_file is not None:
+            _check_pattern("data.relevant_pairs_file", self.relevant_pairs_file, set())
+
+
+def _check_pattern(key: str, pattern: object, known: set[str], needs: set[str] | None = None) -> None:
+    if not isinstance(pattern, str) or not pattern:
+        raise UserError(f"{key}: {pattern!r} is not a path; set one under data.root")
+    try:
+        named = {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}
+    except ValueError as error:
+        raise UserError(
+            f"{key}: {pattern!r} is not a path pattern ({error}); double a brace that is meant"
+        ) from None
+    if named - known:
+        allowed = " and ".join(f"{{{name}}}" for name in sorted(known)) or "none"
+        raise UserError(
+            f"{key}: {pattern!r} has the unknown placeholder {{{min(named - known)}}}; known: {allowed}"
+        )
+    for name in sorted((needs or set()) - named):
+        raise UserError(f"{key}: {pattern!r} has no {{{name}}}, so every {name} would read one file; add it")
+
+
+def _existing_folder(key: str, value: object) -> Path:
+    if not isinstance(value, str | Path) or not value:
+        raise UserError(f"{key}: {value!r} is not a path; set the folder of the files")
+    folder = Path(value).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{key}: there is no folder {folder}; set the folder of the files")
+    return folder
+
+
+def _two_files(key: str, value: object) -> tuple[str, ...]:
+    files = strings(key, value)
+    if len(files) != 2:
+        raise UserError(f"{key}: {len(files)} files; give one TSV, or two parallel files, English first")
+    return files
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

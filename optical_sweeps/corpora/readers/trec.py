@@ -1,0 +1,85 @@
+"""TREC's own files: qrels, and topics (as SGML or as a TSV of id and text)."""
+
+import re
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+from optical_sweeps.corpora.readers.lines import columns, read_lines
+from optical_sweeps.errors import UserError
+
+TOPIC = re.compile(r"<top\b[^>]*>(?P<body>.*?)(?P<end></top>|(?=<top\b)|\Z)", re.IGNORECASE | re.DOTALL)
+
+
+def read_qrels(path: Path, queries: Container[str], documents: Container[str]) -> dict[str, dict[str, int]]:
+    """Query id -> document id -> grade, from lines of `query iteration document grade`.
+
+    Grades below 0 (junk, by TREC's custom) count as 0.
+
+    Raises:
+        UserError: a line has not four columns, a grade is no whole number, a query or document is unknown, a
+            document is judged twice, or the file cannot be read.
+    """
+    qrels: dict[str, dict[str, int]] = {}
+    for number, line in read_lines(path):
+        where = f"{path}:{number}"
+        fields = line.split()
+        if len(fields) != 4:
+            raise UserError(
+                f"{where}: {len(fields)} columns where 4 are due (query, iteration, document, grade); "
+                "write TREC qrels"
+            )
+        query, _, document, grade = fields
+        if query not in queries:
+            raise UserError(f"{where}: unknown query {query!r}; add it to the queries or delete the line")
+        if document not in documents:
+            raise UserError(
+                f"{where}: unknown document {document!r}; add it to the documents or delete the line"
+            )
+        if not re.fullmatch(r"[+-]?[0-9]+", grade):
+            raise UserError(f"{where}: the grade {grade!r} is not a whole number; write 0, 1, 2, ...")
+        grades = qrels.setdefault(query, {})
+        if document in grades:
+            raise UserError(f"{where}: document {document!r} is judged twice for query {query!r}; keep one")
+        grades[document] = max(int(grade), 0)
+    return qrels
+
+
+def read_topics(path: Path) -> dict[str, str]:
+    """Query id -> text, from lines of `id <tab> text`, or from TREC topics (`<num>` and `<title>`).
+
+    Raises:
+        UserError: neither form, an id or text is missing, an id stands twice, or an unreadable file.
+    """
+    lines = list(read_lines(path))
+    is_sgml = next((line for _, line in lines if line.strip()), "").lstrip().lower().startswith("<top")
+    topics: dict[str, str] = {}
+    for number, query, text in (_sgml_topics if is_sgml else _tsv_topics)(path, lines):
+        if query in topics:
+            raise UserError(f"{path}:{number}: query id {query!r} stands twice; give each query its own id")
+        topics[query] = text
+    return topics
+
+
+def _tsv_topics(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
+    for number, line in lines:
+        query, text = columns(path, number, line, ("query id", "text"))
+        yield number, query, text
+
+
+def _sgml_topics(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
+    """TREC topics are no XML: fields are left open, and labels such as `Number:` stand before the text."""
+    text = "\n".join(line for _, line in lines)
+    for topic in TOPIC.finditer(text):
+        where = f"{path}:{text.count(chr(10), 0, topic.start()) + 1}"
+        if not topic["end"]:
+            raise UserError(f"{where}: the topic is not closed; end it with </top>")
+        number = _field(where, topic["body"], "num", "Number")
+        yield text.count("\n", 0, topic.start()) + 1, number, _field(where, topic["body"], "title", "Topic")
+
+
+def _field(where: str, body: str, tag: str, label: str) -> str:
+    found = re.search(rf"<{tag}>\s*(?:{label}\s*:)?(.*?)(?=</?\w+>|\Z)", body, re.IGNORECASE | re.DOTALL)
+    text = " ".join(found[1].split()) if found else ""
+    if not text:
+        raise UserError(f"{where}: the topic has no <{tag}>; give it one")
+    return text

@@ -1,0 +1,40 @@
+"""What every encoder returns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenEmbeddings:
+    """Contextual token vectors of a batch of texts.
+
+    Args:
+        vectors: L2-normalised where `mask` is true; zero elsewhere.
+        mask: tokens that take part in MaxSim and transport.
+    """
+
+    vectors: Float[Tensor, "B n d"]
+    mask: Bool[Tensor, "B n"]
+
+
+@dataclass(frozen=True)
+class RaggedEmbeddings:
+    """Token vectors of many texts end to end, without padding and without the tokens that take no part.
+
+    Args:
+        vectors: L2-normalised, float32; text i has rows `offsets[i]` to `offsets[i + 1]`, at least one.
+        offsets: from 0 to T.
+    """
+
+    vectors: Float[np.ndarray, "T d"]
+    offsets: Int64[np.ndarray, " bounds"]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, text: int) -> Float[np.ndarray, "n d"]:
+        """The vectors of one text."""
+        return self.vectors[self.offsets[text] : self.offsets[text + 1]]

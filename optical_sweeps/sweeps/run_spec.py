@@ -1,0 +1,163 @@
+"""One resolved config turned into checked objects: what a run is about to do, before it does anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.sweeps.identity import numeric_facts, run_id
+
+
+@dataclass(frozen=True)
+class Languages:
+    """The two groups whose shares of the training data a sweep varies.
+
+    Raises:
+        UserError: no language at all, or one in both groups.
+    """
+
+    high: tuple[str, ...]
+    low: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for group in ("high", "low"):
+            object.__setattr__(self, group, tuple(getattr(self, group)))
+        if not self.all:
+            raise UserError("languages: both groups are empty; name languages in languages.high and languages.low")
+        if both := set(self.high) & set(self.low):
+            raise UserError(f"languages: {', '.join(sorted(both))} in both languages.high and languages.low")
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.high + self.low
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """By name, without empty ones; `all` is every language."""
+        groups = {"high": self.high, "low": self.low, "all": self.all}
+        return {name: languages for name, languages in groups.items() if languages}
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """The parts of a run, built from its config; construction reads no corpus and loads no model."""
+
+    config: dict[str, Any]
+    corpus: Any
+    languages: Languages
+    backbone: Any
+    encoder: Any
+    teacher: Any
+    objective: Any
+    mixture: Any
+    training: Any
+    evaluation: Any
+    machine: Any
+    logger: Any
+    seed: int
+
+    @classmethod
+    def from_config(cls, config: DictConfig) -> "RunSpec":
+        """Build every part of a composed config.
+
+        Raises:
+            UserError: a value is missing, of the wrong type, out of range, or unknown; the key is named.
+        """
+        plain = resolved(config)
+        parts = {
+            name: _build(name, plain[name])
+            for name in ("encoder", "teacher", "objective", "mixture", "training", "evaluation", "machine",
+                         "logger", "backbone")
+        }
+        return cls(
+            config=plain,
+            corpus=_build("data", plain["data"]),
+            languages=Languages(**plain["languages"]),
+            seed=plain["seed"],
+            **parts,
+        )
+
+    def check(self) -> None:
+        """Refuse now what would fail later: unknown languages, missing data or models, too large a budget.
+
+        Reads the bitext's sizes; trains and encodes nothing.
+        """
+        unknown = [language for language in self.languages.all if language not in self.corpus.languages]
+        if unknown:
+            raise UserError(
+                f"languages: {', '.join(unknown)} not in corpus {self.corpus.name}, "
+                f"which has {', '.join(self.corpus.languages)}"
+            )
+        self.backbone.check()
+        if self.objective.trains:
+            self.mixture.draw(self.bitext_sizes(), self.languages.high, self.languages.low)
+
+    def bitext_sizes(self) -> dict[str, int]:
+        return {language: len(self.corpus.bitext(language)) for language in self.languages.all}
+
+    def facts(self) -> dict[str, Any]:
+        """Everything that can change this run's numbers."""
+        fingerprints = {"corpus": self.corpus.fingerprint(), "backbone": self.backbone.fingerprint()}
+        return numeric_facts(self.config, fingerprints=fingerprints, trains=self.objective.trains)
+
+    @property
+    def id(self) -> str:
+        return run_id(self.facts())
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.config["paths"]["sweeps"]) / self.config["sweep"]["name"] / self.id
+
+    @property
+    def artifacts(self) -> Path:
+        return Path(self.config["paths"]["artifacts"])
+
+    @property
+    def label(self) -> str:
+        """A short name for people, such as `optical ratio=0.25 seed=1`."""
+        if not self.objective.trains:
+            return f"{self.objective.name} (zero-shot)"
+        return f"{self.objective.name} {self.mixture.label} seed={self.seed}"
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """A composed config as plain containers, without Hydra's own part.
+
+    Raises:
+        UserError: a mandatory value is missing or an interpolation cannot be resolved.
+    """
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    try:
+        plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise UserError(f"{error.full_key}: no value; give one, for example {error.full_key}=...") from error
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    assert isinstance(plain, dict)
+    return plain  # type: ignore[return-value]
+
+
+def _build(name: str, settings: Mapping[str, Any]) -> Any:
+    """Instantiate one group of the config, with errors that name its key."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(settings, _convert_="all")
+    except InstantiationException as error:
+        for cause in _causes(error):
+            if isinstance(cause, UserError):
+                raise cause from None
+        cause = list(_causes(error))[-1]
+        raise UserError(f"{name}: {str(cause).splitlines()[0]}") from error
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    return chain

@@ -1,0 +1,85 @@
+"""The distillation step as a Lightning module."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.errors import UserError
+from optical_sweeps.objectives import Objective, ObjectiveOutput
+from optical_sweeps.training.optimiser import adamw, warmup_then_decay
+from optical_sweeps.training.pairs import DistillationBatch
+from optical_sweeps.training.settings import TrainingSettings
+
+
+class Distillation(lightning.LightningModule):
+    """Trains the student's query encoder; the teacher takes part through its stored vectors alone.
+
+    Args:
+        student: the encoder that is trained, already frozen where the settings say so.
+        objective: (student tokens, teacher tokens) -> loss and diagnostics.
+        steps: optimiser steps of the whole run, for the schedule.
+        wreck: folder that receives the batch of a step whose loss is not finite.
+    """
+
+    def __init__(
+        self,
+        student: TokenEncoder,
+        objective: Objective,
+        settings: TrainingSettings,
+        *,
+        steps: int,
+        wreck: Path,
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.objective = objective
+        self.settings = settings
+        self.steps = steps
+        self.wreck = wreck
+        self.output: ObjectiveOutput | None = None
+
+    def training_step(self, batch: DistillationBatch, batch_idx: int) -> Tensor:
+        self.output = self.objective(self.student(batch.student), batch.teacher, batch.english)
+        if not torch.isfinite(self.output.loss):
+            self._stop(batch, self.output)
+        return self.output.loss
+
+    def configure_optimizers(self) -> Any:
+        optimiser = adamw(self.student.parameters(), self.settings)
+        schedule = warmup_then_decay(optimiser, self.settings, self.steps)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def transfer_batch_to_device(
+        self, batch: DistillationBatch, device: torch.device, dataloader_idx: int
+    ) -> DistillationBatch:
+        return batch.to(device)
+
+    def _stop(self, batch: DistillationBatch, output: ObjectiveOutput) -> None:
+        """Save the batch that broke the run, then stop it."""
+        self.wreck.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {
+                "input_ids": batch.student.input_ids,
+                "attention_mask": batch.student.attention_mask,
+                "teacher_vectors": batch.teacher.vectors,
+                "teacher_mask": batch.teacher.mask,
+                "items": batch.items,
+            },
+            self.wreck / "batch.safetensors",
+        )
+        loss = float(output.loss.detach())
+        # as text: JSON has no NaN
+        diagnostics = {name: str(float(value)) for name, value in output.diagnostics.items()}
+        report = {"step": self.global_step, "loss": str(loss), "diagnostics": diagnostics}
+        (self.wreck / "report.json").write_text(json.dumps(report, indent=2))
+        raise UserError(
+            f"training: the loss is {loss} at step {self.global_step}; its batch is saved in "
+            f"{self.wreck}; try a lower training.learning_rate, training.gradient_clip or "
+            "training.precision=32-true"
+        )

@@ -1,0 +1,19 @@
+"""`teacher`: build what the runs of a sweep share, and nothing else."""
+
+from omegaconf import DictConfig
+
+from optical_sweeps.console import say
+from optical_sweeps.sweeps.run_spec import RunSpec
+
+
+def run(config: DictConfig) -> None:
+    """Build the teacher, the document index and the English vectors, or say that they stand already."""
+    from optical_sweeps.verbs.shared import prepare
+
+    spec = RunSpec.from_config(config)
+    spec.machine.prepare()
+    shared = prepare(spec)
+    for part in ("teacher", "index", "english"):
+        if part not in shared.built:
+            say(f"{part}: built before")
+    say(f"shared parts: {spec.artifacts}")

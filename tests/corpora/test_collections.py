@@ -1,0 +1,15 @@
+"""A collection's qrels may only name what it holds."""
+
+import pytest
+
+from optical_sweeps.corpora.collections import Collection, Documents, Queries
+
+
+@pytest.mark.parametrize(
+    ("qrels", "message"),
+    [({"q9": {"d1": 1}}, "unknown query 'q9'"), ({"q1": {"d9": 1}}, "unknown document 'd9'")],
+)
+def test_qrels_that_name_what_is_not_there(qrels, message):
+    documents, queries = Documents("en", ("d1",), ("text",)), Queries("de", ("q1",), ("Text",))
+    with pytest.raises(ValueError, match=message):
+        Collection("small", "dev", documents, queries, qrels)

@@ -1,0 +1,271 @@
+"""Texts to tokens, tokens to vectors, and the laws that hold between them."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optical_sweeps.encoders.backbones import TinyBackbone
+from optical_sweeps.encoders.checkpoints import fingerprint
+from optical_sweeps.encoders.token_encoder import (
+    TokenEncoder,
+    TokenEncoderSettings,
+    build_token_encoder,
+    normalize,
+)
+from optical_sweeps.errors import UserError
+
+SIDES = ("query", "document")
+
+
+def tokens_in_mask(encoder: TokenEncoder, text: str, side: str) -> list[str]:
+    batch = encoder.tokenize([text], side)
+    tokens = encoder.tokenizer.convert_ids_to_tokens(batch.input_ids[batch.mask].tolist())
+    return [token.removeprefix("▁") for token in tokens]
+
+
+# ---------------------------------------------------------------------------------------- tokens, mask
+
+
+def test_tokens_are_those_of_the_tokenizer(encoder, texts):
+    for side, prefix in (("query", "query: "), ("document", "passage: ")):
+        batch = encoder.tokenize(texts, side)
+        expected = encoder.tokenizer(
+            [prefix + text for text in texts],
+            padding=True,
+            truncation=True,
+            max_length=encoder.settings.length(side),
+            return_tensors="pt",
+        )
+        assert torch.equal(batch.input_ids, expected["input_ids"])
+        assert torch.equal(batch.attention_mask, expected["attention_mask"])
+
+
+def test_only_content_takes_part(encoder):
+    assert tokens_in_mask(encoder, "red apple", "query") == ["red", "apple"]
+    assert tokens_in_mask(encoder, "red, apple!", "query") == ["red", ",", "apple", "!"]
+    assert tokens_in_mask(encoder, "red, apple!", "document") == ["red", "apple"]
+
+
+def test_special_and_prefix_tokens_take_part_when_asked(make_encoder):
+    specials = make_encoder(use_special_tokens=True)
+    assert tokens_in_mask(specials, "red apple", "query") == ["[CLS]", "red", "apple", "[SEP]"]
+    both = make_encoder(use_special_tokens=True, use_prefix_tokens=True, skip_punctuation=False)
+    batch = both.tokenize(["red apple", "a, b; c!"], "document")
+    assert torch.equal(batch.mask, batch.attention_mask.bool())
+
+
+def test_prefix_alone_takes_part_when_asked(make_encoder):
+    encoder = make_encoder(use_prefix_tokens=True, query_prefix="the fox ")
+    assert tokens_in_mask(encoder, "red apple", "query") == ["the", "fox", "red", "apple"]
+
+
+@pytest.mark.parametrize("mark", ["、", "。", "؟", "।", "‽", "«", "!", "$"])
+def test_punctuation_of_any_script_is_skipped_in_documents(mark):
+    encoder = build_token_encoder(TokenEncoderSettings(), TinyBackbone(), ["red", mark])
+    assert tokens_in_mask(encoder, f"red {mark}", "document") == ["red"]
+    assert tokens_in_mask(encoder, f"red {mark}", "query") == ["red", mark]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "!", ", ; !", "[CLS]", "[PAD] [PAD]", "\u200b", "🫠"])
+@pytest.mark.parametrize("side", SIDES)
+def test_every_text_keeps_a_token(encoder, text, side):
+    tokens = encoder.tokenize_texts([text, "red apple"], side)
+    assert tokens.mask[: tokens.offsets[1]].any()
+    embeddings = encoder.encode([text], side)
+    assert len(embeddings[0]) >= 1
+    np.testing.assert_allclose(np.linalg.norm(embeddings[0], axis=1), 1, rtol=1e-5)
+
+
+def test_long_texts_are_cut_to_length_and_keep_their_end_token(make_encoder):
+    encoder = make_encoder(query_length=8, document_length=10)
+    for side, length in (("query", 8), ("document", 10)):
+        tokens = encoder.tokenize_texts(["red " * 500], side)
+        assert tokens.lengths.tolist() == [length]
+        assert tokens.ids[-1] == encoder.tokenizer.sep_token_id
+
+
+def test_augmentation_fills_queries_with_masks_that_take_part(make_encoder):
+    encoder = make_encoder(query_augmentation=True)
+    batch = encoder.tokenize(["red apple", "사과"], "query")
+    assert batch.input_ids.shape == (2, encoder.settings.query_length)
+    filled = batch.input_ids == encoder.tokenizer.mask_token_id
+    assert torch.equal(filled, ~batch.attention_mask.bool())
+    assert batch.mask[filled].all()
+    assert encoder.tokenize(["red apple"], "document").input_ids.shape[1] < encoder.settings.document_length
+
+
+def test_augmentation_may_attend(make_encoder):
+    silent = make_encoder(query_augmentation=True)
+    heard = make_encoder(query_augmentation=True, augmentation_attends=True)
+    assert heard.tokenize(["red"], "query").attention_mask.all()
+    with torch.inference_mode():
+        one, other = (e(e.tokenize(["red apple"], "query")).vectors for e in (silent, heard))
+        plain = silent(silent.tokenize(["red apple"], "document")).vectors
+    assert plain.shape[1] < one.shape[1]
+    assert not torch.allclose(one, other, atol=1e-4)
+
+
+def test_silent_augmentation_leaves_the_other_tokens_alone(make_encoder):
+    """What is not attended to cannot change what attends."""
+    plain, augmented = make_encoder(), make_encoder(query_augmentation=True)
+    with torch.inference_mode():
+        one = plain(plain.tokenize(["red apple"], "query"))
+        other = augmented(augmented.tokenize(["red apple"], "query"))
+    width = one.mask.shape[1]
+    torch.testing.assert_close(other.vectors[:, :width][one.mask], one.vectors[one.mask], atol=1e-5, rtol=0)
+
+
+def test_a_call_to_the_tokenizer_leaves_no_padding_or_truncation_behind(make_encoder, texts):
+    encoder = make_encoder()
+    before, written = encoder.tokenize_texts(texts, "query"), fingerprint(encoder)
+    encoder.tokenizer(list(texts), padding="max_length", max_length=5, truncation=True)
+    assert np.array_equal(before.ids, encoder.tokenize_texts(texts, "query").ids)
+    encoder.tokenizer(list(texts), padding=True)
+    assert fingerprint(encoder) == written
+
+
+@given(rows=st.lists(st.integers(0, 8), max_size=12))
+@settings(deadline=None)
+def test_take_and_collate_agree_with_tokenizing_the_chosen(encoder, texts, rows):
+    tokens = encoder.tokenize_texts(texts, "document").take(rows)
+    direct = encoder.tokenize_texts([texts[row] for row in rows], "document")
+    for name in ("ids", "mask", "offsets"):
+        np.testing.assert_array_equal(getattr(tokens, name), getattr(direct, name))
+    if rows:
+        batch = encoder.collate(tokens, "document")
+        assert batch.input_ids.shape == (len(rows), tokens.lengths.max())
+        assert batch.mask.sum() == tokens.mask.sum()
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"query_length": 4}, "encoder.query_length=4"),
+        ({"document_length": 500}, "encoder.document_length=500"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(make_encoder, changed, named):
+    with pytest.raises(UserError, match=named):
+        make_encoder(**changed)
+
+
+@pytest.mark.parametrize("name", ["dim", "query_length", "document_length"])
+def test_settings_are_checked(name):
+    with pytest.raises(UserError, match=f"encoder.{name}=0"):
+        TokenEncoderSettings(**{name: 0})
+
+
+# --------------------------------------------------------------------------------------------- vectors
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_vectors_have_length_one_where_they_take_part_and_zero_elsewhere(encoder, texts, side):
+    embeddings = encoder(encoder.tokenize(texts, side))
+    norms = embeddings.vectors.norm(dim=-1)
+    torch.testing.assert_close(norms, embeddings.mask.float())
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_a_text_alone_and_in_a_batch_gives_the_same_vectors(make_encoder, texts, augment):
+    encoder = make_encoder(query_augmentation=augment)
+    with torch.inference_mode():
+        together = encoder(encoder.tokenize(texts, "query"))
+        for row, text in enumerate(texts):
+            alone = encoder(encoder.tokenize([text], "query"))
+            one, other = alone.vectors[alone.mask], together.vectors[row][together.mask[row]]
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def test_encode_gives_what_forward_gives_in_the_order_given(encoder, texts):
+    ragged = encoder.encode(texts, "document", batch_size=4)
+    assert len(ragged) == len(texts)
+    with torch.inference_mode():
+        for row, text in enumerate(texts):
+            alone = encoder(encoder.tokenize([text], "document"))
+            np.testing.assert_allclose(ragged[row], alone.vectors[alone.mask], atol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(order=st.permutations(range(9)), batch_size=st.integers(1, 10))
+def test_encode_does_not_depend_on_the_order_to_the_last_bit(encoder, texts, order, batch_size):
+    given_order = encoder.encode(texts, "query", batch_size)
+    shuffled = encoder.encode([texts[i] for i in order], "query", batch_size)
+    for row, source in enumerate(order):
+        assert np.array_equal(shuffled[row], given_order[source])
+
+
+def test_encode_reports_progress_and_leaves_the_mode_as_it_was(make_encoder, texts):
+    encoder = make_encoder().train()
+    seen = []
+    first = encoder.encode(
+        texts, "query", batch_size=4, progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(4, 9), (8, 9), (9, 9)]
+    assert encoder.training
+    assert np.array_equal(first.vectors, encoder.eval().encode(texts, "query", batch_size=4).vectors)
+
+
+def test_encode_of_nothing_is_nothing(encoder):
+    nothing = encoder.encode([], "query")
+    assert len(nothing) == 0
+    assert nothing.vectors.shape == (0, encoder.settings.dim)
+
+
+def test_encode_in_mixed_precision_still_gives_unit_vectors_of_float32(encoder, texts):
+    with torch.autocast("cpu", torch.bfloat16):
+        ragged = encoder.encode(texts, "query")
+    assert ragged.vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(ragged.vectors, axis=1), 1, rtol=1e-5)
+
+
+def test_zero_vectors_stay_zero_with_finite_gradients():
+    vectors = torch.zeros(2, 3, requires_grad=True)
+    normal = normalize(vectors)
+    normal.sum().backward()
+    assert torch.equal(normal, torch.zeros(2, 3))
+    assert torch.isfinite(vectors.grad).all()
+
+
+def test_the_projection_keeps_angles_when_it_drops_no_dimension(make_encoder):
+    weight = make_encoder(dim=32).projection.weight
+    torch.testing.assert_close(weight @ weight.T, torch.eye(32), atol=1e-5, rtol=0)
+
+
+def test_the_same_seeds_give_the_same_encoder_and_others_another(make_encoder, texts):
+    one, same, other = make_encoder(), make_encoder(), make_encoder(seed=1)
+    assert np.array_equal(one.encode(texts, "query").vectors, same.encode(texts, "query").vectors)
+    assert not torch.equal(one.projection.weight, other.projection.weight)
+
+
+# -------------------------------------------------------------------------------------------- training
+
+
+def test_gradients_reach_every_trainable_parameter_and_none_that_is_frozen(make_encoder, texts):
+    encoder = make_encoder().freeze(embeddings=True, layers=1)
+    encoder(encoder.tokenize(texts, "query")).vectors[..., 0].sum().backward()
+    trainable = encoder.trainable_parameters()
+    frozen = set(dict(encoder.named_parameters())) - set(trainable)
+    assert all(name.startswith(("backbone.embeddings.", "backbone.encoder.layer.0.")) for name in frozen)
+    assert any(".layer.1." in name for name in trainable)
+    for name, parameter in encoder.named_parameters():
+        assert (parameter.grad is not None) == (name in trainable), name
+
+
+def test_freezing_more_layers_than_there_are_is_refused(make_encoder):
+    with pytest.raises(UserError, match="freezing 3 layers: the encoder has 2"):
+        make_encoder().freeze(layers=3)
+
+
+def test_a_copy_has_weights_of_its_own_and_one_tokenizer(make_encoder, texts):
+    teacher = make_encoder().requires_grad_(False)
+    before = teacher.encode(texts, "query").vectors
+    student = teacher.copy()
+    assert student.tokenizer is teacher.tokenizer
+    assert np.array_equal(before, student.encode(texts, "query").vectors)
+    assert len(student.trainable_parameters()) == len(list(student.parameters()))
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.add_(0.1)
+    assert np.array_equal(before, teacher.encode(texts, "query").vectors)

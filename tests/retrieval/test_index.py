@@ -1,0 +1,124 @@
+"""The index on disk: what goes in comes out, in bounded pieces, and damage is told in one line."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
+from optical_sweeps.errors import UserError
+from optical_sweeps.retrieval.index import TokenIndex, rank_ids
+
+
+def ragged(lengths: list[int], dim: int = 4, seed: int = 0) -> RaggedEmbeddings:
+    vectors = np.random.default_rng(seed).standard_normal((sum(lengths), dim)).astype(np.float32)
+    return RaggedEmbeddings(vectors, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+def slices(embeddings: RaggedEmbeddings, step: int) -> list[RaggedEmbeddings]:
+    offsets = embeddings.offsets
+    bounds = [(a, min(a + step, len(embeddings))) for a in range(0, len(embeddings), step)]
+    return [
+        RaggedEmbeddings(embeddings.vectors[offsets[a] : offsets[b]], offsets[a : b + 1] - offsets[a])
+        for a, b in bounds
+    ]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    lengths=st.lists(st.integers(0, 5), min_size=1, max_size=12),
+    step=st.integers(1, 5),
+    dtype=st.sampled_from(["float32", "float16"]),
+)
+def test_batches_of_any_size_make_the_same_index(tmp_path_factory, lengths, step, dtype):
+    embeddings = ragged(lengths)
+    ids = [f"d{number}" for number in range(len(lengths))]
+    index = TokenIndex.build(tmp_path_factory.mktemp("index"), ids, slices(embeddings, step), dtype)
+    assert index.ids == tuple(ids)
+    assert index.vectors.dtype == dtype
+    assert np.array_equal(index.vectors, embeddings.vectors.astype(dtype))
+    assert np.array_equal(index.offsets, embeddings.offsets)
+
+
+def test_vectors_are_mapped_not_read(tmp_path):
+    index = TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
+    assert isinstance(index.vectors, np.memmap)
+    assert not index.vectors.flags.writeable
+
+
+def test_numpy_reads_the_vectors_file_by_itself(tmp_path):
+    """The header is written before the number of rows is known, then in place once more."""
+    TokenIndex.build(tmp_path, [str(n) for n in range(300)], slices(ragged([7] * 300), 11))
+    assert np.load(tmp_path / "vectors.npy").shape == (2100, 4)
+
+
+@given(st.lists(st.text(), unique=True))
+def test_id_ranks_sort_the_ids(ids):
+    assert [ids[place] for place in np.argsort(rank_ids(ids))] == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    ("ids", "batches", "message"),
+    [
+        (["a", "b", "a"], [ragged([1, 1, 1])], "'a' occurs twice"),
+        (["a", "b"], [ragged([1])], "2 document ids but the embeddings of 1 "),
+        (["a"], [ragged([1]), ragged([1])], "1 document ids but the embeddings of 2 "),
+        (["a"], [], "1 document ids but the embeddings of 0 "),
+        (["a", "b"], [ragged([1]), ragged([1], dim=5)], "dimension 5 after vectors of dimension 4"),
+        (["a"], [RaggedEmbeddings(np.zeros((3, 4), np.float32), np.array([0, 2]))], "offsets do not cut 3"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path, ids, batches, message):
+    with pytest.raises(ValueError, match=message):
+        TokenIndex.build(tmp_path, ids, batches)
+    with pytest.raises(UserError, match="not a complete index"):
+        TokenIndex.load(tmp_path)
+
+
+def test_a_vector_that_is_not_finite_is_refused_by_document(tmp_path):
+    embeddings = ragged([2, 0, 2, 1])
+    embeddings.vectors[3, 1] = np.nan
+    with pytest.raises(ValueError, match="document 'c'"):
+        TokenIndex.build(tmp_path, ["a", "b", "c", "d"], slices(embeddings, 2))
+
+
+@pytest.mark.parametrize(
+    "name", ["index.json", "documents.json", "vectors.npy", "offsets.npy", "id_ranks.npy"]
+)
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\x93NUMPY"])
+def test_a_damaged_part_is_one_line(tmp_path, name, content):
+    TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as error:
+        TokenIndex.load(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path}: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("vectors.npy", np.zeros((4, 4), np.float32)),
+        ("vectors.npy", np.zeros((5, 4), np.float64)),
+        ("offsets.npy", np.array([0, 3])),
+        ("offsets.npy", np.array([0, 6, 5])),
+        ("id_ranks.npy", np.array([0])),
+    ],
+)
+def test_parts_that_disagree_are_told(tmp_path, name, content):
+    TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
+    np.save(tmp_path / name, content)
+    with pytest.raises(UserError, match=rf"{name}.*build the index again"):
+        TokenIndex.load(tmp_path)
+
+
+def test_ids_that_disagree_are_told(tmp_path):
+    TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
+    (tmp_path / "documents.json").write_text(json.dumps(["a"]))
+    with pytest.raises(UserError, match="1 ids, not 2"):
+        TokenIndex.load(tmp_path)

@@ -1,0 +1,225 @@
+"""Search against loops over documents and tokens, and the laws that hold of its order."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings
+from optical_sweeps.errors import UserError
+from optical_sweeps.retrieval import maxsim
+from optical_sweeps.retrieval.index import TokenIndex, rank_ids
+from optical_sweeps.retrieval.maxsim import search
+
+LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=25)
+
+
+def index_of(texts: list[np.ndarray], ids: list[str] | None = None, dim: int = 4) -> TokenIndex:
+    ids = ids or [f"d{number}" for number in range(len(texts))]
+    ragged = ragged_of(texts, dim)
+    return TokenIndex(tuple(ids), ragged.vectors, rank_ids(ids), ragged.offsets)
+
+
+def ragged_of(texts: list[np.ndarray], dim: int = 4) -> RaggedEmbeddings:
+    vectors = np.concatenate([*texts, np.empty((0, dim), np.float32)]).astype(np.float32)
+    return RaggedEmbeddings(vectors, np.cumsum([0, *map(len, texts)]).astype(np.int64))
+
+
+def whole_numbers(lengths: list[int], seed: int, dim: int = 4) -> list[np.ndarray]:
+    """Vectors of small whole numbers: every product and sum is exact in float32, and ties abound."""
+    rng = np.random.default_rng(seed)
+    return [rng.integers(-2, 3, (length, dim)).astype(np.float32) for length in lengths]
+
+
+def normal(lengths: list[int], seed: int, dim: int = 4) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    texts = [rng.standard_normal((length, dim)).astype(np.float32) for length in lengths]
+    return [text / np.linalg.norm(text, axis=1, keepdims=True) for text in texts]
+
+
+def slow_ranking(
+    query: np.ndarray, documents: list[np.ndarray], ids: list[str], k: int
+) -> list[tuple[str, float]]:
+    """The definition, in double precision."""
+    found = []
+    for name, document in zip(ids, documents, strict=True):
+        if len(document) and len(query):
+            found.append((name, sum(max(float(np.dot(q, d)) for d in document.astype(float)) for q in query)))
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k]
+
+
+def rankings(run) -> list[list[tuple[str, float]]]:
+    return [list(zip(d, s.tolist(), strict=True)) for d, s in zip(run.documents, run.scores, strict=True)]
+
+
+@pytest.fixture
+def small_cut(monkeypatch):
+    """A cut so fine that a few documents make many blocks and tiles."""
+    monkeypatch.setattr(maxsim, "BLOCK_TOKENS", 20)
+    monkeypatch.setattr(maxsim, "BLOCK_DOCUMENTS", 5)
+    monkeypatch.setattr(maxsim, "TILE_DOCUMENT_TOKENS", 6)
+    monkeypatch.setattr(maxsim, "TILE_QUERY_TOKENS", 7)
+    monkeypatch.setattr(maxsim, "TILE_QUERIES", 2)
+
+
+def check_against_loops(document_lengths, query_lengths, k, seed):
+    documents, queries = whole_numbers(document_lengths, seed), whole_numbers(query_lengths, seed + 1)
+    index = index_of(documents)
+    run = search(index, [f"q{n}" for n in range(len(queries))], ragged_of(queries), k)
+    expected = [slow_ranking(query, documents, list(index.ids), k) for query in queries]
+    assert rankings(run) == expected
+
+
+@settings(deadline=None, max_examples=60)
+@given(LENGTHS, LENGTHS, st.integers(1, 30), st.integers(0, 2**20))
+def test_equals_the_loops_to_the_last_bit(document_lengths, query_lengths, k, seed):
+    check_against_loops(document_lengths, query_lengths, k, seed)
+
+
+@pytest.mark.usefixtures("small_cut")
+@pytest.mark.parametrize("seed", range(25))
+def test_equals_the_loops_in_many_blocks_and_tiles(seed):
+    rng = np.random.default_rng(seed)
+    document_lengths = rng.integers(0, 9, 40).tolist()
+    check_against_loops(document_lengths, rng.integers(0, 9, 12).tolist(), int(rng.integers(1, 45)), seed)
+
+
+@settings(deadline=None, max_examples=30)
+@given(LENGTHS, LENGTHS, st.integers(0, 2**20))
+def test_unit_vectors_score_as_the_loops_do(document_lengths, query_lengths, seed):
+    documents, queries = normal(document_lengths, seed), normal(query_lengths, seed + 1)
+    index = index_of(documents)
+    run = search(index, [f"q{n}" for n in range(len(queries))], ragged_of(queries), len(documents))
+    for query, ranking in zip(queries, rankings(run), strict=True):
+        expected = dict(slow_ranking(query, documents, list(index.ids), len(documents)))
+        assert dict(ranking) == pytest.approx(expected, abs=1e-5)
+
+
+def test_all_negative_similarities_are_not_lost_to_padding():
+    one = np.array([[1.0, 0, 0, 0]], np.float32)
+    documents = [-one, -0.5 * np.repeat(one, 3, axis=0), np.repeat(-0.8 * one, 5, axis=0)]
+    run = search(index_of(documents), ["q"], ragged_of([one]), 3)
+    assert run.documents == (("d1", "d2", "d0"),)
+    assert run.scores[0].tolist() == pytest.approx([-0.5, -0.8, -1.0])
+
+
+def test_empty_documents_and_queries_find_nothing():
+    documents = [np.empty((0, 4), np.float32), -np.ones((1, 4), np.float32), np.empty((0, 4), np.float32)]
+    queries = [np.ones((2, 4), np.float32), np.empty((0, 4), np.float32)]
+    run = search(index_of(documents), ["full", "empty"], ragged_of(queries), 10)
+    assert run.documents == (("d1",), ())
+    assert search(index_of(documents[:1]), ["full"], ragged_of(queries[:1]), 10).documents == ((),)
+
+
+def test_ties_are_in_the_order_of_ids_whatever_the_cut(monkeypatch):
+    ids = ["d2", "d10", "e", "D", "d1", "ä", "d", "z9"]
+    documents = [np.ones((length, 4), np.float32) for length in (3, 1, 2, 3, 1, 1, 4, 2)]
+    index = index_of(documents, ids)
+    for block in (1, 3, 1000):
+        monkeypatch.setattr(maxsim, "BLOCK_DOCUMENTS", block)
+        for k in (1, 3, 8):
+            run = search(index, ["q"], ragged_of([np.ones((2, 4), np.float32)]), k)
+            assert run.documents == (tuple(sorted(ids)[:k]),)
+
+
+@pytest.fixture(scope="module")
+def unit_vectors():
+    """Enough of them for several blocks, passes and threads."""
+    rng = np.random.default_rng(3)
+    documents, queries = (
+        normal(rng.integers(0, 30, 1500).tolist(), 4, 32),
+        normal(rng.integers(1, 20, 400).tolist(), 5, 32),
+    )
+    return index_of(documents, dim=32), ragged_of(queries, 32), [f"q{n}" for n in range(len(queries))]
+
+
+def same_bits(one, other) -> bool:
+    return one.documents == other.documents and all(map(np.array_equal, one.scores, other.scores))
+
+
+def least_memory(index, queries, k) -> int:
+    with pytest.raises(UserError, match="too small") as error:
+        search(index, [f"q{n}" for n in range(len(queries))], queries, k, memory_budget_bytes=1)
+    return int(str(error.value).split("at least ")[1].split()[0]) * 2**20
+
+
+def test_memory_and_threads_change_no_bit(unit_vectors, monkeypatch):
+    index, queries, ids = unit_vectors
+    monkeypatch.setattr(maxsim, "BLOCK_TOKENS", 4096)
+    least = least_memory(index, queries, 20)
+    plan = maxsim._plan(index, queries, 20, least)
+    assert len(plan.passes) > 1, "the smallest budget has to read the index more than once"
+    reference = search(index, ids, queries, 20)
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            for budget in (least, 2 * least, 2**30):
+                assert same_bits(search(index, ids, queries, 20, memory_budget_bytes=budget), reference)
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("small_cut")
+@settings(deadline=None, max_examples=25)
+@given(st.permutations(range(30)), st.integers(0, 2**20))
+def test_permuting_documents_changes_nothing(order, seed):
+    rng = np.random.default_rng(seed)
+    documents = whole_numbers(rng.integers(0, 6, 30).tolist(), seed)
+    ids = [f"d{number}" for number in range(30)]
+    queries = ragged_of(whole_numbers([3, 1, 5], seed + 1))
+    there = search(index_of(documents, ids), ["a", "b", "c"], queries, 12)
+    permuted = index_of([documents[n] for n in order], [ids[n] for n in order])
+    assert same_bits(search(permuted, ["a", "b", "c"], queries, 12), there)
+
+
+def test_a_query_alone_scores_as_in_company(unit_vectors):
+    index, queries, ids = unit_vectors
+    together = search(index, ids, queries, 10)
+    for number in (0, 17, 399):
+        alone = search(index, [ids[number]], ragged_of([queries[number]], 32), 10)
+        np.testing.assert_allclose(alone.scores[0], together.scores[number], atol=1e-5)
+
+
+def test_padded_and_ragged_queries_agree():
+    documents, lengths = whole_numbers([3, 5, 2, 4], 1), [2, 4, 1]
+    texts = whole_numbers(lengths, 2)
+    vectors, mask = torch.full((3, 5, 4), 9.0), torch.zeros(3, 5, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        mask[row, 1 : 1 + len(text)] = True
+        vectors[row, 1 : 1 + len(text)] = torch.from_numpy(text)
+    ids = ["a", "b", "c"]
+    padded = search(index_of(documents), ids, TokenEmbeddings(vectors, mask), 4)
+    assert same_bits(padded, search(index_of(documents), ids, ragged_of(texts), 4))
+
+
+def test_an_index_on_disk_in_half_precision(tmp_path):
+    documents, queries = whole_numbers([3, 0, 2, 4], 1), ragged_of(whole_numbers([2, 3], 2))
+    ids = ["a", "b", "c", "d"]
+    half = TokenIndex.build(tmp_path, ids, [ragged_of(documents)], "float16")
+    there = search(index_of(documents, ids), ["x", "y"], queries, 4)
+    assert same_bits(search(half, ["x", "y"], queries, 4), there)
+
+
+def test_progress_ends_at_all_pairs(unit_vectors, monkeypatch):
+    index, queries, ids = unit_vectors
+    monkeypatch.setattr(maxsim, "BLOCK_TOKENS", 4096)
+    told: list[tuple[int, int]] = []
+    search(index, ids, queries, 5, progress=lambda done, total: told.append((done, total)))
+    assert len(told) > 3
+    assert told == sorted(told)
+    assert told[-1] == (400 * 1500, 400 * 1500)
+
+
+def test_what_cannot_be_searched_is_refused():
+    index, queries = index_of(whole_numbers([2, 2], 1)), ragged_of(whole_numbers([2], 1))
+    with pytest.raises(ValueError, match="k is 0"):
+        search(index, ["q"], queries, 0)
+    with pytest.raises(ValueError, match="2 query ids but the embeddings of 1"):
+        search(index, ["q", "r"], queries, 1)
+    with pytest.raises(ValueError, match="dimension 3, the index has 4"):
+        search(index, ["q"], ragged_of([np.ones((1, 3), np.float32)], 3), 1)
+    with pytest.raises(ValueError, match="query 'r': a token vector is not finite"):
+        search(index, ["q", "r"], ragged_of([np.ones((1, 4)), np.full((2, 4), np.nan)]), 1)

@@ -1,0 +1,179 @@
+"""TREC run files: order survives, in our reader and in others'; malformed lines are named."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytrec_eval
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.retrieval.runs import RetrievalRun, _lines, read_run, strictly_decreasing, write_run
+
+SCORES = st.sampled_from([0.0, -0.0, 1.0, 0.1, -3.25, 1e-45, -1e-45, 1e-38, 1e30]) | st.floats(
+    min_value=-(2.0**100), max_value=2.0**100, width=32
+)
+IDS = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1, max_size=4)
+
+
+def run_of(rankings: dict[str, dict[str, float]]) -> RetrievalRun:
+    ordered = {
+        query: sorted(ranking.items(), key=lambda pair: (-np.float32(pair[1]), pair[0]))
+        for query, ranking in rankings.items()
+    }
+    return RetrievalRun(
+        tuple(ordered),
+        tuple(tuple(document for document, _ in pairs) for pairs in ordered.values()),
+        tuple(np.array([score for _, score in pairs], np.float32) for pairs in ordered.values()),
+    )
+
+
+RANKINGS = st.dictionaries(IDS, st.dictionaries(IDS, SCORES, min_size=1, max_size=8), max_size=4)
+EXAMPLE = run_of({"q1": {"d2": 1.0, "d10": 1.0, "d1": 0.5}, "q2": {"a": 2.0}})
+
+
+@settings(deadline=None)
+@given(RANKINGS, st.sampled_from(["run.trec", "run.trec.gz"]))
+def test_order_survives_a_file(tmp_path_factory, rankings, name):
+    run = run_of(rankings)
+    path = tmp_path_factory.mktemp("runs") / name
+    write_run(run, path)
+    again = read_run(path)
+    assert again.query_ids == run.query_ids
+    assert again.documents == run.documents
+    for before, after in zip(run.scores, again.scores, strict=True):
+        assert np.array_equal(after, strictly_decreasing(before))
+    write_run(again, path.with_name(f"again-{name}"))
+    assert path.read_bytes() == path.with_name(f"again-{name}").read_bytes()
+
+
+@settings(deadline=None)
+@given(RANKINGS)
+def test_another_reader_sees_our_order_under_ties(tmp_path_factory, rankings):
+    """trec_eval reads scores in single precision and breaks ties by id, descending."""
+    run = run_of(rankings)
+    path = tmp_path_factory.mktemp("runs") / "run.trec"
+    write_run(run, path)
+    with path.open(encoding="utf-8") as lines:
+        parsed = pytrec_eval.parse_run(lines)
+    for query, documents in zip(run.query_ids, run.documents, strict=True):
+        scores = parsed[query]
+        theirs = sorted(sorted(scores, reverse=True), key=lambda document: -np.float32(scores[document]))
+        assert tuple(theirs) == documents
+
+
+@given(st.lists(SCORES, max_size=30))
+def test_strictly_decreasing_lowers_ties_alone(values):
+    scores = np.sort(np.array(values, np.float32))[::-1]
+    strict = strictly_decreasing(scores)
+    normal = np.where(np.abs(scores) < np.finfo(np.float32).tiny, np.float32(0), scores)
+    assert (np.diff(strict) < 0).all()
+    assert (strict <= normal).all()
+    if (np.diff(normal) < 0).all():
+        assert np.array_equal(strict, normal)
+
+
+def test_a_file_reads_as_written():
+    lines = b"".join(_lines(EXAMPLE, "t"))
+    assert lines.decode().splitlines() == [
+        "q1 Q0 d10 1 1 t",
+        "q1 Q0 d2 2 0.99999994 t",
+        "q1 Q0 d1 3 0.5 t",
+        "q2 Q0 a 1 2 t",
+    ]
+
+
+def test_gzip_bytes_do_not_depend_on_time_or_name(tmp_path):
+    write_run(EXAMPLE, tmp_path / "one.trec.gz")
+    write_run(EXAMPLE, tmp_path / "two.trec.gz")
+    one = (tmp_path / "one.trec.gz").read_bytes()
+    assert one == (tmp_path / "two.trec.gz").read_bytes()
+    assert one[4:8] == b"\0\0\0\0"
+
+
+def test_the_reader_ranks_by_score_and_not_by_line_or_rank(tmp_path):
+    path = tmp_path / "run.trec"
+    path.write_text("q Q0 b 1 0.5 x\nq\tQ0\tc 2 0.75  x\nq Q0 a 3 0.5 x\n")
+    run = read_run(path)
+    assert run.documents == (("c", "a", "b"),)
+    assert run.scores[0].tolist() == [0.75, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("q Q0 d 1 0.5", "5 columns in place of 6"),
+        ("", "0 columns in place of 6"),
+        ("q Q0 d 1 0.5 my run", "7 columns in place of 6"),
+        ("q Q0 d 1 high x", "score high is not a finite number"),
+        ("q Q0 d 1 nan x", "score nan is not a finite number"),
+        ("q Q0 d 1 -inf x", "score -inf is not a finite number"),
+        ("q Q0 d 1 1e39 x", "score 1e39 is not a finite number"),
+        ("q Q0 first 1 0.1 x", "document first occurs twice for query q"),
+    ],
+)
+@pytest.mark.parametrize("name", ["run.trec", "run.trec.gz"])
+def test_a_malformed_line_is_named(tmp_path, line, message, name):
+    content = f"q Q0 first 1 0.9 x\n{line}\nq Q0 last 1 0.1 x\n".encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(UserError) as error:
+        read_run(tmp_path / name)
+    assert str(error.value).startswith(f"{tmp_path / name}:2: {message}")
+
+
+def test_files_that_cannot_be_read_are_one_line(tmp_path):
+    write_run(EXAMPLE, tmp_path / "run.trec.gz")
+    whole = (tmp_path / "run.trec.gz").read_bytes()
+    (tmp_path / "cut.trec.gz").write_bytes(whole[:-12])
+    (tmp_path / "plain.trec.gz").write_bytes(b"q Q0 d 1 1 x\n")
+    (tmp_path / "spoilt.trec.gz").write_bytes(whole[:14] + bytes(20) + whole[34:])
+    (tmp_path / "latin.trec").write_bytes(b"q Q0 d\xe9 1 1 x\n")
+    for name, message in [
+        ("cut.trec.gz", "damaged gzip"),
+        ("plain.trec.gz", "damaged gzip"),
+        ("spoilt.trec.gz", "spoilt"),
+        ("latin.trec", "not UTF-8"),
+        ("none.trec", "no such run file"),
+    ]:
+        with pytest.raises(UserError, match=message) as error:
+            read_run(tmp_path / name)
+        assert str(tmp_path / name) in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "run.trec"
+    write_run(EXAMPLE, path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="'a b' is empty or holds white space"):
+        write_run(run_of({"q": {"a b": 1.0}}), path)
+    with pytest.raises(ValueError, match="run tag"):
+        write_run(EXAMPLE, path, tag="my run")
+    with pytest.raises(UnicodeEncodeError):
+        write_run(run_of({"q": {"\ud800": 1.0}}), path)
+    assert path.read_bytes() == before
+    assert [item.name for item in Path(tmp_path).iterdir()] == ["run.trec"]
+
+
+@pytest.mark.parametrize(
+    ("documents", "scores", "message"),
+    [
+        (("a", "b"), [1.0], "2 documents but 1 scores"),
+        (("a", "a"), [2.0, 1.0], "a document occurs twice"),
+        (("a", "b"), [1.0, 2.0], "descending"),
+        (("b", "a"), [1.0, 1.0], "not in the order of ids"),
+        (("a",), [float("nan")], "not finite"),
+        (("a",), [float("-inf")], "not finite"),
+    ],
+)
+def test_a_run_is_in_order(documents, scores, message):
+    with pytest.raises(ValueError, match=message):
+        RetrievalRun(("q",), (documents,), (np.array(scores, np.float32),))
+
+
+def test_a_query_occurs_once():
+    empty = np.empty(0, np.float32)
+    with pytest.raises(ValueError, match="twice"):
+        RetrievalRun(("q", "q"), ((), ()), (empty, empty))

@@ -1,0 +1,277 @@
+"""The store under real processes: races, kills, damage."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optical_sweeps.artifacts import MANIFEST, ArtifactStore, canonical_json
+
+KEY = {"model": "tiny", "length": 32}
+
+BUILDER = """
+import os, sys, time
+from pathlib import Path
+from optical_sweeps.artifacts import ArtifactStore
+
+root, log, mode, go = sys.argv[1:]
+log = Path(log)
+
+def build(folder):
+    (log / f"build-{os.getpid()}").touch()
+    (folder / "parts").mkdir()
+    for part in range(5):
+        (folder / "parts" / f"{part}.bin").write_bytes(bytes([part]) * 100_000)
+        time.sleep({"race": 0.05, "hang": 0.05, "quick": 0.004}[mode])
+        if mode == "hang" and part == 2:
+            (log / "half").touch()
+            time.sleep(600)
+
+(log / f"ready-{os.getpid()}").touch()
+while not Path(go).exists():
+    time.sleep(0.005)
+said = []
+store = ArtifactStore(root, announce=said.append)
+folder = store.get_or_build("index", {"model": "tiny", "length": 32}, build)
+assert all((folder / "parts" / f"{part}.bin").read_bytes() == bytes([part]) * 100_000 for part in range(5))
+print(folder, len(said))
+"""
+
+
+def start(root: Path, log: Path, mode: str, go: Path) -> subprocess.Popen:
+    command = [sys.executable, "-c", BUILDER, str(root), str(log), mode, str(go)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def kill(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.005)
+
+
+def build(folder: Path) -> None:
+    (folder / "parts").mkdir()
+    for part in range(5):
+        (folder / "parts" / f"{part}.bin").write_bytes(bytes([part]) * 100_000)
+
+
+def unexpected(folder: Path) -> None:
+    raise AssertionError("built again")
+
+
+@pytest.fixture
+def log(tmp_path):
+    folder = tmp_path / "log"
+    folder.mkdir()
+    return folder
+
+
+def test_four_processes_racing_build_once(tmp_path, log):
+    racers = [start(tmp_path / "store", log, "race", tmp_path / "go") for _ in range(4)]
+    for racer in racers:
+        wait_for(log / f"ready-{racer.pid}")
+    (tmp_path / "go").touch()
+    outputs = [racer.communicate(timeout=60) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0] * 4, outputs
+    assert len(list(log.glob("build-*"))) == 1
+    assert len({out.split()[0] for out, _ in outputs}) == 1
+
+
+def test_a_waiting_process_says_so_and_then_reads(tmp_path, log):
+    (tmp_path / "go").touch()
+    builder = start(tmp_path / "store", log, "race", tmp_path / "go")
+    while not list(log.glob("build-*")):
+        time.sleep(0.005)
+    said: list[str] = []
+    ArtifactStore(tmp_path / "store", announce=said.append).get_or_build("index", KEY, unexpected)
+    builder.communicate(timeout=60)
+    assert len(said) == 1
+    assert "waiting for another process" in said[0]
+
+
+def test_a_killed_build_is_cleaned_up_and_completed(tmp_path, log):
+    (tmp_path / "go").touch()
+    builder = start(tmp_path / "store", log, "hang", tmp_path / "go")
+    wait_for(log / "half")
+    kill(builder)
+    store = ArtifactStore(tmp_path / "store")
+    assert store.ls() == []
+    assert len(list((tmp_path / "store/index").glob(".*.tmp-*"))) == 1
+    folder = store.get_or_build("index", KEY, build)
+    assert sorted(path.name for path in (folder / "parts").iterdir()) == [f"{part}.bin" for part in range(5)]
+    assert list((tmp_path / "store/index").glob(".*.tmp-*")) == []
+    assert [entry.problem for entry in store.verify()] == [None]
+
+
+def test_kills_at_any_moment_leave_a_store_that_completes(tmp_path, log):
+    (tmp_path / "go").touch()
+    moments = random.Random(7)
+    for _ in range(8):
+        builder = start(tmp_path / "store", log, "quick", tmp_path / "go")
+        begun = time.monotonic() + 60
+        seen = len(list(log.glob("build-*")))
+        while len(list(log.glob("build-*"))) == seen and builder.poll() is None and time.monotonic() < begun:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.03))
+        kill(builder)
+    store = ArtifactStore(tmp_path / "store")
+    assert all(entry.problem is None for entry in store.ls())
+    folder = store.get_or_build("index", KEY, build)
+    undisturbed = ArtifactStore(tmp_path / "other").get_or_build("index", KEY, build)
+    files = json.loads((folder / MANIFEST).read_text())["files"]
+    assert files == json.loads((undisturbed / MANIFEST).read_text())["files"]
+
+
+def test_what_is_there_is_not_built_again(tmp_path):
+    store = ArtifactStore(tmp_path)
+    folder = store.get_or_build("index", KEY, build)
+    assert store.get_or_build("index", dict(reversed(KEY.items())), unexpected) == folder
+    assert store.get_or_build("teacher", KEY, build) != folder
+    assert store.get_or_build("index", {**KEY, "length": 64}, build) != folder
+
+
+def test_a_failed_build_leaves_nothing(tmp_path):
+    def fail(folder: Path) -> None:
+        (folder / "half.bin").write_bytes(b"x")
+        raise RuntimeError("out of memory")
+
+    store = ArtifactStore(tmp_path)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        store.get_or_build("index", KEY, fail)
+    assert [path.name for path in (tmp_path / "index").iterdir() if not path.name.endswith(".lock")] == []
+    assert store.get_or_build("index", KEY, build).is_dir()
+
+
+def _truncate(folder: Path) -> None:
+    os.truncate(folder / "parts/3.bin", 10)
+
+
+def _remove_part(folder: Path) -> None:
+    (folder / "parts/3.bin").unlink()
+
+
+def _remove_manifest(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+
+
+def _cut_manifest(folder: Path) -> None:
+    os.truncate(folder / MANIFEST, 40)
+
+
+def _spoil_manifest(folder: Path) -> None:
+    (folder / MANIFEST).write_text("[]")
+
+
+DAMAGES = [_truncate, _remove_part, _remove_manifest, _cut_manifest, _spoil_manifest]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_seen_reported_and_repaired(tmp_path, damage):
+    said: list[str] = []
+    store = ArtifactStore(tmp_path, announce=said.append)
+    damage(store.get_or_build("index", KEY, build))
+    assert [entry.problem is None for entry in store.ls()] == [False]
+    folder = store.get_or_build("index", KEY, build)
+    assert (folder / "parts/3.bin").stat().st_size == 100_000
+    assert len(said) == 1
+    assert "building it again" in said[0]
+    assert [entry.problem for entry in store.verify()] == [None]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_prune_removes_broken_entries_alone(tmp_path, damage):
+    store = ArtifactStore(tmp_path)
+    sound = store.get_or_build("teacher", KEY, build)
+    broken = store.get_or_build("index", KEY, build)
+    damage(broken)
+    size = sum(path.stat().st_size for path in broken.rglob("*") if path.is_file())
+    assert store.prune() == size
+    assert [entry.folder for entry in store.ls()] == [sound]
+    assert store.prune(lambda entry: entry.kind == "teacher") > 500_000
+    assert store.ls() == []
+
+
+def test_prune_removes_what_a_killed_builder_left_and_spares_one_at_work(tmp_path, log):
+    (tmp_path / "go").touch()
+    store = ArtifactStore(tmp_path / "store")
+    builder = start(tmp_path / "store", log, "hang", tmp_path / "go")
+    wait_for(log / "half")
+    assert store.prune() == 0
+    assert len(list((tmp_path / "store/index").glob(".*.tmp-*"))) == 1
+    kill(builder)
+    assert store.prune() == 300_000
+    assert list((tmp_path / "store/index").glob(".*.tmp-*")) == []
+
+
+def test_verify_sees_a_changed_byte(tmp_path):
+    store = ArtifactStore(tmp_path)
+    folder = store.get_or_build("index", KEY, build)
+    with (folder / "parts/2.bin").open("r+b") as file:
+        file.seek(5_000)
+        file.write(b"!")
+    assert [entry.problem for entry in store.ls()] == [None]
+    told: list[tuple[int, int]] = []
+    (entry,) = store.verify(lambda done, total: told.append((done, total)))
+    assert entry.problem == "parts/2.bin has changed since it was built"
+    assert told == [(1, 1)]
+
+
+def test_ls_tells_key_and_size(tmp_path):
+    store = ArtifactStore(tmp_path)
+    folder = store.get_or_build("index", KEY, build)
+    (entry,) = store.ls()
+    assert (entry.kind, entry.folder, entry.key) == ("index", folder, KEY)
+    assert entry.size > 500_000
+    assert ArtifactStore(tmp_path / "nothing").ls() == []
+
+
+def test_an_artifact_consists_of_plain_files(tmp_path):
+    store = ArtifactStore(tmp_path)
+    with pytest.raises(ValueError, match="plain files"):
+        store.get_or_build("index", KEY, lambda folder: (folder / "link").symlink_to(tmp_path))
+    with pytest.raises(ValueError, match="no file"):
+        store.get_or_build("index", KEY, lambda folder: None)
+    with pytest.raises(ValueError, match="its own manifest"):
+        store.get_or_build("index", KEY, lambda folder: (folder / MANIFEST).touch())
+    assert store.ls() == []
+
+
+@pytest.mark.parametrize("key", [{"x": float("nan")}, {"x": Path("a")}, {"x": {1, 2}}, {"x": b"bytes"}])
+def test_a_key_is_json(tmp_path, key):
+    with pytest.raises(ValueError, match="JSON"):
+        ArtifactStore(tmp_path).folder_of("index", key)
+
+
+@pytest.mark.parametrize("kind", ["", "../index", "Index", ".hidden", "a/b"])
+def test_a_kind_is_a_plain_name(tmp_path, kind):
+    with pytest.raises(ValueError, match="kind"):
+        ArtifactStore(tmp_path).folder_of(kind, KEY)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4))
+def test_canonical_json_forgets_order_alone(key):
+    text = canonical_json(key)
+    assert canonical_json(dict(reversed(key.items()))) == text
+    assert canonical_json(json.loads(text)) == text
+    assert canonical_json({**key, "another key": 1}) != text or key.get("another key") == 1

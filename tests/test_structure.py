@@ -1,0 +1,72 @@
+"""Data flows one way through the folders; every YAML is composed; the command line starts light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import optical_sweeps
+
+PACKAGE = Path(optical_sweeps.__file__).parent
+ORDER = (
+    "errors", "seeds", "console",
+    "corpora", "encoders", "transport", "objectives", "training", "retrieval", "evaluation", "artifacts",
+    "sweeps", "tracking", "curves", "verbs", "cli",
+)  # fmt: skip
+"""A folder or file imports from those before it and from itself."""
+
+FREE_OF = {
+    "transport": {"lightning", "hydra", "omegaconf", "wandb"},
+    "curves": {"lightning", "hydra", "omegaconf", "wandb", "torch"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _files() -> list[Path]:
+    skipped = {"__init__", "__main__", "conf"}
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if _room(path) not in skipped]
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    room = _room(path)
+    assert room in ORDER, f"{room} has no place in the order"
+    for name in _imports(path):
+        parts = name.split(".")
+        if parts[0] == "optical_sweeps" and len(parts) > 1 and parts[1] in ORDER:
+            assert ORDER.index(parts[1]) <= ORDER.index(room), f"{room} imports {name}, which comes later"
+
+
+@pytest.mark.parametrize("room", FREE_OF)
+def test_libraries_stay_free_of_frameworks(room):
+    for path in (PACKAGE / room).rglob("*.py"):
+        roots = {name.split(".")[0] for name in _imports(path)}
+        assert not roots & FREE_OF[room], path
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["status", "--help"]])
+def test_command_line_starts_without_heavy_imports(arguments):
+    code = (
+        "import sys, atexit; sys.argv = ['optical-sweeps', *sys.argv[1:]]\n"
+        "heavy = {'torch', 'transformers', 'lightning', 'wandb', 'matplotlib', 'pandas', 'ranx'}\n"
+        "atexit.register(lambda: print('HEAVY', sorted(heavy & set(sys.modules))))\n"
+        "from optical_sweeps.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert "HEAVY []" in done.stdout

@@ -1,0 +1,59 @@
+"""Programs that log with the real W&B client, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+RunClient = Callable[..., subprocess.CompletedProcess[str]]
+
+PREAMBLE = """
+import os, signal, sys, time
+from pathlib import Path
+from optical_sweeps.tracking.wandb_run import WandbRun, WandbSettings
+
+SWEEP = Path(sys.argv[1])
+CONFIG = {"seed": 1, "objective": {"name": "optical", "epsilon": 0.05}, "languages": {"low": ["ar", "fa"]}}
+
+def begin(run_id, mode="offline", warn=None, config=CONFIG, **settings):
+    run = WandbRun(WandbSettings(mode=mode, flush_interval=0.1, **settings), warn)
+    run.start(run_id=run_id, group="demo", job_type="train", name=f"name of {run_id}", config=config,
+              folder=SWEEP / run_id, tags=("a", "b"), code_version={"commit": "abc", "dirty": False})
+    return run
+
+def log_until_on_disk(run, steps):
+    for step in steps:
+        run.log(step, {"train/loss": 1 / (step + 1)})
+    size = -1
+    while size < 8 * len(steps) or size != on_disk():
+        size = on_disk()
+        time.sleep(0.5)
+
+def on_disk():
+    return sum(path.stat().st_size for path in SWEEP.rglob("run-*.wandb"))
+"""
+
+
+@pytest.fixture
+def run_client(tmp_path: Path) -> RunClient:
+    """Runs a program in a process of its own, with `begin`, `log_until_on_disk` and SWEEP = `tmp_path`."""
+    (tmp_path / "home").mkdir()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    clean |= {"HOME": str(tmp_path / "home"), "NETRC": str(tmp_path / "home/.netrc")}
+
+    def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", PREAMBLE + textwrap.dedent(program), str(tmp_path)],
+            capture_output=True,
+            text=True,
+            env={**clean, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+            cwd=tmp_path,
+            timeout=120,
+            check=False,
+        )
+
+    return run

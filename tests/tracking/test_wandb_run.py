@@ -1,0 +1,189 @@
+"""The real W&B client, offline or against a closed port."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.tracking.sources import read_offline
+from optical_sweeps.tracking.tracker import NullTracker
+from optical_sweeps.tracking.wandb_run import WandbRun, WandbSettings, tracker_for
+
+RunClient = Callable[..., subprocess.CompletedProcess[str]]
+
+KEY = "5ec4e7" * 8
+CLOSED_PORT = "http://127.0.0.1:9"
+
+
+def everything_written(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_run_is_silent_and_whole(run_client: RunClient, tmp_path: Path) -> None:
+    done = run_client(
+        """
+        (SWEEP / "per_query.parquet").write_bytes(b"rows")
+        for number in range(3):
+            run = begin(f"run{number}")
+            for step in range(5):
+                run.log(step, {"train/loss": 1 / (step + 1 + number)})
+            run.log(4, {"dev/nDCG@10/ar": 0.25, "dev/nDCG@10/group:low": float("nan")})
+            run.finish({"test/nDCG@10/ar": 0.5, "test/nDCG@10/group:low": 0.125},
+                       [SWEEP / "per_query.parquet"])
+        """,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    runs = read_offline(tmp_path)
+    assert [run.id for run in runs] == ["run0", "run1", "run2"]
+    run = runs[1]
+    assert run.complete
+    assert run.group == "demo"
+    assert run.tags == ("a", "b")
+    assert run.config == {
+        "seed": 1,
+        "objective": {"name": "optical", "epsilon": 0.05},
+        "languages": {"low": ["ar", "fa"]},
+    }
+    assert run.code_version == {"commit": "abc", "dirty": False}
+    assert [row["step"] for row in run.history] == [0, 1, 2, 3, 4]
+    assert run.history[0] == {"step": 0, "train/loss": 0.5}
+    assert run.history[4]["dev/nDCG@10/ar"] == 0.25
+    assert run.summary["test/nDCG@10/group:low"] == 0.125
+    assert run.summary["dev/nDCG@10/ar"] == 0.25
+    assert {name: path.read_bytes() for name, path in run.files.items()} == {"per_query.parquet": b"rows"}
+    assert run.damage.places == 0
+
+
+def test_a_failed_run_is_not_complete(run_client: RunClient, tmp_path: Path) -> None:
+    run_client("begin('run0').finish(exit_code=1)")
+    assert [run.complete for run in read_offline(tmp_path)] == [False]
+
+
+def test_the_axis_of_every_metric_is_our_step(run_client: RunClient, tmp_path: Path) -> None:
+    from optical_sweeps.tracking.offline_log import OfflineLog
+
+    run_client("begin('run0').finish()")
+    (path,) = tmp_path.rglob("run-*.wandb")
+    metrics = [record.metric for record in OfflineLog(path) if record.WhichOneof("record_type") == "metric"]
+    assert [(metric.name or metric.glob_name, metric.step_metric) for metric in metrics] == [
+        ("step", ""),
+        ("*", "step"),
+    ]
+
+
+def test_a_key_is_written_nowhere(run_client: RunClient, tmp_path: Path) -> None:
+    done = run_client("run = begin('run0'); run.log(0, {'train/loss': 1.0}); run.finish()", WANDB_API_KEY=KEY)
+    assert done.stdout + done.stderr == ""
+    assert b"train/loss" in everything_written(tmp_path)
+    assert KEY.encode() not in everything_written(tmp_path)
+
+
+def test_a_server_that_is_down_leaves_an_offline_run(run_client: RunClient, tmp_path: Path) -> None:
+    done = run_client(
+        """
+        run = begin("run0", mode="online", warn=print, init_timeout=2)
+        run.log(0, {"train/loss": 1.0})
+        run.finish({"test/nDCG@10/ar": 0.5})
+        print(run.mode)
+        """,
+        WANDB_API_KEY=KEY,
+        WANDB_BASE_URL=CLOSED_PORT,
+    )
+    assert done.stderr == ""
+    warning, mode = done.stdout.splitlines()
+    assert "this run is logged offline" in warning
+    assert "wandb sync" in warning
+    assert mode == "offline"
+    (run,) = read_offline(tmp_path)
+    assert run.complete
+    assert run.summary["test/nDCG@10/ar"] == 0.5
+    assert KEY not in done.stdout
+    assert KEY.encode() not in everything_written(tmp_path)
+
+
+@pytest.mark.parametrize(("key", "reason"), [("", "not logged in"), ("short", "invalid")])
+def test_without_a_good_key_the_run_goes_offline_and_asks_nothing(
+    run_client: RunClient, tmp_path: Path, key: str, reason: str
+) -> None:
+    done = run_client(
+        "run = begin('run0', mode='online', warn=print); run.log(0, {'train/loss': 1.0}); run.finish()",
+        WANDB_API_KEY=key,
+        WANDB_BASE_URL=CLOSED_PORT,
+    )
+    assert done.stderr == ""
+    (warning,) = done.stdout.splitlines()
+    assert reason in warning
+    assert [run.complete for run in read_offline(tmp_path)] == [True]
+
+
+def test_auto_is_offline_without_a_login(run_client: RunClient, tmp_path: Path) -> None:
+    done = run_client("run = begin('run0', mode='auto', warn=print); run.finish(); print(run.mode)")
+    assert done.stdout == "offline\n"
+
+
+def test_a_dead_service_starts_a_new_fragment(run_client: RunClient, tmp_path: Path) -> None:
+    done = run_client(
+        """
+        import subprocess
+        run = begin("run0", warn=print)
+        log_until_on_disk(run, range(3))
+        lines = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()
+        mine = [line.split()[0] for line in lines if f"--pid {os.getpid()}" in line and "wandb-core" in line]
+        for pid in mine:
+            os.kill(int(pid), signal.SIGKILL)
+        time.sleep(0.5)
+        for step in range(3, 6):
+            run.log(step, {"train/loss": 1.0})
+        run.finish({"test/nDCG@10/ar": 0.5})
+        """,
+    )
+    assert done.returncode == 0
+    (warning,) = done.stdout.splitlines()
+    assert "goes on offline" in warning
+    (run,) = read_offline(tmp_path)
+    assert run.complete
+    assert [row["step"] for row in run.history] == [0, 1, 2, 3, 4, 5]
+    assert run.summary["test/nDCG@10/ar"] == 0.5
+
+
+def test_what_cannot_be_kept_is_left_out_and_stops_nothing(run_client: RunClient, tmp_path: Path) -> None:
+    done = run_client(
+        """
+        run = begin("run0", warn=print)
+        run.log(0, {"train/loss": 1.0})
+        run.log(1, {3: 1.0})
+        run.log(2, {"train/loss": 2.0})
+        run.finish({"test/nDCG@10/ar": 0.5}, files=[SWEEP / "absent.parquet"])
+        print("still here")
+        """,
+    )
+    assert done.returncode == 0
+    *warnings, last = done.stdout.splitlines()
+    assert last == "still here"
+    assert all(line.endswith("left out of the W&B run") for line in warnings)
+    assert "absent.parquet" in warnings[-1]
+    (run,) = read_offline(tmp_path)
+    assert len(list(tmp_path.rglob("run-run0.wandb"))) == 1
+    assert run.complete
+    assert [row["train/loss"] for row in run.history if "train/loss" in row] == [1.0, 2.0]
+
+
+def test_disabled_is_a_tracker_that_does_nothing(tmp_path: Path) -> None:
+    tracker = tracker_for(WandbSettings(mode="disabled"))
+    assert isinstance(tracker, NullTracker)
+    tracker.start(run_id="r", group="g", job_type="train", name="n", config={}, folder=tmp_path / "r")
+    tracker.log(0, {"train/loss": 1.0})
+    tracker.finish({}, [])
+    assert list(tmp_path.iterdir()) == []
+    assert isinstance(tracker_for(WandbSettings(mode="offline")), WandbRun)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [({"mode": "on"}, "mode"), ({"project": ""}, "project"), ({"init_timeout": 0}, "init_timeout")],
+)
+def test_wrong_settings_name_their_key(wrong: dict[str, object], key: str) -> None:
+    with pytest.raises(UserError, match=rf"logger\.{key}"):
+        WandbSettings(**wrong)  # type: ignore[arg-type]
