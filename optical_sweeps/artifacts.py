@@ -204,9 +204,7 @@ def _write_manifest(folder: Path, key: Mapping[str, Any]) -> None:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "created_by": f"optical-sweeps {__version__}",
     }
-    (folder / MANIFEST).write_text(
-        json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     _sync(folder / MANIFEST)
     for path in folders:
         _sync_folder(path)

@@ -11,7 +11,7 @@ import optical_sweeps
 
 PACKAGE = Path(optical_sweeps.__file__).parent
 ORDER = (
-    "errors", "seeds", "console",
+    "errors", "seeds", "checks", "console",
     "corpora", "encoders", "transport", "objectives", "training", "retrieval", "evaluation", "artifacts",
     "sweeps", "tracking", "curves", "verbs", "cli",
 )  # fmt: skip

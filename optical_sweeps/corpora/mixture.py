@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float, Int, UInt64
 
-from optical_sweeps.corpora.settings import number_between, one_of, strings, whole_number
+from optical_sweeps.checks import number_between, one_of, strings, whole_number
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 
@@ -86,8 +86,7 @@ class Mixture:
     def group_repeats(self) -> dict[str, int]:
         """How often the most used pair of each group is used."""
         return {
-            name: max((self.repeats[language] for language in group), default=0)
-            for name, group in self._groups
+            name: max((self.repeats[language] for language in group), default=0) for name, group in self._groups
         }
 
     @property
@@ -319,9 +318,7 @@ def _prefix(
     if group.budget == 0:
         none = np.zeros(0, dtype=np.int64)
         return none, none.copy(), none.copy()
-    language_index, ranks = _apportion(
-        sampling.weights(group.sizes), sampling.caps(group.sizes), group.budget
-    )
+    language_index, ranks = _apportion(sampling.weights(group.sizes), sampling.caps(group.sizes), group.budget)
     pairs = np.empty(group.budget, dtype=np.int64)
     for index, language in enumerate(group.languages):
         own = language_index == index  # in order of rank: a language's own sequence is never reordered

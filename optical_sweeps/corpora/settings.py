@@ -1,47 +1,12 @@
-"""Checks of config values; each raises a UserError that names the key.
+"""Checks of the config values that corpora share."""
 
-Hydra hands over lists, and a sweep may hand over anything: nothing is converted that the user did not mean
-(true is not 1, "5" is not 5).
-"""
+from collections.abc import Collection
 
-import math
-from collections.abc import Collection, Iterable
-from numbers import Integral, Real
-
+from optical_sweeps.checks import number_between, strings
 from optical_sweeps.errors import UserError
 
 ENGLISH = "en"
 """The teacher's language: it is the other side of every bitext, so never one of a corpus' languages."""
-
-
-def whole_number(key: str, value: object, least: int) -> int:
-    """`value` as an int of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise UserError(f"{key}: {value!r} is not a whole number of at least {least}; change it")
-    return int(value)
-
-
-def number_between(key: str, value: object, low: float, high: float) -> float:
-    """`value` as a float in [low, high] (never NaN)."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not low <= float(value) <= high or math.isinf(float(value)):  # type: ignore[arg-type]
-        bounds = f"in [{low:g}, {high:g}]" if math.isfinite(high) else f"of at least {low:g} and finite"
-        raise UserError(f"{key}: {value!r} is not a number {bounds}; change it")
-    return float(value)  # type: ignore[arg-type]
-
-
-def strings(key: str, value: object) -> tuple[str, ...]:
-    """`value`, a list of distinct strings, as a tuple."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise UserError(f"{key}: {value!r} is not a list; write it as [de, fr]")
-    items = tuple(value)
-    for number, item in enumerate(items):
-        if not isinstance(item, str):
-            # YAML reads a bare `no` (Norwegian) as false
-            raise UserError(f"{key}: {item!r} is not a string; put it in quotes")
-        if item in items[:number]:
-            raise UserError(f"{key}: {item!r} stands twice; remove one")
-    return items
 
 
 def languages_of(key: str, value: object) -> tuple[str, ...]:
@@ -61,13 +26,6 @@ def languages_among(key: str, value: object, known: Collection[str], source: str
         if language not in known:
             raise UserError(f"{key}: unknown language {language!r}; {source} has {', '.join(sorted(known))}")
     return languages
-
-
-def one_of(key: str, value: object, choices: Collection[str]) -> str:
-    """`value`, which is one of `choices`."""
-    if not isinstance(value, str) or value not in choices:
-        raise UserError(f"{key}: {value!r} is not one of {', '.join(choices)}")
-    return value
 
 
 def split_fractions(prefix: str, dev: object, test: object) -> tuple[float, float]:

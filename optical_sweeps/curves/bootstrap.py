@@ -113,9 +113,7 @@ class Study:
             )
         rows = per_query[(per_query["measure"] == measure) & (per_query["split"] == split)]
         if rows.empty:
-            raise UserError(
-                f"no {measure} of split {split} in the logs; choose a measure and split they hold"
-            )
+            raise UserError(f"no {measure} of split {split} in the logs; choose a measure and split they hold")
         self.measure, self.split, self.x = measure, split, x
         self.confidence = confidence
         _refuse_odd_runs(rows, x)

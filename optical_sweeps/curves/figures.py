@@ -189,9 +189,7 @@ def _draw(panel: "Axes", study: Study, slice: str, gain: bool) -> None:
     reference = study.reference(slice)
     if gain or reference is not None:
         level = 0.0 if gain or reference is None else float(reference.mean[0])
-        panel.axhline(
-            level, color=ZERO_SHOT_COLOUR, linestyle=(0, (2.5, 2)), linewidth=0.9, label="zero-shot"
-        )
+        panel.axhline(level, color=ZERO_SHOT_COLOUR, linestyle=(0, (2.5, 2)), linewidth=0.9, label="zero-shot")
     panel.set_title(_title(study, slice))
 
 

@@ -64,10 +64,7 @@ class TinyBackbone:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if (
-            min(self.layers, self.hidden_size, self.heads, self.positions) < 1
-            or self.hidden_size % self.heads
-        ):
+        if min(self.layers, self.hidden_size, self.heads, self.positions) < 1 or self.hidden_size % self.heads:
             raise UserError(
                 f"backbone: hidden_size {self.hidden_size} has to be a multiple of heads {self.heads}, and "
                 f"both, layers {self.layers} and positions {self.positions} at least 1"

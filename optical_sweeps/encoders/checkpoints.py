@@ -155,9 +155,7 @@ def _read_config(file: Path) -> dict[str, Any]:
     if not isinstance(described, dict) or described.get("format") != FORMAT:
         raise _unusable(file, f"it is not a {FORMAT}")
     if described.get("version") != VERSION:
-        raise _unusable(
-            file, f"it has schema version {described.get('version')}, this program reads {VERSION}"
-        )
+        raise _unusable(file, f"it has schema version {described.get('version')}, this program reads {VERSION}")
     return described
 
 

@@ -44,9 +44,7 @@ def wanted_states(
     return _layer(last, states, states[chosen], real, real[chosen], keys)
 
 
-def _embed(
-    embeddings: Any, input_ids: Int64[Tensor, "B n"], real: Int64[Tensor, " R"]
-) -> Float[Tensor, "R h"]:
+def _embed(embeddings: Any, input_ids: Int64[Tensor, "B n"], real: Int64[Tensor, " R"]) -> Float[Tensor, "R h"]:
     # The RoBERTa family counts positions from the one after its padding.
     first = embeddings.position_embeddings.padding_idx
     position = real % input_ids.shape[1] + (0 if first is None else first + 1)

@@ -311,9 +311,7 @@ class TokenEncoder(nn.Module):
     def _check(self) -> None:
         settings, tokenizer = self.settings, self.tokenizer
         if settings.query_augmentation and tokenizer.mask_token_id is None:
-            raise UserError(
-                f"encoder.query_augmentation=true: the tokenizer of {self.name} has no mask token"
-            )
+            raise UserError(f"encoder.query_augmentation=true: the tokenizer of {self.name} has no mask token")
         longest = _longest_text(self.backbone)
         ends = len(self._leading) + len(self._trailing)
         for side in ("query", "document"):

@@ -139,8 +139,9 @@ def macro_average(
 def warm_up(progress: Callable[[int, int], None] = lambda done, total: None) -> float:
     """Load ranx's kernels, compiling those that numba's cache does not hold; returns the seconds it took.
 
-    numba keeps compiled kernels on disk for each type of machine, so that only the first process compiles: where
-    NUMBA_CACHE_DIR says, else in ranx's own folder if it can be written, else in the user's cache folder.
+    numba keeps compiled kernels on disk for each type of machine, so that only the first process compiles:
+    where NUMBA_CACHE_DIR says, else in ranx's own folder if it can be written, else in the user's cache
+    folder.
 
     Args:
         progress: told (kernels ready, all of them).

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from optical_sweeps.checks import positive_number
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
-from optical_sweeps.errors import UserError
 from optical_sweeps.objectives.interface import ObjectiveOutput
 
 
@@ -32,10 +32,10 @@ class Contrastive:
     temperature: float = 0.05
     name: ClassVar[str] = "contrastive"
     trains: ClassVar[bool] = True
+    __no_type_check__ = True
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise UserError(f"objective.temperature: {self.temperature} must be greater than 0")
+        positive_number("objective.temperature", self.temperature)
 
     def __call__(
         self, student: TokenEmbeddings, teacher: TokenEmbeddings, english: Int[Tensor, " B"]

@@ -45,7 +45,5 @@ def _without_neutral(value: Any, path: str) -> Any:
         return value
     children = {key: f"{path}.{key}" for key in value}
     return {
-        key: _without_neutral(value[key], child)
-        for key, child in children.items()
-        if child not in NEUTRAL_KEYS
+        key: _without_neutral(value[key], child) for key, child in children.items() if child not in NEUTRAL_KEYS
     }

@@ -102,9 +102,7 @@ class CheckedGrid(Callback):
         points = _expand(config)
         if points is None:
             return
-        self.grid = Grid(
-            Path(config.hydra.sweep.dir), tuple(_checked(config, point) for point in points)
-        )
+        self.grid = Grid(Path(config.hydra.sweep.dir), tuple(_checked(config, point) for point in points))
         self.grid.save()
         distinct = len(self.grid.runs)
         same = f" ({distinct} distinct runs)" if distinct < len(points) else ""
@@ -158,4 +156,3 @@ def _exit_on_user_error(action: Any) -> None:
         action()
     except UserError as error:
         raise SystemExit(f"error: {error}") from error
-

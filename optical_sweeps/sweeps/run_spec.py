@@ -8,8 +8,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from optical_sweeps.checks import strings
 from optical_sweeps.errors import UserError
 from optical_sweeps.sweeps.identity import numeric_facts, run_id
+
+LANGUAGES = f"{__name__}.Languages"
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,15 @@ class Languages:
 
     high: tuple[str, ...]
     low: tuple[str, ...]
+    __no_type_check__ = True
 
     def __post_init__(self) -> None:
         for group in ("high", "low"):
-            object.__setattr__(self, group, tuple(getattr(self, group)))
+            object.__setattr__(self, group, strings(f"languages.{group}", getattr(self, group)))
         if not self.all:
-            raise UserError("languages: both groups are empty; name languages in languages.high and languages.low")
+            raise UserError(
+                "languages: both groups are empty; name languages in languages.high and languages.low"
+            )
         if both := set(self.high) & set(self.low):
             raise UserError(f"languages: {', '.join(sorted(both))} in both languages.high and languages.low")
 
@@ -70,13 +76,22 @@ class RunSpec:
         plain = resolved(config)
         parts = {
             name: _build(name, plain[name])
-            for name in ("encoder", "teacher", "objective", "mixture", "training", "evaluation", "machine",
-                         "logger", "backbone")
+            for name in (
+                "encoder",
+                "teacher",
+                "objective",
+                "mixture",
+                "training",
+                "evaluation",
+                "machine",
+                "logger",
+                "backbone",
+            )
         }
         return cls(
             config=plain,
             corpus=_build("data", plain["data"]),
-            languages=Languages(**plain["languages"]),
+            languages=_build("languages", {"_target_": LANGUAGES, **plain["languages"]}),
             seed=plain["seed"],
             **parts,
         )

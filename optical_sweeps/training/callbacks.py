@@ -28,14 +28,15 @@ class LossLog(lightning.Callback):
             gradients = [p.grad for p in module.parameters() if p.grad is not None]
             self.gradient_norm = float(torch.nn.utils.get_total_norm(gradients))
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: Distillation, *_: Any
-    ) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: Distillation, *_: Any) -> None:
         if module.output is None or not self._is_due(trainer.global_step):
             return
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        metrics = {"loss": float(module.output.loss.detach()), "learning_rate": rate,
-                   "gradient_norm": self.gradient_norm}
+        metrics = {
+            "loss": float(module.output.loss.detach()),
+            "learning_rate": rate,
+            "gradient_norm": self.gradient_norm,
+        }
         metrics |= {name: float(value) for name, value in module.output.diagnostics.items()}
         self.send(trainer.global_step, {f"train/{name}": value for name, value in metrics.items()})
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from optical_sweeps.errors import UserError
+from optical_sweeps.checks import whole_number
 from optical_sweeps.training.settings import TrainingSettings
 
 
@@ -25,11 +25,11 @@ class Machine:
     devices: int = 1
     threads: int = 0
     workers: int = 0
+    __no_type_check__ = True
 
     def __post_init__(self) -> None:
         for name, least in (("devices", 1), ("threads", 0), ("workers", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"machine.{name}: {getattr(self, name)} must be at least {least}")
+            whole_number(f"machine.{name}", getattr(self, name), least)
 
     def prepare(self) -> None:
         """Set up torch for this process; call before the first tensor operation.

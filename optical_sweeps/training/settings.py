@@ -1,12 +1,12 @@
 """How a model is optimised; shared by the teacher's training and the distillation."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal, get_args
 
+from optical_sweeps.checks import number_between, one_of, positive_number, true_or_false, whole_number
 from optical_sweeps.errors import UserError
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
-Keep = Literal["last", "best"]
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True)
@@ -34,30 +34,32 @@ class TrainingSettings:
     weight_decay: float = 0.01
     warmup_fraction: float = 0.1
     gradient_clip: float = 1.0
-    precision: Precision | str = "32-true"
+    precision: str = "32-true"
     freeze_embeddings: bool = True
     freeze_layers: int = 0
     log_every: int = 10
     validate_every: int | None = None
     patience: int | None = None
-    keep: Keep | str = "last"
+    keep: str = "last"
+
+    __no_type_check__ = True
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "epochs", "log_every"):
-            self._require(name, getattr(self, name) >= 1, "at least 1")
+            whole_number(f"training.{name}", getattr(self, name), least=1)
         for name in ("validate_every", "patience"):
-            value = getattr(self, name)
-            self._require(name, value is None or value >= 1, "at least 1, or null")
-        self._require("learning_rate", self.learning_rate > 0, "greater than 0")
-        self._require("warmup_fraction", 0 <= self.warmup_fraction <= 1, "from 0 to 1")
-        for name in ("weight_decay", "gradient_clip", "freeze_layers"):
-            self._require(name, getattr(self, name) >= 0, "at least 0")
-        self._require("precision", self.precision in get_args(Precision), f"one of {get_args(Precision)}")
-        self._require("keep", self.keep in get_args(Keep), f"one of {get_args(Keep)}")
-        waits = self.patience is not None or self.keep == "best"
-        self._require("validate_every", not waits or self.validate_every is not None,
-                      "set where patience or keep=best ask for validations")
-
-    def _require(self, key: str, holds: bool, what: str) -> None:
-        if not holds:
-            raise UserError(f"training.{key}: {getattr(self, key)!r} must be {what}")
+            if getattr(self, name) is not None:
+                whole_number(f"training.{name}", getattr(self, name), least=1)
+        positive_number("training.learning_rate", self.learning_rate)
+        number_between("training.warmup_fraction", self.warmup_fraction, 0.0, 1.0)
+        number_between("training.weight_decay", self.weight_decay, 0.0, math.inf)
+        number_between("training.gradient_clip", self.gradient_clip, 0.0, math.inf)
+        whole_number("training.freeze_layers", self.freeze_layers, least=0)
+        true_or_false("training.freeze_embeddings", self.freeze_embeddings)
+        one_of("training.precision", self.precision, PRECISIONS)
+        one_of("training.keep", self.keep, ("last", "best"))
+        if self.validate_every is None and (self.patience is not None or self.keep == "best"):
+            raise UserError(
+                "training.validate_every: null, but training.patience and training.keep=best go by "
+                "validations; set a number of steps"
+            )

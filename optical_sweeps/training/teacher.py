@@ -15,6 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from optical_sweeps.checks import positive_number, whole_number
 from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.encoders.token_encoder import TokenBatch, TokenEncoder
 from optical_sweeps.errors import UserError
@@ -40,10 +41,11 @@ class Teacher:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     temperature: float = 0.05
     seed: int = 0
+    __no_type_check__ = True
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise UserError(f"teacher.temperature: {self.temperature} must be greater than 0")
+        positive_number("teacher.temperature", self.temperature)
+        whole_number("teacher.seed", self.seed, least=0)
 
     def train(
         self,
@@ -77,9 +79,7 @@ class RelevanceBatch:
     concepts: Int[Tensor, " B"]
 
     def to(self, device: torch.device) -> "RelevanceBatch":
-        return RelevanceBatch(
-            self.queries.to(device), self.documents.to(device), self.concepts.to(device)
-        )
+        return RelevanceBatch(self.queries.to(device), self.documents.to(device), self.concepts.to(device))
 
 
 class RelevancePairs(Dataset[RelevanceBatch]):

@@ -1,5 +1,6 @@
 """Compiling the CPU kernels, and running them in parallel over the problems of a batch."""
 
+import inspect
 import itertools
 import threading
 from collections.abc import Callable
@@ -14,15 +15,14 @@ _SERIAL_BELOW = 1 << 15  # cost entries in a batch below which a second thread c
 
 def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """`function` compiled without the interpreter lock, cached on disk where some cache folder is writable."""
+    function = inspect.unwrap(function)  # a run-time type checker may have wrapped it
     try:
         return numba.njit(function, nogil=True, cache=True, **options)  # type: ignore[no-any-return]
     except RuntimeError:  # no folder to cache in: compile in each process
         return numba.njit(function, nogil=True, **options)  # type: ignore[no-any-return]
 
 
-def over_problems(
-    kernel: Callable[[int, int], None], problems: int, entries: int, threads: int | None
-) -> None:
+def over_problems(kernel: Callable[[int, int], None], problems: int, entries: int, threads: int | None) -> None:
     """Call `kernel(start, stop)` on chunks that cover `range(problems)`, in `threads` threads.
 
     Threads of our own rather than numba's parallel regions: those abort the process when two threads enter

@@ -43,7 +43,7 @@ class Exact:
         arrays = _Arrays.empty(cost)
         if self.method == "augmenting":
             _augment(cost, a, b, arrays, self.threads)
-            for index in np.flatnonzero(arrays.phases < 0):  # never seen; a bound on phases, not a proof
+            for index in np.flatnonzero(arrays.phases < 0).tolist():  # never seen: the bound is no proof
                 _simplex(cost, a, b, arrays, index)
         else:
             for index in range(len(cost)):

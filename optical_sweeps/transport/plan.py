@@ -21,7 +21,7 @@ class TransportPlan:
         source_potential: dual f, in the unit of the cost; 0 at padding.
         target_potential: dual g, likewise.
         marginal_error: max of the L1 errors of the two marginals, in units of mass.
-        iterations: iterations (or augmentations) spent on each problem.
+        iterations: iterations, steps or search phases spent on each problem.
         converged: the solver's own stopping rule was met.
         epsilon: entropic regularisation that each problem was solved at; 0 for exact transport.
     """
@@ -38,8 +38,24 @@ class TransportPlan:
     @cached_property
     def cost(self) -> Float[Tensor, " B"]:
         """<P, C>: differentiable in the problem's cost; in P as the solver's gradient mode says."""
-        cost = self.problem.cost.to(self.matrix.dtype)
-        return _dot(self.matrix.flatten(1), cost.flatten(1))
+        return _inner(self.matrix, self._cost)
+
+    @cached_property
+    def regularised_cost(self) -> Float[Tensor, " B"]:
+        """<P, C> - epsilon H(P), with the envelope gradient: P in the cost, the potentials in a and b.
+
+        By Danskin's theorem these are the derivatives of the optimum, at converged plans and for masses of
+        constant sum. The plan is a constant here, whatever the solver's gradient mode.
+        """
+        matrix = self.matrix.detach()
+        value = _inner(matrix, self._cost) - self.epsilon * self.entropy.detach()
+        for masses, potential in (
+            (self.problem.a, self.source_potential),
+            (self.problem.b, self.target_potential),
+        ):
+            if masses.requires_grad:
+                value = value + ((masses - masses.detach()).to(matrix.dtype) * potential.detach()).sum(1)
+        return value
 
     @cached_property
     def entropy(self) -> Float[Tensor, " B"]:
@@ -49,30 +65,67 @@ class TransportPlan:
     @cached_property
     def hard_alignment(self) -> Int[Tensor, "B n"]:
         """The target token that receives most of each source token's mass; -1 at padding."""
-        return torch.where(self.problem.a > 0, self.matrix.argmax(2), -1)
+        if not self.matrix.shape[2]:
+            return torch.full_like(self.problem.a, -1, dtype=torch.int64)
+        best = self.matrix.max(2)
+        return torch.where(best.values > 0, best.indices, -1)
+
+    @cached_property
+    def dual_value(self) -> Float[Tensor, " B"]:
+        """<f, a> + <g, b> with f the c-transform of g, hence a lower bound of the exact transport cost.
+
+        The better of the two sides' c-transforms is taken.
+        """
+        cost = self._cost.detach()
+        a, b = self.problem.a.detach().to(cost.dtype), self.problem.b.detach().to(cost.dtype)
+        f, g = self.source_potential.detach(), self.target_potential.detach()
+        from_g = _dot(_transform(cost, g, self.problem), a) + _dot(g, b)
+        swapped = TransportProblem(self.problem.cost.mT, self.problem.b, self.problem.a)
+        from_f = _dot(f, a) + _dot(_transform(cost.mT, f, swapped), b)
+        return torch.maximum(from_f, from_g)
 
     @cached_property
     def gap_bound(self) -> Float[Tensor, " B"]:
-        """<P, C> less the dual value of the potentials made feasible: an upper bound on the excess cost.
+        """<P, C> less a lower bound of the exact cost: an upper bound on what P costs too much.
 
-        Exact transport costs no less than the dual value (weak duality), so P costs at most this much more
-        than the optimum, up to what its marginal error is worth.
+        By weak duality, up to what the marginal error of P is worth.
         """
         return self.cost.detach() - self.dual_value
 
     @cached_property
-    def dual_value(self) -> Float[Tensor, " B"]:
-        """<f, a> + <g, b> with f the c-transform of g, hence a lower bound of the exact transport cost."""
-        cost = self.problem.cost.detach().to(self.matrix.dtype)
-        a, b = self.problem.a.to(cost.dtype), self.problem.b.to(cost.dtype)
-        g = self.target_potential.detach().unsqueeze(1)
-        slack = (cost - g).masked_fill((b == 0).unsqueeze(1), torch.inf)
-        f = (
-            torch.where(a > 0, slack.amin(2), 0.0).clamp(max=torch.finfo(cost.dtype).max)
-            if slack.shape[2]
-            else torch.zeros_like(a)
-        )
-        return _dot(f, a) + _dot(g.squeeze(1), b)
+    def _cost(self) -> Float[Tensor, "B n m"]:
+        """Cost in the solver's precision, and finite at padding where P is 0 but 0 * inf would be NaN."""
+        cost = self.problem.cost.to(self.matrix.dtype)
+        if bool(cost.detach().sum().isfinite()):  # a third of the time of looking at every entry
+            return cost
+        return cost.masked_fill(~cost.isfinite(), 0.0)
+
+
+def marginal_error(
+    matrix: Float[Tensor, "B n m"], a: Float[Tensor, "B n"], b: Float[Tensor, "B m"]
+) -> Float[Tensor, " B"]:
+    """max(|P 1 - a|_1, |P' 1 - b|_1).
+
+    >>> marginal_error(torch.eye(2)[None] / 2, torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]))
+    tensor([1.])
+    """
+    rows = (matrix.sum(2) - a).abs().sum(1)
+    columns = (matrix.sum(1) - b).abs().sum(1)
+    return torch.maximum(rows, columns)
+
+
+def _transform(
+    cost: Float[Tensor, "B n m"], g: Float[Tensor, "B m"], problem: TransportProblem
+) -> Float[Tensor, "B n"]:
+    """f_i = min over real j of C_ij - g_j: the largest f that is feasible with g."""
+    if not cost.shape[2]:
+        return torch.zeros_like(problem.a, dtype=cost.dtype)
+    closed = torch.where(problem.target_mask, g, -torch.inf).unsqueeze(1)
+    return torch.where(problem.source_mask, (cost - closed).amin(2), 0.0)
+
+
+def _inner(x: Float[Tensor, "B n m"], y: Float[Tensor, "B n m"]) -> Float[Tensor, " B"]:
+    return _dot(x.flatten(1), y.flatten(1))
 
 
 def _dot(x: Float[Tensor, "B k"], y: Float[Tensor, "B k"]) -> Float[Tensor, " B"]:

@@ -3,98 +3,131 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from optical_sweeps.transport.plan import TransportPlan
+from optical_sweeps.transport._scaling import Masked, Solution, anneal
+from optical_sweeps.transport.gradients import implicit_plan, unrolled_plan
+from optical_sweeps.transport.plan import TransportPlan, marginal_error
 from optical_sweeps.transport.problem import TransportProblem
+from optical_sweeps.transport.rounding import round_to_polytope
+from optical_sweeps.transport.spread import Spread, cost_spread
 
-Spread = Literal["none", "std", "range", "mean"]
+Gradient = Literal["detached", "implicit", "unrolled"]
+_Solved = tuple[Solution, Float[Tensor, " B"], Float[Tensor, " B"]]  # with epsilons and marginal errors
 
-_CHECK_EVERY = 10
+_LEAST_EPSILON = 1e-10  # of the largest cost: below, float64 duals cannot tell exponents apart
 
 
 @dataclass(frozen=True)
 class Sinkhorn:
-    """min over U(a, b) of <P, C> - epsilon H(P), in the log domain (Cuturi 2013; Schmitzer 2019).
+    """min over U(a, b) of <P, C> - epsilon H(P), with H(P) = -sum P log P (Cuturi 2013).
+
+    Scaling iterations on a kernel, annealed by halving epsilon from the spread of the costs (Schmitzer
+    2019), and Newton steps on the semi-dual for problems that iterate slowly.
 
     Args:
-        epsilon: regularisation, in units of the cost, or of its spread if `epsilon_relative_to` is set.
+        epsilon: regularisation, in units of the cost, or of its spread if `epsilon_relative_to` is set. Raised
+            to 1e-10 of a problem's largest cost where it is less; the plan says what was used.
         epsilon_relative_to: spread of each problem's real cost entries: `std`, `range` (max - min) or
-            `mean`; `none` takes `epsilon` as absolute.
-        max_iterations: iterations (one update of each side) after which a problem is left unconverged.
-        tolerance: marginal error (L1, in units of mass) at which a problem is done.
+            `mean` (of magnitudes); `none` takes `epsilon` as absolute. It counts as a constant in gradients.
+        max_iterations: iterations and Newton steps after which a problem is left unconverged.
+        tolerance: marginal error (L1, as a share of the mass) at which a problem is done.
+        newton: whether Newton's method may finish.
+        rounding: move the plan onto the polytope at the end, so that its marginals hold also unconverged.
+        gradient: what the plan's matrix passes back: nothing (`detached`; the plan's cost then has the
+            gradient P in C), the derivative of the optimal plan (`implicit`), or that of the iterations
+            (`unrolled`, in the log domain and without annealing). The gradient of the regularised optimum
+            itself is `TransportPlan.regularised_cost`, whatever is chosen here.
+        implementation: `compiled` (numba, one problem at a time in parallel), `tensor` (torch, any device),
+            or `auto`: compiled on the CPU.
+
+    Raises:
+        ValueError: epsilon or tolerance is not positive, or max_iterations is.
+
+    >>> problem = TransportProblem.uniform(torch.tensor([[[0.0, 1.0], [1.0, 0.0]]]))
+    >>> Sinkhorn(epsilon=1.0)(problem).matrix
+    tensor([[[0.3655, 0.1345],
+             [0.1345, 0.3655]]])
     """
 
     epsilon: float = 0.05
     epsilon_relative_to: Spread = "none"
     max_iterations: int = 1000
-    tolerance: float = 1e-5
+    tolerance: float = 1e-6
+    newton: bool = True
+    rounding: bool = False
+    gradient: Gradient = "detached"
+    implementation: Literal["auto", "compiled", "tensor"] = "auto"
 
-    @torch.no_grad()
+    def __post_init__(self) -> None:
+        if not self.epsilon > 0 or not self.tolerance > 0 or self.max_iterations < 1:
+            raise ValueError("epsilon, tolerance and max_iterations must be positive")
+
     def __call__(self, problem: TransportProblem) -> TransportPlan:
-        """Solve every problem of the batch; gradients are not tracked through the plan."""
+        """Solve every problem of the batch, in float32 at least, also inside autocast.
+
+        A problem that cannot be solved (a cost that is not finite between real tokens, mass on one side
+        alone) gets a zero plan and says that it did not converge.
+        """
         with torch.autocast(problem.cost.device.type, enabled=False):
-            dtype = torch.promote_types(problem.cost.dtype, torch.float32)
-            cost, a, b = problem.cost.to(dtype), problem.a.to(dtype), problem.b.to(dtype)
-            rows, columns = a > 0, b > 0
-            rows, columns = rows & columns.any(1, True), columns & rows.any(1, True)
-            real = rows.unsqueeze(2) & columns.unsqueeze(1)
-            epsilon = (self.epsilon * cost_spread(cost, real, self.epsilon_relative_to)).clamp(
-                min=torch.finfo(dtype).tiny * 1e6
-            )
-            logits = (-cost / epsilon[:, None, None]).masked_fill(~real, -torch.inf)
-            log_a, log_b = a.log(), b.log()
-            f, g, matrix = torch.zeros_like(a), torch.zeros_like(b), torch.zeros_like(cost)
-            iterations = torch.zeros(len(cost), dtype=torch.int64, device=cost.device)
-            error = torch.full_like(epsilon, torch.inf)
-            for iteration in range(1, self.max_iterations + 1):
-                f = torch.where(rows, log_a - torch.logsumexp(logits + g.unsqueeze(1), 2), 0.0)
-                g = torch.where(columns, log_b - torch.logsumexp(logits + f.unsqueeze(2), 1), 0.0)
-                if iteration % _CHECK_EVERY and iteration < self.max_iterations:
-                    continue
-                iterations[error > self.tolerance] = iteration
-                matrix = (logits + f.unsqueeze(2) + g.unsqueeze(1)).exp()
-                error = marginal_error(matrix, a, b)
-                if bool((error <= self.tolerance).all()):
-                    break
+            with torch.no_grad():
+                plan = self._solve(problem)
+            if self.gradient == "detached":
+                return plan
+            make = implicit_plan if self.gradient == "implicit" else unrolled_plan
+            return make(plan)
+
+    def _solve(self, problem: TransportProblem) -> TransportPlan:
+        compiled = self.implementation == "compiled" or (
+            self.implementation == "auto" and problem.cost.device.type == "cpu"
+        )
+        # float32 plans are written with an error of up to 1e-7; the margin keeps them within the tolerance
+        target = 0.5 * self.tolerance
+        solution, epsilon, error = (self._compiled if compiled else self._tensors)(problem, target)
+        matrix, a, b = solution.matrix, problem.a.to(problem.dtype), problem.b.to(problem.dtype)
+        mass = torch.maximum(a.sum(1), b.sum(1))
+        converged = error <= self.tolerance * mass.clamp(min=torch.finfo(a.dtype).tiny)
+        if self.rounding:
+            solvable = (matrix.sum((1, 2)) > 0).unsqueeze(1)
+            matrix = round_to_polytope(matrix, a * solvable, b * solvable)
+            error = marginal_error(matrix, a, b)
         return TransportPlan(
-            problem,
-            matrix,
-            f * epsilon[:, None],
-            g * epsilon[:, None],
-            error,
-            iterations,
-            error <= self.tolerance,
-            epsilon,
+            problem, matrix, solution.f, solution.g, error, solution.iterations, converged, epsilon
         )
 
+    def _tensors(self, problem: TransportProblem, target: float) -> _Solved:
+        masked = Masked.of(problem)
+        epsilon = self.epsilon * cost_spread(masked.cost, masked.mask > 0, self.epsilon_relative_to)
+        if masked.cost.numel():
+            epsilon = torch.maximum(epsilon, _LEAST_EPSILON * masked.cost.abs().amax((1, 2)))
+        solution = anneal(masked, epsilon, target, self.max_iterations, self.newton)
+        mass = problem.a.to(problem.dtype).sum(1)
+        f = solution.f + torch.where(masked.a > 0, (epsilon * mass.clamp(min=1e-30).log()).unsqueeze(1), 0.0)
+        f, g = f * (masked.a > 0), solution.g * (masked.b > 0)
+        matrix = solution.matrix * mass[:, None, None]
+        error = marginal_error(matrix, problem.a.to(problem.dtype), problem.b.to(problem.dtype))
+        return Solution(matrix, f, g, solution.iterations), epsilon, error
 
-def marginal_error(
-    matrix: Float[Tensor, "B n m"], a: Float[Tensor, "B n"], b: Float[Tensor, "B m"]
-) -> Float[Tensor, " B"]:
-    """max(|P 1 - a|_1, |P' 1 - b|_1)."""
-    rows = (matrix.sum(2) - a).abs().sum(1)
-    columns = (matrix.sum(1) - b).abs().sum(1)
-    return torch.maximum(rows, columns)
+    def _compiled(self, problem: TransportProblem, target: float) -> _Solved:
+        from optical_sweeps.transport._compiled import over_problems
+        from optical_sweeps.transport._sinkhorn_kernels import SPREADS, solve_range
 
+        device = problem.cost.device
+        cost, a, b = (tensor.cpu().contiguous().numpy() for tensor in problem.detached_tensors())
+        batch, n, m = cost.shape
+        matrix, f, g = np.empty_like(cost), np.empty((batch, n), a.dtype), np.empty((batch, m), a.dtype)
+        error, epsilons = np.empty(batch, a.dtype), np.empty(batch, a.dtype)
+        iterations = np.empty(batch, np.int64)
 
-def cost_spread(
-    cost: Float[Tensor, "B n m"], real: Bool[Tensor, "B n m"], kind: Spread
-) -> Float[Tensor, " B"]:
-    """Spread of each problem's real cost entries; 1 where it is 0, so that epsilon stays positive."""
-    if kind == "none":
-        return cost.new_ones(len(cost))
-    count = real.sum((1, 2)).clamp(min=1)
-    kept = cost.masked_fill(~real, 0.0)
-    mean = kept.sum((1, 2)) / count
-    if kind == "mean":
-        spread = kept.abs().sum((1, 2)) / count
-    elif kind == "range":
-        low, high = (cost.masked_fill(~real, fill) for fill in (torch.inf, -torch.inf))
-        spread = (high.amax((1, 2)) - low.amin((1, 2))).clamp(min=0.0)
-    else:
-        centred = (cost - mean[:, None, None]).masked_fill(~real, 0.0)
-        spread = (centred.square().sum((1, 2)) / count).sqrt()
-    return torch.where(spread > 0, spread, 1.0)
+        def kernel(start: int, stop: int) -> None:
+            solve_range(
+                cost, a, b, matrix, f, g, error, iterations, epsilons, start, stop, float(self.epsilon),
+                SPREADS[self.epsilon_relative_to], _LEAST_EPSILON, target, self.max_iterations, self.newton,
+            )  # fmt: skip
+
+        over_problems(kernel, batch, cost.size, None)
+        tensors = [torch.from_numpy(x).to(device) for x in (matrix, f, g, iterations, epsilons, error)]
+        return Solution(*tensors[:4]), tensors[4], tensors[5]

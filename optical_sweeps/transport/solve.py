@@ -2,22 +2,41 @@
 
 from collections.abc import Callable
 
+from optical_sweeps.transport.exact import Exact
+from optical_sweeps.transport.ipot import Ipot
+from optical_sweeps.transport.partial import Partial
 from optical_sweeps.transport.plan import TransportPlan
 from optical_sweeps.transport.problem import TransportProblem
 from optical_sweeps.transport.sinkhorn import Sinkhorn
+from optical_sweeps.transport.unbalanced import Unbalanced
 
 Solver = Callable[[TransportProblem], TransportPlan]
 
+SOLVERS: dict[str, Callable[[], Solver]] = {
+    "exact": Exact,
+    "sinkhorn": Sinkhorn,
+    "ipot": Ipot,
+    "unbalanced": Unbalanced,
+    "partial": Partial,
+}
+
 
 def solve(problem: TransportProblem, solver: Solver | str = "auto") -> TransportPlan:
-    """The plan of each problem of the batch; `solver` is a settings object, a name, or `auto`.
+    """The plan of each problem; `solver` is a settings object, the name of one with its defaults, or `auto`.
+
+    `auto` is exact transport on the CPU, where it is also the fastest, and Sinkhorn elsewhere.
 
     Raises:
         ValueError: no solver has that name.
+
+    >>> import torch
+    >>> solve(TransportProblem.uniform(torch.rand(2, 5, 7))).converged
+    tensor([True, True])
     """
     if not isinstance(solver, str):
         return solver(problem)
-    solvers: dict[str, Callable[[], Solver]] = {"auto": Sinkhorn, "sinkhorn": Sinkhorn}
-    if solver not in solvers:
-        raise ValueError(f"no solver is named {solver!r}; known: {', '.join(sorted(solvers))}")
-    return solvers[solver]()(problem)
+    if solver == "auto":
+        solver = "exact" if problem.cost.device.type == "cpu" else "sinkhorn"
+    if solver not in SOLVERS:
+        raise ValueError(f"no solver is named {solver!r}; known: auto, {', '.join(sorted(SOLVERS))}")
+    return SOLVERS[solver]()(problem)

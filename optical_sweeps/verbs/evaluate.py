@@ -47,9 +47,7 @@ def _chosen(languages: list[str], spec: RunSpec) -> Languages:
     """The run's groups, cut down to some of its languages."""
     unknown = [language for language in languages if language not in spec.languages.all]
     if unknown:
-        raise UserError(
-            f"languages: {', '.join(unknown)} not among the run's, {', '.join(spec.languages.all)}"
-        )
+        raise UserError(f"languages: {', '.join(unknown)} not among the run's, {', '.join(spec.languages.all)}")
     chosen = {
         group: tuple(language for language in getattr(spec.languages, group) if language in languages)
         for group in ("high", "low")

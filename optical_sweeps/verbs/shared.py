@@ -159,6 +159,4 @@ def _load_index(folder: Path) -> TokenIndex:
 
 @lru_cache(maxsize=2)
 def _load_vectors(folder: Path) -> RaggedEmbeddings:
-    return RaggedEmbeddings(
-        np.load(folder / "vectors.npy", mmap_mode="r"), np.load(folder / "offsets.npy")
-    )
+    return RaggedEmbeddings(np.load(folder / "vectors.npy", mmap_mode="r"), np.load(folder / "offsets.npy"))

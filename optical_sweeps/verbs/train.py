@@ -192,5 +192,3 @@ def _place(folder: RunFolder) -> str:
     if folder.path.name not in runs:
         return ""
     return f"[{runs.index(folder.path.name) + 1:>{len(str(len(runs)))}}/{len(runs)}] "
-
-

@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from optical_sweeps.corpora.concepts import merge_concepts, split_of
 
-features = st.dictionaries(
-    st.text("abcdef", min_size=1, max_size=3), st.lists(st.integers(0, 12), max_size=4)
-)
+features = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.lists(st.integers(0, 12), max_size=4))
 
 
 @given(features)

@@ -35,9 +35,7 @@ def test_the_configured_corpora_are_the_default_ones():
 
 def test_the_configured_mixtures():
     assert instantiate(load("mixture/fixed_total"), _convert_="all") == FixedTotal(total=3200, ratio=0.5)
-    assert instantiate(load("mixture/fixed_high"), _convert_="all") == FixedHigh(
-        high_total=1600, multiple=1.0
-    )
+    assert instantiate(load("mixture/fixed_high"), _convert_="all") == FixedHigh(high_total=1600, multiple=1.0)
 
 
 @pytest.mark.parametrize("name", ["emoji", "synthetic"])

@@ -105,9 +105,7 @@ def webster(weights: list[float], caps: list[int], budget: int) -> list[int]:
     return counts
 
 
-@given(
-    st.lists(st.integers(1, 200), min_size=1, max_size=14), st.floats(0.1, 8), st.integers(1, 3), st.data()
-)
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=14), st.floats(0.1, 8), st.integers(1, 3), st.data())
 @example([1] * 13 + [200], 0.96, 1, None)  # light languages all round down: the heavy one takes their places
 def test_places_go_to_the_largest_quotient(pairs, temperature, max_repeats, data):
     languages = [f"l{i:02}" for i in range(len(pairs))]

@@ -4,15 +4,8 @@ import math
 
 import pytest
 
-from optical_sweeps.corpora.settings import (
-    languages_among,
-    number_between,
-    one_of,
-    requested_language,
-    split_fractions,
-    strings,
-    whole_number,
-)
+from optical_sweeps.checks import number_between, one_of, strings, whole_number
+from optical_sweeps.corpora.settings import languages_among, requested_language, split_fractions
 from optical_sweeps.errors import UserError
 
 

@@ -140,9 +140,7 @@ def test_a_study_without_zero_shot_or_groups_is_drawn_all_the_same(
 ) -> None:
     trained = per_query[per_query["objective"] != "none"]
     without = {path.name for path in save_all_figures(Study(trained, groups, replicates=10), tmp_path / "a")}
-    assert without == {
-        f"{k}-{w}.{e}" for k in ("groups", "languages") for w in INCHES for e in ("pdf", "png")
-    }
+    assert without == {f"{k}-{w}.{e}" for k in ("groups", "languages") for w in INCHES for e in ("pdf", "png")}
     assert language_figure(Study(trained, {}, replicates=10)).axes[0].get_title() == "ar"
 
 

@@ -78,9 +78,7 @@ def test_zero_shot_has_no_ratio_budget_or_seed() -> None:
 
 
 def test_the_callers_columns_are_taken() -> None:
-    table = result_table(
-        [run("a")], {"objective": "objective", "t": "objective.temperature", "x": "not.there"}
-    )
+    table = result_table([run("a")], {"objective": "objective", "t": "objective.temperature", "x": "not.there"})
     assert table["t"].tolist() == [1, 1, 1]
     assert table["x"].isna().all()
 
@@ -103,9 +101,7 @@ def test_no_runs_give_an_empty_table() -> None:
 
 
 def test_missing_points_of_given_axes() -> None:
-    table = result_table(
-        [run("a", ratio=0.0), run("b", ratio=1.0, seed=1), run("z", "NoDistillation", seed=1)]
-    )
+    table = result_table([run("a", ratio=0.0), run("b", ratio=1.0, seed=1), run("z", "NoDistillation", seed=1)])
     axes = {"objective": ["optical", "none"], "ratio": [0, 1], "seed": [0, 1]}
     assert describe_missing(missing_points(table, axes)) == [
         "missing: objective=optical ratio=0 seed=1",
@@ -116,9 +112,7 @@ def test_missing_points_of_given_axes() -> None:
 
 
 def test_missing_points_of_the_grid_that_is_seen() -> None:
-    runs = [
-        run(f"{o}{r}{s}", o, r, s) for o in ("Optical", "Contrastive") for r in (0.0, 0.5) for s in (0, 1)
-    ]
+    runs = [run(f"{o}{r}{s}", o, r, s) for o in ("Optical", "Contrastive") for r in (0.0, 0.5) for s in (0, 1)]
     runs.append(run("z", "NoDistillation"))
     assert missing_points(result_table(runs)) == []
     (missing,) = missing_points(result_table(runs[1:]))

@@ -36,9 +36,7 @@ def by_pytrec_eval(run_path, qrels_path, measure: Measure) -> dict[str, float]:
     with run_path.open() as run_lines, qrels_path.open() as qrels_lines:
         run, qrels = pytrec_eval.parse_run(run_lines), pytrec_eval.parse_qrel(qrels_lines)
     if measure.name == "MRR":  # trec_eval's reciprocal rank takes no cutoff
-        run = {
-            q: dict(sorted(r.items(), key=lambda pair: -pair[1])[: measure.cutoff]) for q, r in run.items()
-        }
+        run = {q: dict(sorted(r.items(), key=lambda pair: -pair[1])[: measure.cutoff]) for q, r in run.items()}
         name, key = "recip_rank", "recip_rank"
     else:
         name = f"{THEIRS[measure.name]}.{measure.cutoff}"
@@ -230,7 +228,6 @@ def test_nowhere_to_keep_compiled_kernels_is_one_line():
 
 def test_ranx_is_not_imported_before_it_is_needed():
     code = (
-        "import sys; import optical_sweeps.evaluation.measures\n"
-        "assert not {'ranx', 'numba'} & set(sys.modules)"
+        "import sys; import optical_sweeps.evaluation.measures\nassert not {'ranx', 'numba'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -140,7 +140,7 @@ def test_the_same_text_is_never_its_own_negative():
 
 
 def test_bad_settings_name_their_key():
-    with pytest.raises(UserError, match=r"objective\.temperature: 0"):
+    with pytest.raises(UserError, match=r"objective\.temperature: 0\.0"):
         Contrastive(0.0)
     with pytest.raises(UserError, match=r"objective\.centre: 'mean'"):
         Optical(SHARP, centre="mean")

@@ -84,9 +84,7 @@ def test_a_vector_that_is_not_finite_is_refused_by_document(tmp_path):
         TokenIndex.build(tmp_path, ["a", "b", "c", "d"], slices(embeddings, 2))
 
 
-@pytest.mark.parametrize(
-    "name", ["index.json", "documents.json", "vectors.npy", "offsets.npy", "id_ranks.npy"]
-)
+@pytest.mark.parametrize("name", ["index.json", "documents.json", "vectors.npy", "offsets.npy", "id_ranks.npy"])
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\x93NUMPY"])
 def test_a_damaged_part_is_one_line(tmp_path, name, content):
     TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])

@@ -48,9 +48,7 @@ def test_credentials_in_netrc(fresh_home: Path, host: str) -> None:
     assert preferred_mode() == "online"
 
 
-def test_credentials_of_another_machine_do_not_count(
-    fresh_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_credentials_of_another_machine_do_not_count(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_netrc(fresh_home, f"machine example.org\n  login user\n  password {KEY}\n")
     assert preferred_mode() == "offline"
     monkeypatch.setenv("WANDB_BASE_URL", "https://example.org")

@@ -24,7 +24,7 @@ from optical_sweeps.training.settings import TrainingSettings
 from optical_sweeps.training.teacher import Teacher
 from optical_sweeps.transport import Sinkhorn
 
-WORDS = "red green blue cat dog bird house tree river stone sun moon".split()
+WORDS = ["red", "green", "blue", "cat", "dog", "bird", "house", "tree", "river", "stone", "sun", "moon"]
 CODED = [word[::-1] for word in WORDS]
 MACHINE = Machine(accelerator="cpu")
 

@@ -11,16 +11,11 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
+from optical_sweeps.checks import whole_number
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.collections import Collection, Documents, Queries, RelevantPair, Split
 from optical_sweeps.corpora.concepts import SplitName, merge_concepts, split_of
-from optical_sweeps.corpora.settings import (
-    ENGLISH,
-    languages_among,
-    requested_language,
-    split_fractions,
-    whole_number,
-)
+from optical_sweeps.corpora.settings import ENGLISH, languages_among, requested_language, split_fractions
 from optical_sweeps.errors import UserError
 
 LANGUAGES = ("ar", "de", "es", "fa", "fr", "id", "it", "ja", "ko", "pt", "ru", "tr", "zh")
@@ -168,9 +163,7 @@ class EmojiCorpus:
 
     @cached_property
     def _documents(self) -> Documents:
-        return Documents(
-            ENGLISH, tuple(e.id for e in self._entries), tuple(e.document for e in self._entries)
-        )
+        return Documents(ENGLISH, tuple(e.id for e in self._entries), tuple(e.document for e in self._entries))
 
     @cached_property
     def _ids_of_concept(self) -> dict[str, list[str]]:

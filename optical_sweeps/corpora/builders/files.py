@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from optical_sweeps.checks import one_of, strings
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.collections import Collection, Documents, Queries, RelevantPair, Split
 from optical_sweeps.corpora.readers.bitext import read_bitext_moses, read_bitext_tsv
 from optical_sweeps.corpora.readers.documents import read_documents
 from optical_sweeps.corpora.readers.relevant_pairs import read_relevant_pairs, with_concepts
 from optical_sweeps.corpora.readers.trec import read_qrels, read_topics
-from optical_sweeps.corpora.settings import ENGLISH, languages_of, one_of, requested_language, strings
+from optical_sweeps.corpora.settings import ENGLISH, languages_of, requested_language
 from optical_sweeps.errors import UserError
 
 SPLITS: tuple[Split, ...] = ("dev", "test")

@@ -12,7 +12,7 @@ from itertools import accumulate
 from random import Random
 from typing import Literal, TypeVar
 
-from optical_sweeps.corpora.settings import number_between, one_of, whole_number
+from optical_sweeps.checks import number_between, one_of, whole_number
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 
@@ -192,9 +192,7 @@ def checked_daughter(key: str, value: object) -> Daughter:
     if whole_number(f"{key}.sound_changes", daughter.sound_changes, least=0) > len(CONSONANTS):
         raise UserError(f"{key}.sound_changes: there are only {len(CONSONANTS)} consonants; lower it")
     if daughter.sound_changes == 1:
-        raise UserError(
-            f"{key}.sound_changes: one consonant cannot change places alone; set 0, or 2 and more"
-        )
+        raise UserError(f"{key}.sound_changes: one consonant cannot change places alone; set 0, or 2 and more")
     one_of(f"{key}.word_order", daughter.word_order, WORD_ORDERS)
     one_of(f"{key}.script", daughter.script, SCRIPTS)
     for name in ("adjective_after_noun", "postpositions"):
@@ -266,18 +264,14 @@ class DaughterLanguage:
     @cached_property
     def _forms(self) -> dict[Lexeme, tuple[str, ...]]:
         cognates = set(self._share(self.base.lexemes, self.daughter.cognates, "cognates"))
-        content = [
-            lexeme for lexeme in self.base.lexemes if lexeme.word_class in ("noun", "verb", "adjective")
-        ]
+        content = [lexeme for lexeme in self.base.lexemes if lexeme.word_class in ("noun", "verb", "adjective")]
         split = set(self._share(content, self.daughter.split_words, "split"))
         changes, script = self._sound_changes(), SCRIPTS[self.daughter.script]
         letters = str.maketrans(CONSONANTS + VOWELS, script)
         forms = {}
         for lexeme in self.base.lexemes:
             random = self._random(f"form.{lexeme.word_class}.{lexeme.rank}")
-            form = (
-                self.base.form(lexeme).translate(changes) if lexeme in cognates else new_form(lexeme, random)
-            )
+            form = self.base.form(lexeme).translate(changes) if lexeme in cognates else new_form(lexeme, random)
             particle = (new_form(Lexeme("determiner", 0), random),) if lexeme in split else ()
             forms[lexeme] = tuple(word.translate(letters) for word in (form, *particle))
         return forms

@@ -7,6 +7,7 @@ from itertools import count
 from random import Random
 from types import MappingProxyType
 
+from optical_sweeps.checks import number_between, whole_number
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.builders.language_family import (
     Alignment,
@@ -19,13 +20,7 @@ from optical_sweeps.corpora.builders.language_family import (
 )
 from optical_sweeps.corpora.collections import Collection, Documents, Queries, RelevantPair, Split
 from optical_sweeps.corpora.concepts import SplitName, split_of
-from optical_sweeps.corpora.settings import (
-    ENGLISH,
-    number_between,
-    requested_language,
-    split_fractions,
-    whole_number,
-)
+from optical_sweeps.corpora.settings import ENGLISH, requested_language, split_fractions
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 
@@ -177,9 +172,7 @@ class SyntheticCorpus:
 
     @cached_property
     def _daughter_languages(self) -> dict[str, DaughterLanguage]:
-        return {
-            name: DaughterLanguage(name, self._base, daughter) for name, daughter in self.daughters.items()
-        }
+        return {name: DaughterLanguage(name, self._base, daughter) for name, daughter in self.daughters.items()}
 
     @cached_property
     def _topic_phrases(self) -> dict[str, tuple[Lexeme, Lexeme]]:

@@ -1,0 +1,91 @@
+"""Entropic transport with relaxed marginals."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from optical_sweeps.transport.plan import TransportPlan, marginal_error
+from optical_sweeps.transport.problem import TransportProblem
+from optical_sweeps.transport.spread import Spread, cost_spread
+
+_REVIEW = 10  # iterations between looks at the change
+
+
+@dataclass(frozen=True)
+class Unbalanced:
+    """min over P >= 0 of <P, C> + epsilon sum P (log P - 1) + rho KL(P 1 | a) + rho KL(P' 1 | b).
+
+    Scaling in the log domain (Chizat et al. 2018) with the mass of both duals rebalanced at every iteration
+    (Sejourne et al. 2022), without which it crawls where rho is much larger than epsilon.
+
+    Args:
+        epsilon: entropic regularisation, in units of the cost or of its spread.
+        rho: price of a marginal that is not met, in units of the cost (of its spread likewise).
+        epsilon_relative_to: as for `Sinkhorn`.
+        max_iterations: iterations after which a problem is left unconverged.
+        tolerance: change of the duals in one iteration, in units of epsilon, at which a problem is done.
+
+    Raises:
+        ValueError: a setting is not positive.
+    """
+
+    epsilon: float = 0.05
+    rho: float = 1.0
+    epsilon_relative_to: Spread = "none"
+    max_iterations: int = 1000
+    tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not min(self.epsilon, self.rho, self.tolerance, self.max_iterations) > 0:
+            raise ValueError("epsilon, rho, tolerance and max_iterations must be positive")
+
+    @torch.no_grad()
+    def __call__(self, problem: TransportProblem) -> TransportPlan:
+        """Solve every problem; the plan's marginal error is what the relaxation chose not to meet."""
+        with torch.autocast(problem.cost.device.type, enabled=False):
+            cost, a, b = problem.detached_tensors()
+            solvable = (cost.isfinite() | ~problem.mask).flatten(1).all(1)
+            real = problem.mask & solvable[:, None, None]
+            rows, columns = real.any(2), real.any(1)
+            cost = cost.masked_fill(~real, 0.0)
+            spread = cost_spread(cost, real, self.epsilon_relative_to)
+            epsilon, rho = self.epsilon * spread, self.rho * spread
+            logits = torch.where(real, -cost / epsilon[:, None, None], -torch.inf)
+            log_a, log_b = a.masked_fill(~rows, 1.0).log(), b.masked_fill(~columns, 1.0).log()
+            damping = (rho / (rho + epsilon)).unsqueeze(1)
+            ratio = (epsilon / rho).unsqueeze(1)
+            x, y = torch.zeros_like(a), torch.zeros_like(b)  # duals in units of epsilon
+            iterations = torch.zeros_like(epsilon, dtype=torch.int64)
+            change = torch.full_like(epsilon, torch.inf)
+            for iteration in range(1, self.max_iterations + 1):
+                before = x
+                x = torch.where(rows, damping * (log_a - (logits + y.unsqueeze(1)).logsumexp(2)), 0.0)
+                y = torch.where(columns, damping * (log_b - (logits + x.unsqueeze(2)).logsumexp(1)), 0.0)
+                excess = _log_mass(log_a - ratio * x, rows) - _log_mass(log_b - ratio * y, columns)
+                shift = (excess / (2 * ratio)).nan_to_num(0.0, posinf=0.0, neginf=0.0)
+                x, y = x + shift * rows, y - shift * columns
+                if iteration % _REVIEW and iteration < self.max_iterations:
+                    continue
+                iterations[change > self.tolerance] = iteration
+                change = (x - before).abs().amax(1) if x.shape[1] else torch.zeros_like(change)
+                if bool((change <= self.tolerance).all()):
+                    break
+            matrix = torch.where(real, (logits + x.unsqueeze(2) + y.unsqueeze(1)).exp(), 0.0)
+            f, g = x * epsilon.unsqueeze(1), y * epsilon.unsqueeze(1)
+            empty = ~rows.any(1) & (((a > 0).any(1) | (b > 0).any(1)) & ~solvable)
+            return TransportPlan(
+                problem,
+                matrix,
+                f,
+                g,
+                marginal_error(matrix, a, b),
+                iterations,
+                (change <= self.tolerance) & ~empty,
+                epsilon,
+            )
+
+
+def _log_mass(logits: Float[Tensor, "B k"], kept: Tensor) -> Float[Tensor, "B 1"]:
+    return logits.masked_fill(~kept, -torch.inf).logsumexp(1, keepdim=True)

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from transport_problems import random_problem
+
+from optical_sweeps.transport import SOLVERS
+
+FOLDER = Path(__file__).parents[2] / "conf" / "transport"
+
+
+@pytest.mark.parametrize("name", sorted(SOLVERS))
+def test_each_solver_has_a_config_that_states_its_defaults(name):
+    config = OmegaConf.load(FOLDER / f"{name}.yaml")
+    solver = instantiate(config)
+    assert solver == SOLVERS[name]()
+    assert solver(random_problem()).matrix.shape == (3, 6, 8)
+    settings = set(SOLVERS[name].__dataclass_fields__)
+    assert set(config) - {"_target_"} == settings, "a setting the config does not show cannot be swept"
