@@ -62,7 +62,7 @@ class RunFolder:
             UserError: it is not JSON, or of another schema.
         """
         try:
-            record = json.loads(self.record_path.read_text())
+            record: dict[str, Any] = json.loads(self.record_path.read_text())
         except json.JSONDecodeError as error:
             raise UserError(
                 f"{self.record_path}: not JSON ({error}); delete the file to run the point again"

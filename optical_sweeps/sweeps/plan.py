@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from optical_sweeps.console import say
-from optical_sweeps.errors import UserError
+from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.sweeps.ledger import RunFolder, State, write_json
 from optical_sweeps.sweeps.run_spec import RunSpec
 
@@ -73,19 +73,25 @@ class Grid:
 
 
 class CheckedGrid(Callback):
-    """Hydra callback: every point is checked before the first run starts.
-
-    Leaves by SystemExit where input is bad, since Hydra turns a callback's exceptions into warnings.
-    """
+    """Hydra callback: every point is checked before the first run starts."""
 
     def __init__(self) -> None:
         self.grid: Grid | None = None
 
+    @leave_on_user_error
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        _exit_on_user_error(lambda: RunSpec.from_config(config).check())
+        RunSpec.from_config(config).check()
 
+    @leave_on_user_error
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        _exit_on_user_error(lambda: self._start(config))
+        points = _expand(config)
+        if points is None:
+            return
+        self.grid = Grid(Path(config.hydra.sweep.dir), tuple(_checked(config, point) for point in points))
+        self.grid.save()
+        distinct = len(self.grid.runs)
+        same = f" ({distinct} distinct runs)" if distinct < len(points) else ""
+        say(f"{len(points)} grid points{same}: {describe(self.grid.states())} -> {self.grid.folder}")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         if self.grid is None:
@@ -98,18 +104,8 @@ class CheckedGrid(Callback):
         if failed:
             raise SystemExit(1)
 
-    def _start(self, config: DictConfig) -> None:
-        points = _expand(config)
-        if points is None:
-            return
-        self.grid = Grid(Path(config.hydra.sweep.dir), tuple(_checked(config, point) for point in points))
-        self.grid.save()
-        distinct = len(self.grid.runs)
-        same = f" ({distinct} distinct runs)" if distinct < len(points) else ""
-        say(f"{len(points)} grid points{same}: {describe(self.grid.states())} -> {self.grid.folder}")
 
-
-def describe(states: dict[str, State]) -> str:
+def describe(states: Mapping[str, State]) -> str:
     """Counts of states in words, such as `19 done, 2 missing`."""
     counts = Counter(states.values())
     order: Sequence[State] = ("done", "running", "failed", "stopped", "missing")
@@ -123,7 +119,14 @@ def _checked(master: DictConfig, overrides: Sequence[str]) -> GridPoint:
     except UserError as error:
         swept = " ".join(overrides)
         raise UserError(f"{error} [grid point: {swept}]") from error
-    return GridPoint(tuple(overrides), spec.id, spec.label)
+    return GridPoint(tuple(overrides), spec.id, _label(spec, overrides))
+
+
+def _label(spec: RunSpec, overrides: Sequence[str]) -> str:
+    """The run's own label, and what else the point sets, for people."""
+    told = ("experiment", "objective", "mixture", "seed", "sweep.name", "mixture.ratio", "mixture.total")
+    other = [text for text in overrides if text.partition("=")[0] not in told]
+    return " ".join([spec.label, *other])
 
 
 def _compose(master: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -149,10 +152,3 @@ def _values(override: Override) -> list[str]:
     if override.is_sweep_override():
         return [f"{key}={value}" for value in override.sweep_string_iterator()]
     return [f"{key}={override.get_value_element_as_str()}"]
-
-
-def _exit_on_user_error(action: Any) -> None:
-    try:
-        action()
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from error

@@ -125,7 +125,7 @@ class RunSpec:
 
     @property
     def folder(self) -> Path:
-        return Path(self.config["paths"]["sweeps"]) / self.config["sweep"]["name"] / self.id
+        return Path(self.config["paths"]["sweeps"], self.config["sweep"]["name"], self.id)
 
     @property
     def artifacts(self) -> Path:
@@ -145,7 +145,7 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     Raises:
         UserError: a mandatory value is missing or an interpolation cannot be resolved.
     """
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     try:
         plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:

@@ -72,18 +72,16 @@ class DevRetrieval(lightning.Callback):
         self.best_weights: dict[str, torch.Tensor] = {}
         self.waited = 0
 
-    def on_train_start(self, trainer: lightning.Trainer, module: Distillation) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: lightning.Trainer, module: Distillation) -> None:
         if self.settings.validate_every:
             self._validate(trainer, module)
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: lightning.Trainer, module: Distillation, *_: Any
-    ) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: Distillation, *_: Any) -> None:
         every, step = self.settings.validate_every, trainer.global_step
         if step == self.steps or (every and step % every == 0):
             self._validate(trainer, module)
 
-    def on_train_end(self, trainer: lightning.Trainer, module: Distillation) -> None:  # type: ignore[override]
+    def on_train_end(self, trainer: lightning.Trainer, module: Distillation) -> None:
         if self.settings.keep == "best":
             module.student.load_state_dict(self.best_weights, strict=False)
 

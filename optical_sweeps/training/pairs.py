@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ class DistillationPairs(Dataset[DistillationBatch]):
     def __len__(self) -> int:
         return len(self.sentences)
 
-    def __getitem__(self, items: Sequence[int]) -> DistillationBatch:  # type: ignore[override]
+    def __getitem__(self, items: Sequence[int]) -> DistillationBatch:
         rows = self.english[items]
         return DistillationBatch(
             student=self.student.collate(self.sentences.take(items), "query"),
@@ -93,7 +94,7 @@ class EpochBatches(Sampler[list[int]]):
         return np.random.default_rng(derive_seed(f"epoch {epoch}", self.seed)).permutation(self.size)
 
 
-def batches(dataset: Dataset[DistillationBatch], sampler: EpochBatches, workers: int) -> DataLoader:
+def batches(dataset: Dataset[Any], sampler: EpochBatches, workers: int) -> DataLoader:
     """A loader that yields whole batches; `workers` changes its speed alone."""
     return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=workers)
 

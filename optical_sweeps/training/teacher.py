@@ -97,7 +97,7 @@ class RelevancePairs(Dataset[RelevanceBatch]):
     def __len__(self) -> int:
         return len(self.concepts)
 
-    def __getitem__(self, items: Sequence[int]) -> RelevanceBatch:  # type: ignore[override]
+    def __getitem__(self, items: Sequence[int]) -> RelevanceBatch:
         return RelevanceBatch(
             queries=self.encoder.collate(self.queries.take(items), "query"),
             documents=self.encoder.collate(self.documents.take(items), "document"),

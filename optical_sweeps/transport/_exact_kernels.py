@@ -373,14 +373,16 @@ def solve_range(  # type: ignore[no-untyped-def]
                 )  # fmt: skip
                 if phases[p] >= 0:
                     status[p] = SOLVED
-                    quantum = mass / whole
+                    unit_mass = mass / whole
                     if tall:
                         _write_plan(
-                            degree, sender, flow, m, row_of, column_of, quantum, matrix[p], row_sum, column_sum
+                            degree, sender, flow, m, row_of, column_of, unit_mass, matrix[p],
+                            row_sum, column_sum,
                         )  # fmt: skip
                     else:
                         _write_plan(
-                            degree, sender, flow, n, column_of, row_of, quantum, matrix[p].T, column_sum, row_sum
+                            degree, sender, flow, n, column_of, row_of, unit_mass, matrix[p].T,
+                            column_sum, row_sum,
                         )  # fmt: skip
                     for k in range(n):
                         source_potential[p, row_of[k]] = (u[k] if tall else v[k]) / scale

@@ -21,6 +21,7 @@ _LEAST_EXPONENT = -46.0  # e^-46 = 1e-20: below any mass, above any denormal
 _ITERATIONS_A_STAGE = 4
 _REVIEW = 10  # iterations between looks at the errors: each look waits for the device
 _LOST = 1e4  # scalings beyond this are absorbed, so that the clamp never biases a plan
+_NEWTON_STEPS = 100
 _PATIENCE = 60  # iterations at the last temperature before Newton's method takes over what is left
 
 
@@ -106,13 +107,30 @@ def anneal(
             active, scaling = active[left], scaling.select(left)
         if stop:
             break
-    if newton and len(active) and spent < max_iterations:
-        part = masked.select(active).double()
-        steps = min(max_iterations - spent, 100)
-        x, y, plans, taken = newton_ascent(part, f[active], g[active], epsilon[active], tolerance, steps)
-        f[active], g[active], matrix[active] = x.to(f.dtype), y.to(g.dtype), plans.to(f.dtype)
-        iterations[active] += taken
-    return Solution(matrix, f, g, iterations)
+    solution = Solution(matrix, f, g, iterations)
+    return finished(masked, solution, epsilon, active, tolerance, max_iterations) if newton else solution
+
+
+def finished(
+    masked: Masked,
+    solution: Solution,
+    epsilon: Float[Tensor, " B"],
+    active: Int[Tensor, " K"],
+    tolerance: float,
+    max_iterations: int,
+) -> Solution:
+    """`solution`, in place, with the problems numbered `active` brought to the tolerance by Newton's method."""
+    if not len(active):
+        return solution
+    steps = min(max_iterations - int(solution.iterations[active].max()), _NEWTON_STEPS)
+    if steps <= 0:
+        return solution
+    f, g, matrix = solution.f, solution.g, solution.matrix
+    part = masked.select(active).double()
+    x, y, plans, taken = newton_ascent(part, f[active], g[active], epsilon[active], tolerance, steps)
+    f[active], g[active], matrix[active] = x.to(f.dtype), y.to(g.dtype), plans.to(f.dtype)
+    solution.iterations[active] += taken
+    return solution
 
 
 def c_transform(masked: Masked) -> Float[Tensor, "B n"]:
@@ -190,10 +208,14 @@ class Scaling:
         return Scaling.begin(self.masked, torch.where(real, f, 0.0), g, self.epsilon)
 
 
+def first_temperature(masked: Masked) -> Float[Tensor, " B"]:
+    """Where annealing starts: a little above the standard deviation of the costs."""
+    return 1.1 * cost_spread(masked.cost, masked.mask > 0, "std")
+
+
 def _temperatures(masked: Masked, epsilon: Float[Tensor, " B"]) -> Iterator[Float[Tensor, " B"]]:
     """Each problem's epsilons above its own last one, halving from the spread of its costs."""
-    spread = cost_spread(masked.cost, masked.mask > 0, "std")
-    ratio = (1.1 * spread / epsilon).clamp(min=1.0, max=1e30)
+    ratio = (first_temperature(masked) / epsilon).clamp(min=1.0, max=1e30)
     for halvings in range(int(ratio.log2().ceil().max()) if len(ratio) else 0, 0, -1):
         yield epsilon * torch.minimum(ratio, ratio.new_tensor(2.0**halvings))
 

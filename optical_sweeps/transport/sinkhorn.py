@@ -41,8 +41,9 @@ class Sinkhorn:
             gradient P in C), the derivative of the optimal plan (`implicit`), or that of the iterations
             (`unrolled`, in the log domain and without annealing). The gradient of the regularised optimum
             itself is `TransportPlan.regularised_cost`, whatever is chosen here.
-        implementation: `compiled` (numba, one problem at a time in parallel), `tensor` (torch, any device),
-            or `auto`: compiled on the CPU.
+        implementation: `compiled` (numba, problems in parallel on the CPU), `tensor` (torch, any device),
+            `fused` (one Triton program a problem, for GPUs; float32, up to 128 tokens a side, else `tensor`),
+            or `auto`: compiled on the CPU, tensor elsewhere.
 
     Raises:
         ValueError: epsilon or tolerance is not positive, or max_iterations is.
@@ -60,7 +61,7 @@ class Sinkhorn:
     newton: bool = True
     rounding: bool = False
     gradient: Gradient = "detached"
-    implementation: Literal["auto", "compiled", "tensor"] = "auto"
+    implementation: Literal["auto", "compiled", "tensor", "fused"] = "auto"
 
     def __post_init__(self) -> None:
         if not self.epsilon > 0 or not self.tolerance > 0 or self.max_iterations < 1:
@@ -103,13 +104,21 @@ class Sinkhorn:
         epsilon = self.epsilon * cost_spread(masked.cost, masked.mask > 0, self.epsilon_relative_to)
         if masked.cost.numel():
             epsilon = torch.maximum(epsilon, _LEAST_EPSILON * masked.cost.abs().amax((1, 2)))
-        solution = anneal(masked, epsilon, target, self.max_iterations, self.newton)
+        solution = self._annealed(masked, epsilon, target)
         mass = problem.a.to(problem.dtype).sum(1)
         f = solution.f + torch.where(masked.a > 0, (epsilon * mass.clamp(min=1e-30).log()).unsqueeze(1), 0.0)
         f, g = f * (masked.a > 0), solution.g * (masked.b > 0)
         matrix = solution.matrix * mass[:, None, None]
         error = marginal_error(matrix, problem.a.to(problem.dtype), problem.b.to(problem.dtype))
         return Solution(matrix, f, g, solution.iterations), epsilon, error
+
+    def _annealed(self, masked: Masked, epsilon: Float[Tensor, " B"], target: float) -> Solution:
+        if self.implementation == "fused" and masked.cost.dtype == torch.float32 and masked.cost.numel():
+            from optical_sweeps.transport._fused import LONGEST_SIDE, anneal_fused
+
+            if max(masked.cost.shape[1:]) <= LONGEST_SIDE:
+                return anneal_fused(masked, epsilon, target, self.max_iterations, self.newton)
+        return anneal(masked, epsilon, target, self.max_iterations, self.newton)
 
     def _compiled(self, problem: TransportProblem, target: float) -> _Solved:
         from optical_sweeps.transport._compiled import over_problems

@@ -7,13 +7,14 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from optical_sweeps.console import progress, say
-from optical_sweeps.errors import UserError
+from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.sweeps.plan import GRID_FILE, Grid, describe
 from optical_sweeps.sweeps.run_spec import resolved
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
 
 
+@leave_on_user_error
 def run(config: DictConfig) -> None:
     """Hydra's task: read the logs, print the table, write table and figures, and say where."""
     from optical_sweeps.curves.bootstrap import Study

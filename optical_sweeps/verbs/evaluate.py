@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from optical_sweeps.console import progress, say
-from optical_sweeps.errors import UserError
+from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.sweeps.ledger import RunFolder
 from optical_sweeps.sweeps.run_spec import Languages, RunSpec, resolved
 
 
+@leave_on_user_error
 def run(config: DictConfig) -> None:
     """Hydra's task: load the student, search, print a table, and write files where asked."""
     from optical_sweeps.encoders.checkpoints import load_difference
@@ -31,8 +32,8 @@ def run(config: DictConfig) -> None:
     spec.machine.prepare()
     shared = prepare(spec)
     student = load_difference(folder.path / "checkpoints" / "student.safetensors", shared.teacher)
-    if settings["languages"]:
-        spec = replace(spec, languages=_chosen(settings["languages"], spec))
+    if settings["query_languages"]:
+        spec = replace(spec, languages=_chosen(settings["query_languages"], spec))
     with progress(record["label"]) as advance:
         measured = search_and_measure(spec, student, shared.index, settings["split"], advance)
     Console().print(_table(record["label"], measured))
@@ -47,7 +48,8 @@ def _chosen(languages: list[str], spec: RunSpec) -> Languages:
     """The run's groups, cut down to some of its languages."""
     unknown = [language for language in languages if language not in spec.languages.all]
     if unknown:
-        raise UserError(f"languages: {', '.join(unknown)} not among the run's, {', '.join(spec.languages.all)}")
+        known = ", ".join(spec.languages.all)
+        raise UserError(f"query_languages: {', '.join(unknown)} not among the run's, {known}")
     chosen = {
         group: tuple(language for language in getattr(spec.languages, group) if language in languages)
         for group in ("high", "low")

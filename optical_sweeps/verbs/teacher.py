@@ -3,9 +3,11 @@
 from omegaconf import DictConfig
 
 from optical_sweeps.console import say
+from optical_sweeps.errors import leave_on_user_error
 from optical_sweeps.sweeps.run_spec import RunSpec
 
 
+@leave_on_user_error
 def run(config: DictConfig) -> None:
     """Build the teacher, the document index and the English vectors, or say that they stand already."""
     from optical_sweeps.verbs.shared import prepare

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from optical_sweeps.console import progress, say
-from optical_sweeps.errors import UserError
+from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.sweeps import provenance
 from optical_sweeps.sweeps.ledger import RunFolder, RunIsTaken
 from optical_sweeps.sweeps.plan import Grid
@@ -19,6 +19,7 @@ from optical_sweeps.tracking.wandb_run import tracker_for
 register_resolvers()  # a launcher's worker process comes in by importing this module
 
 
+@leave_on_user_error
 def run(config: DictConfig) -> float:
     """Hydra's task: do the run unless it is done; return its test score of all languages, NaN if it failed.
 
@@ -30,7 +31,7 @@ def run(config: DictConfig) -> float:
     spec = RunSpec.from_config(config)
     folder = RunFolder(spec.folder)
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
-    name = f"{_place(folder)}{spec.label}" if sweeping else spec.label
+    name = _name(spec, folder) if sweeping else spec.label
     try:
         return _run_once(spec, folder, name)
     except RunIsTaken:
@@ -130,7 +131,7 @@ def _student(spec: RunSpec, folder: RunFolder, shared: Any, log: "_Log") -> tupl
     def measure(student: Any, step: int) -> float:
         log.dev = search_and_measure(spec, student, shared.index, "dev")
         log(step, log.dev.metrics())
-        return log.dev.means["group:all"][spec.evaluation.main_measure]
+        return float(log.dev.means["group:all"][spec.evaluation.main_measure])
 
     student = shared.teacher.copy()
     if not spec.objective.trains:
@@ -186,9 +187,8 @@ class _Clock:
         return round(time.perf_counter() - self.start, 3)
 
 
-def _place(folder: RunFolder) -> str:
-    """`[ 3/21] ` in the order of the sweep's grid."""
-    runs = list(Grid.load(folder.path.parent).runs)
-    if folder.path.name not in runs:
-        return ""
-    return f"[{runs.index(folder.path.name) + 1:>{len(str(len(runs)))}}/{len(runs)}] "
+def _name(spec: RunSpec, folder: RunFolder) -> str:
+    """`[ 3/21] optical ratio=0.5 ...`: the run's place and label in the sweep's grid."""
+    labels = Grid.load(folder.path.parent).labels()
+    place = list(labels).index(spec.id) + 1
+    return f"[{place:>{len(str(len(labels)))}}/{len(labels)}] {labels[spec.id]}"

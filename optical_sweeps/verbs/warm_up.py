@@ -8,9 +8,10 @@ def run(arguments: list[str]) -> None:
     """Compile the measures' kernels; at once where that was done before."""
     if arguments:
         raise UserError(f"warm-up: takes no arguments, not {arguments[0]}")
-    from optical_sweeps.evaluation.measures import warm_up
+    from optical_sweeps.evaluation.measures import is_warm, warm_up
 
+    if is_warm():
+        return
     with progress("compiling") as advance:
         seconds = warm_up(advance)
-    if seconds > 2:
-        say(f"compiled the measures' kernels in {seconds:.0f} s (once an environment)")
+    say(f"compiled the measures' kernels in {seconds:.0f} s (once an environment)")
