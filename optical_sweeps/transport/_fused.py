@@ -4,6 +4,10 @@ The same recipe as `_scaling`: annealing, a fixed kernel under moving scalings, 
 An iteration reads no memory at all; a problem is read once and its plan written once.
 """
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
@@ -12,25 +16,32 @@ from torch import Tensor
 
 from optical_sweeps.transport._scaling import Masked, Solution, finished, first_temperature
 
-LONGEST_SIDE = 128  # 128 x 128 float32 entries are 64 registers for each of 256 threads
+LONGEST_SIDE = 128  # 128 x 128 entries take 32 registers of each of 512 threads
 _ITERATIONS_A_STAGE = 4
 _REVIEW = 10
 _PATIENCE = 400  # iterations before Newton's method takes over: they are cheap here
 
 
-@triton.jit
-def _kernel_matrix(cost, f, g, epsilon, real):  # type: ignore[no-untyped-def]
+def _program(function: Callable[..., Any]) -> Any:
+    """`function` compiled by Triton; a run-time type checker may have wrapped it before."""
+    return triton.jit(inspect.unwrap(function))
+
+
+@_program
+def _kernel_matrix(cost_in, entries, inside, a, b, f, g, epsilon):  # type: ignore[no-untyped-def]
+    """exp((f + g - C) / epsilon); C is read again each time, as keeping it would spill registers at 128 x 128."""
+    cost = tl.load(cost_in + entries, mask=inside, other=0.0)
     exponent = (f[:, None] + g[None, :] - cost) / epsilon
     exponent = tl.minimum(tl.maximum(exponent, -46.0), 0.0)
-    return tl.where(real, tl.exp(exponent), 0.0)
+    return tl.where((a > 0)[:, None] & (b > 0)[None, :], tl.exp(exponent), 0.0)
 
 
-@triton.jit
+@_program
 def _log_of_real(x):  # type: ignore[no-untyped-def]
     return tl.log(tl.where(x > 0, x, 1.0))
 
 
-@triton.jit
+@_program
 def _solve(  # type: ignore[no-untyped-def]
     cost_in, a_in, b_in, epsilon_in, start_in, matrix_out, f_out, g_out, error_out, iterations_out,
     n, m, tolerance, max_iterations,
@@ -41,22 +52,21 @@ def _solve(  # type: ignore[no-untyped-def]
     j = tl.arange(0, COLUMNS)
     entries = problem * n * m + i[:, None] * m + j[None, :]
     inside = (i[:, None] < n) & (j[None, :] < m)
-    cost = tl.load(cost_in + entries, mask=inside, other=0.0)
     a = tl.load(a_in + problem * n + i, mask=i < n, other=0.0)
     b = tl.load(b_in + problem * m + j, mask=j < m, other=0.0)
-    real = (a > 0)[:, None] & (b > 0)[None, :]
     pad_a = tl.where(a > 0, 0.0, 1.0)
     pad_b = tl.where(b > 0, 0.0, 1.0)
     epsilon = tl.load(epsilon_in + problem)
     temperature = tl.maximum(tl.load(start_in + problem), epsilon)
 
     f = tl.zeros([ROWS], dtype=tl.float32)
-    g = tl.min(tl.where(real, cost, 3.0e38), axis=0) * (1.0 - pad_b)
+    cost = tl.load(cost_in + entries, mask=inside & (a > 0)[:, None], other=3.0e38)
+    g = tl.min(cost, axis=0) * (1.0 - pad_b)
     u = 1.0 - pad_a
     v = 1.0 - pad_b
     spent = 0
-    while temperature > epsilon:
-        kernel = _kernel_matrix(cost, f, g, temperature, real)
+    while (temperature > epsilon) & (spent + STAGE < max_iterations):
+        kernel = _kernel_matrix(cost_in, entries, inside, a, b, f, g, temperature)
         v = 1.0 - pad_b
         for _ in range(STAGE):
             u = a / (tl.sum(kernel * v[None, :], axis=1) + pad_a)
@@ -66,22 +76,23 @@ def _solve(  # type: ignore[no-untyped-def]
         spent += STAGE
         temperature = tl.maximum(temperature * 0.5, epsilon)
 
-    kernel = _kernel_matrix(cost, f, g, epsilon, real)
+    kernel = _kernel_matrix(cost_in, entries, inside, a, b, f, g, epsilon)
     u = 1.0 - pad_a
     v = 1.0 - pad_b
     error = tolerance * 2.0 + 1.0
     while (error > tolerance) & (spent < max_iterations):
-        for _ in range(REVIEW):
+        count = tl.minimum(REVIEW, max_iterations - spent)
+        for _ in range(count):
             u = a / (tl.sum(kernel * v[None, :], axis=1) + pad_a)
             columns = tl.sum(kernel * u[:, None], axis=0) + pad_b
             error = tl.sum(tl.abs(v * columns - b) * (1.0 - pad_b), axis=0)
             v = b / columns
-        spent += REVIEW
+        spent += count
         if tl.maximum(tl.max(u, axis=0), tl.max(v, axis=0)) > 1.0e4:
             f += epsilon * _log_of_real(u)
             g += epsilon * _log_of_real(v)
-            kernel = _kernel_matrix(cost, f, g, epsilon, real)
-            u = 1.0 - pad_a
+            kernel = _kernel_matrix(cost_in, entries, inside, a, b, f, g, epsilon)
+            u = a / (tl.sum(kernel, axis=1) + pad_a)
             v = 1.0 - pad_b
             error = tolerance * 2.0 + 1.0
 
@@ -106,7 +117,7 @@ def anneal_fused(
         cost, a, b, epsilon.contiguous(), first_temperature(masked), matrix, f, g, error, iterations,
         n, m, tolerance, limit,
         ROWS=rows, COLUMNS=columns, STAGE=_ITERATIONS_A_STAGE, REVIEW=_REVIEW,
-        num_warps=4 if rows * columns <= 64 * 64 else 8,
+        num_warps=max(4, rows * columns // 1024),  # fewer would spill registers
     )  # fmt: skip
     solution = Solution(matrix, f, g, iterations.to(torch.int64))
     if not newton:

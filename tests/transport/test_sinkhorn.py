@@ -1,4 +1,6 @@
 import math
+import os
+from importlib.util import find_spec
 
 import numpy as np
 import ot
@@ -10,7 +12,9 @@ from transport_problems import padded, permutation_problem, problems, random_pro
 
 from optical_sweeps.transport import Exact, Sinkhorn, TransportProblem
 
-IMPLEMENTATIONS = ["compiled", "tensor"]
+# the Triton program runs where there is Triton; without a GPU in its interpreter: TRITON_INTERPRET=1
+TRITON = bool(find_spec("triton")) and (torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1")
+IMPLEMENTATIONS = ["compiled", "tensor", *(["fused"] if TRITON and not torch.cuda.is_available() else [])]
 implementations = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 
 
@@ -30,7 +34,8 @@ def test_plan_has_the_marginals_and_the_form_of_an_optimum(problem, implementati
 @given(problems, st.sampled_from([0.5, 0.05]))
 def test_implementations_agree(problem, epsilon):
     plans = [Sinkhorn(epsilon=epsilon, tolerance=1e-10, implementation=i)(problem) for i in IMPLEMENTATIONS]
-    assert torch.allclose(plans[0].matrix, plans[1].matrix, atol=1e-8)
+    for plan in plans[1:]:
+        assert torch.allclose(plans[0].matrix, plan.matrix, atol=1e-8)
 
 
 @implementations
@@ -219,3 +224,16 @@ def test_rounding_reaches_the_polytope(implementation):
 def test_settings_that_make_no_sense_are_refused(setting):
     with pytest.raises(ValueError, match="must be positive"):
         Sinkhorn(**setting)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("implementation", ["auto", "tensor", "compiled", *(["fused"] if TRITON else [])])
+@pytest.mark.parametrize("epsilon", [0.05, 0.01])
+def test_a_gpu_gives_the_plans_of_the_cpu(implementation, epsilon):
+    problem = permutation_problem()
+    moved = TransportProblem(problem.cost.cuda(), problem.a.cuda(), problem.b.cuda())
+    plan = Sinkhorn(epsilon, implementation=implementation)(moved)
+    assert plan.matrix.is_cuda
+    assert plan.converged.all()
+    assert torch.allclose(plan.matrix.cpu(), Sinkhorn(epsilon)(problem).matrix, atol=1e-6)
+    assert torch.allclose(Exact()(moved).matrix.cpu(), Exact()(problem).matrix)
