@@ -34,7 +34,7 @@ VERBS = {
     "teacher": Verb(
         "optical_sweeps.verbs.teacher",
         "build what the runs share: teacher, document index, English vectors",
-        "train",
+        "teacher",
         "optical-sweeps teacher teacher.training.epochs=10",
     ),
     "evaluate": Verb(

@@ -12,11 +12,14 @@ from optical_sweeps.sweeps.run_spec import RunSpec
 
 CONF = conf_folder()
 ROOTS = sorted({verb.config for verb in VERBS.values() if verb.config})
-REQUIRED = {
-    ("data", "files"): ["data.root=/nowhere", "data.languages=[da]"],
-    ("backbone", "huggingface"): ["backbone.name=some/model"],
-}
-"""Values that a user has to give."""
+FILES = (
+    "docs.tsv.gz",
+    "da/bitext.train.tsv.gz",
+    "da/queries.dev.tsv",
+    "da/queries.test.tsv",
+    "da/qrels.dev.txt",
+    "da/qrels.test.txt",
+)
 
 
 def _options() -> list[tuple[str, str]]:
@@ -30,21 +33,33 @@ def _compose(root: str, *overrides: str):
         return compose(root, overrides=list(overrides))
 
 
+@pytest.fixture
+def required(tmp_path) -> dict[tuple[str, str], list[str]]:
+    """Values that a user has to give."""
+    for name in FILES:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return {
+        ("data", "files"): [f"data.root={tmp_path}", "data.languages=[da]"],
+        ("backbone", "huggingface"): ["backbone.name=some/model"],
+    }
+
+
 @pytest.mark.parametrize("root", ROOTS)
 def test_every_verb_has_a_config_that_composes(root):
     assert _compose(root)
 
 
 @pytest.mark.parametrize(("group", "name"), _options(), ids=lambda value: value)
-def test_every_option_composes_and_builds(group, name):
-    overrides = REQUIRED.get((group, name), [])
+def test_every_option_composes_and_builds(group, name, required):
     if group.startswith("hydra"):
         assert OmegaConf.load(CONF / group / f"{name}.yaml").version == 1
         return
     if group == "transport":
         config = _compose("train", f"transport@objective.solver={name}")
     else:
-        config = _compose("train", f"{group}={name}", *overrides)
+        config = _compose("train", f"{group}={name}", *required.get((group, name), []))
     assert RunSpec.from_config(config).objective.name
 
 

@@ -34,6 +34,11 @@ class Backbone:
 class BackboneSettings(Protocol):
     """What a run's config names; nothing is read before `build`."""
 
+    @property
+    def reads_texts(self) -> bool:
+        """Whether `build` fits the vocabulary to the texts it is given."""
+        ...
+
     def check(self) -> None:
         """Raises UserError if the backbone cannot be had; to be called before any other work."""
 
@@ -70,6 +75,10 @@ class TinyBackbone:
                 f"both, layers {self.layers} and positions {self.positions} at least 1"
             )
         _check_dropout(self.dropout)
+
+    @property
+    def reads_texts(self) -> bool:
+        return True
 
     def check(self) -> None:
         """Nothing to look up."""
@@ -160,6 +169,10 @@ class E5SmallOffline:
     def __post_init__(self) -> None:
         _check_dropout(self.dropout)
 
+    @property
+    def reads_texts(self) -> bool:
+        return self.prune_vocabulary
+
     def check(self) -> None:
         self._read()
 
@@ -227,6 +240,10 @@ class HuggingFaceBackbone:
         if self.dropout is not None:
             _check_dropout(self.dropout)
 
+    @property
+    def reads_texts(self) -> bool:
+        return False
+
     def check(self) -> None:
         if self._local() is None:
             self._commit()
@@ -248,8 +265,8 @@ class HuggingFaceBackbone:
                 config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
                 if self.dropout is not None:
                     config.hidden_dropout_prob = config.attention_probs_dropout_prob = self.dropout
-                model = transformers.AutoModel.from_pretrained(
-                    folder, config=config, trust_remote_code=False, dtype="float32"
+                model, report = transformers.AutoModel.from_pretrained(
+                    folder, config=config, trust_remote_code=False, dtype="float32", output_loading_info=True
                 )
                 tokenizer = transformers.AutoTokenizer.from_pretrained(
                     folder, trust_remote_code=False, use_fast=True
@@ -257,6 +274,11 @@ class HuggingFaceBackbone:
             except (OSError, ValueError, KeyError, ImportError) as error:
                 reason = " ".join(str(error).split())[:300]
                 raise UserError(f"backbone.name={self.name}: {folder} cannot be loaded: {reason}") from None
+        if absent := sorted(name for name in report["missing_keys"] if "pooler" not in name):
+            raise UserError(
+                f"backbone.name={self.name}: {folder} lacks {len(absent)} weights, such as {absent[0]}; "
+                "they would be random: name a complete checkpoint"
+            )
         if not isinstance(tokenizer, transformers.PreTrainedTokenizerFast):
             raise UserError(f"backbone.name={self.name}: it has no fast tokenizer (tokenizer.json)")
         keep_layers(model, self.layers)

@@ -11,6 +11,8 @@ IDENTITY_SCHEMA = 1
 NEUTRAL_KEYS = (
     "training.log_every",
     "evaluation.memory_budget_mb",
+    "objective.solver.threads",
+    "objective.solver.solver.threads",
 )
 """Settings of groups that count which change speed, memory or logging alone."""
 
@@ -18,10 +20,10 @@ NEUTRAL_KEYS = (
 def run_id(facts: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits of the facts' hash, the same whatever the order of their keys.
 
-    >>> run_id({"seed": 1, "ratio": 0.5}) == run_id({"ratio": 0.5, "seed": 1})
+    >>> run_id({"seed": 1, "ratio": 1}) == run_id({"ratio": 1.0, "seed": 1})
     True
     """
-    text = json.dumps({"schema": IDENTITY_SCHEMA, **facts}, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(_canonical({"schema": IDENTITY_SCHEMA, **facts}), sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
@@ -37,7 +39,19 @@ def numeric_facts(
     if trains:
         counted += ["mixture", "training", "seed"]
     facts = {name: _without_neutral(config[name], name) for name in counted}
+    facts["languages"] = {group: sorted(members) for group, members in config["languages"].items()}
     return {**facts, **fingerprints}
+
+
+def _canonical(value: Any) -> Any:
+    """1.0 is 1, as a person means it; true is not."""
+    if isinstance(value, Mapping):
+        return {key: _canonical(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(child) for child in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def _without_neutral(value: Any, path: str) -> Any:

@@ -6,6 +6,7 @@ and, written last and atomically, `record.json`: its presence means done. `FAILE
 
 import json
 import os
+import shutil
 import socket
 import time
 import traceback
@@ -62,16 +63,18 @@ class RunFolder:
             UserError: it is not JSON, or of another schema.
         """
         try:
-            record: dict[str, Any] = json.loads(self.record_path.read_text())
-        except json.JSONDecodeError as error:
+            record: Any = json.loads(self.record_path.read_text())
+        except ValueError as error:  # no JSON, or no UTF-8
             raise UserError(
                 f"{self.record_path}: not JSON ({error}); delete the file to run the point again"
             ) from error
-        if record.get("schema") != RECORD_SCHEMA:
+        schema = record.get("schema") if isinstance(record, dict) else None
+        if schema != RECORD_SCHEMA:
             raise UserError(
-                f"{self.record_path}: schema {record.get('schema')!r}, this version reads {RECORD_SCHEMA}"
+                f"{self.record_path}: schema {schema!r}, this version reads {RECORD_SCHEMA}; "
+                "delete the file to run the point again"
             )
-        return record
+        return dict(record)
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Mark the run as done."""
@@ -87,12 +90,13 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=2)  # a look at the state holds it for a moment
         except Timeout:
             raise RunIsTaken(str(self.path)) from None
         try:
             self.failure_path.unlink(missing_ok=True)
             self.metrics_path.unlink(missing_ok=True)
+            shutil.rmtree(self.path / "wreck", ignore_errors=True)
             yield
         except BaseException as error:
             write_json(self.failure_path, _failure(error))
@@ -117,10 +121,14 @@ class RunFolder:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.write("\n")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

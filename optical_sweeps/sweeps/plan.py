@@ -14,8 +14,8 @@ from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from optical_sweeps.console import say
-from optical_sweeps.errors import UserError, leave_on_user_error
+from optical_sweeps.console import progress, say
+from optical_sweeps.errors import UserError, leave_on_error
 from optical_sweeps.sweeps.ledger import RunFolder, State, write_json
 from optical_sweeps.sweeps.run_spec import RunSpec
 
@@ -78,16 +78,21 @@ class CheckedGrid(Callback):
     def __init__(self) -> None:
         self.grid: Grid | None = None
 
-    @leave_on_user_error
+    @leave_on_error
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         RunSpec.from_config(config).check()
 
-    @leave_on_user_error
+    @leave_on_error
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         points = _expand(config)
         if points is None:
             return
-        self.grid = Grid(Path(config.hydra.sweep.dir), tuple(_checked(config, point) for point in points))
+        with progress("checking the grid") as advance:
+            checked = []
+            for number, point in enumerate(points):
+                advance(number, len(points))
+                checked.append(_checked(config, point, _swept(points)))
+        self.grid = Grid(Path(config.hydra.sweep.dir), tuple(checked))
         self.grid.save()
         distinct = len(self.grid.runs)
         same = f" ({distinct} distinct runs)" if distinct < len(points) else ""
@@ -112,20 +117,27 @@ def describe(states: Mapping[str, State]) -> str:
     return ", ".join(f"{counts[state]} {state}" for state in order if counts[state])
 
 
-def _checked(master: DictConfig, overrides: Sequence[str]) -> GridPoint:
+def _checked(master: DictConfig, overrides: Sequence[str], swept: set[str]) -> GridPoint:
     try:
         spec = RunSpec.from_config(_compose(master, overrides))
         spec.check()
     except UserError as error:
-        swept = " ".join(overrides)
-        raise UserError(f"{error} [grid point: {swept}]") from error
-    return GridPoint(tuple(overrides), spec.id, _label(spec, overrides))
+        raise UserError(f"{error} [grid point: {' '.join(overrides)}]") from error
+    return GridPoint(tuple(overrides), spec.id, _label(spec, overrides, swept))
 
 
-def _label(spec: RunSpec, overrides: Sequence[str]) -> str:
-    """The run's own label, and what else the point sets, for people."""
-    told = ("experiment", "objective", "mixture", "seed", "sweep.name", "mixture.ratio", "mixture.total")
-    other = [text for text in overrides if text.partition("=")[0] not in told]
+def _swept(points: Sequence[Sequence[str]]) -> set[str]:
+    """The keys that take more than one value."""
+    values: dict[str, set[str]] = {}
+    for text in itertools.chain.from_iterable(points):
+        values.setdefault(text.partition("=")[0], set()).add(text)
+    return {key for key, texts in values.items() if len(texts) > 1}
+
+
+def _label(spec: RunSpec, overrides: Sequence[str], swept: set[str]) -> str:
+    """The run's own label, and what else is swept, for people."""
+    told = {"objective", "mixture", "seed", "mixture.ratio", "mixture.total"}
+    other = [text for text in overrides if text.partition("=")[0] in swept - told]
     return " ".join([spec.label, *other])
 
 
@@ -142,7 +154,9 @@ def _expand(config: DictConfig) -> list[tuple[str, ...]] | None:
         return None
     params = config.hydra.sweeper.params or {}
     texts = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
-    parsed = OverridesParser.create().parse_overrides(texts)
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    parsed = OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(texts)
     by_key = {override.get_key_element(): _values(override) for override in parsed}
     return list(itertools.product(*by_key.values()))
 

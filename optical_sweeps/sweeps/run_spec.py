@@ -1,7 +1,9 @@
 """One resolved config turned into checked objects: what a run is about to do, before it does anything."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from optical_sweeps.checks import strings
-from optical_sweeps.errors import UserError
+from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.sweeps.identity import numeric_facts, run_id
 
 LANGUAGES = f"{__name__}.Languages"
@@ -90,7 +92,7 @@ class RunSpec:
         }
         return cls(
             config=plain,
-            corpus=_build("data", plain["data"]),
+            corpus=_built_once("data", json.dumps(plain["data"])),
             languages=_build("languages", {"_target_": LANGUAGES, **plain["languages"]}),
             seed=plain["seed"],
             **parts,
@@ -99,7 +101,7 @@ class RunSpec:
     def check(self) -> None:
         """Refuse now what would fail later: unknown languages, missing data or models, too large a budget.
 
-        Reads the bitext's sizes; trains and encodes nothing.
+        Reads the corpus; trains and encodes nothing.
         """
         unknown = [language for language in self.languages.all if language not in self.corpus.languages]
         if unknown:
@@ -107,17 +109,41 @@ class RunSpec:
                 f"languages: {', '.join(unknown)} not in corpus {self.corpus.name}, "
                 f"which has {', '.join(self.corpus.languages)}"
             )
+        self.machine.check(self.training.precision)
         self.backbone.check()
+        self._check_layers()
+        self.corpus.relevant_pairs()
+        sizes = self.bitext_sizes()
+        for language in self.languages.all:
+            for split in ("dev", "test"):
+                self.corpus.collection(language, split)
         if self.objective.trains:
-            self.mixture.draw(self.bitext_sizes(), self.languages.high, self.languages.low)
+            self.mixture.draw(sizes, self.languages.high, self.languages.low)
+
+    def _check_layers(self) -> None:
+        """A backbone cut to k layers has no more to freeze; one taken whole is known when it is loaded."""
+        layers = getattr(self.backbone, "layers", None)
+        for name, settings in (("training", self.training), ("teacher.training", self.teacher.training)):
+            if layers is not None and settings.freeze_layers > layers:
+                raise UserError(
+                    f"{name}.freeze_layers: {settings.freeze_layers}, but backbone.layers is {layers}; lower it"
+                )
 
     def bitext_sizes(self) -> dict[str, int]:
         return {language: len(self.corpus.bitext(language)) for language in self.languages.all}
 
     def facts(self) -> dict[str, Any]:
         """Everything that can change this run's numbers."""
-        fingerprints = {"corpus": self.corpus.fingerprint(), "backbone": self.backbone.fingerprint()}
+        fingerprints = {"corpus": self.corpus_print, "backbone": self.backbone_print}
         return numeric_facts(self.config, fingerprints=fingerprints, trains=self.objective.trains)
+
+    @property
+    def corpus_print(self) -> str:
+        return _content("data", json.dumps(self.config["data"]))
+
+    @property
+    def backbone_print(self) -> str:
+        return _content("backbone", json.dumps(self.config["backbone"]))
 
     @property
     def id(self) -> str:
@@ -151,7 +177,7 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     except MissingMandatoryValue as error:
         raise UserError(f"{error.full_key}: no value; give one, for example {error.full_key}=...") from error
     except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{error.full_key}: {first_line(error)}") from error
     assert isinstance(plain, dict)
     return plain  # type: ignore[return-value]
 
@@ -168,7 +194,18 @@ def _build(name: str, settings: Mapping[str, Any]) -> Any:
             if isinstance(cause, UserError):
                 raise cause from None
         cause = list(_causes(error))[-1]
-        raise UserError(f"{name}: {str(cause).splitlines()[0]}") from error
+        raise UserError(f"{name}: {first_line(cause)}") from error
+
+
+# All points of a grid in one process read each corpus once, and take each fingerprint once.
+@lru_cache(maxsize=8)
+def _built_once(name: str, settings: str) -> Any:
+    return _build(name, json.loads(settings))
+
+
+@lru_cache(maxsize=8)
+def _content(name: str, settings: str) -> str:
+    return str(_built_once(name, settings).fingerprint())
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,8 @@ def distil(
     trainer = quiet_trainer(machine, settings, steps, callbacks, folder)
     fit_quietly(trainer, module, batches(pairs, sampler, machine.workers))
     student.eval()
-    tokens = settings.epochs * len(pairs.sentences.ids)
+    seen = np.fromiter(chain.from_iterable(islice(iter(sampler), trainer.global_step)), np.int64)
+    tokens = int(pairs.sentences.lengths[seen].sum())
     return Distilled(trainer.global_step, validation.best_step, tokens)
 
 

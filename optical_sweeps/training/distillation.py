@@ -1,6 +1,7 @@
 """The distillation step as a Lightning module."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class Distillation(lightning.LightningModule):
         student: the encoder that is trained, already frozen where the settings say so.
         objective: (student tokens, teacher tokens) -> loss and diagnostics.
         steps: optimiser steps of the whole run, for the schedule.
-        wreck: folder that receives the batch of a step whose loss is not finite.
+        wreck: folder that receives the batch of a step whose loss or gradient is not finite.
     """
 
     def __init__(
@@ -43,12 +44,22 @@ class Distillation(lightning.LightningModule):
         self.steps = steps
         self.wreck = wreck
         self.output: ObjectiveOutput | None = None
+        self._batch: DistillationBatch | None = None
 
     def training_step(self, batch: DistillationBatch, batch_idx: int) -> Tensor:
+        self._batch = batch
         self.output = self.objective(self.student(batch.student), batch.teacher, batch.english)
         if not torch.isfinite(self.output.loss):
-            self._stop(batch, self.output)
+            self._stop("loss", float(self.output.loss.detach()))
         return self.output.loss
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        # fp16's scaler skips steps of infinite gradients by itself
+        if self.settings.precision != "16-mixed":
+            gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
+            norm = float(torch.nn.utils.get_total_norm(gradients))
+            if not math.isfinite(norm):
+                self._stop("gradient norm", norm)
 
     def configure_optimizers(self) -> Any:
         optimiser = adamw(self.student.parameters(), self.settings)
@@ -60,8 +71,11 @@ class Distillation(lightning.LightningModule):
     ) -> DistillationBatch:
         return batch.to(device)
 
-    def _stop(self, batch: DistillationBatch, output: ObjectiveOutput) -> None:
+    def _stop(self, what: str, value: float) -> None:
         """Save the batch that broke the run, then stop it."""
+        batch, output = self._batch, self.output
+        assert batch is not None
+        assert output is not None
         self.wreck.mkdir(parents=True, exist_ok=True)
         save_file(
             {
@@ -73,13 +87,12 @@ class Distillation(lightning.LightningModule):
             },
             self.wreck / "batch.safetensors",
         )
-        loss = float(output.loss.detach())
         # as text: JSON has no NaN
         diagnostics = {name: str(float(value)) for name, value in output.diagnostics.items()}
-        report = {"step": self.global_step, "loss": str(loss), "diagnostics": diagnostics}
+        report = {"step": self.global_step, what: str(value), "diagnostics": diagnostics}
         (self.wreck / "report.json").write_text(json.dumps(report, indent=2))
         raise UserError(
-            f"training: the loss is {loss} at step {self.global_step}; its batch is saved in "
+            f"training: the {what} is {value} at step {self.global_step}; its batch is saved in "
             f"{self.wreck}; try a lower training.learning_rate, training.gradient_clip or "
             "training.precision=32-true"
         )

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from optical_sweeps.checks import whole_number
+from optical_sweeps.checks import one_of, whole_number
+from optical_sweeps.errors import UserError
 from optical_sweeps.training.settings import TrainingSettings
 
 
@@ -16,7 +17,8 @@ class Machine:
     """What changes a run's speed and never its identity.
 
     Args:
-        accelerator, devices: as Lightning's trainer takes them.
+        accelerator: auto, cpu or gpu.
+        devices: 1; more is a later version's.
         threads: of torch on the CPU; 0 leaves torch's own choice.
         workers: of the data loader; 0 collates in the training process.
     """
@@ -30,6 +32,22 @@ class Machine:
     def __post_init__(self) -> None:
         for name, least in (("devices", 1), ("threads", 0), ("workers", 0)):
             whole_number(f"machine.{name}", getattr(self, name), least)
+        if self.devices != 1:
+            raise UserError("machine.devices: runs train on one device; sweep on several by several processes")
+        one_of("machine.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+
+    def device(self) -> str:
+        """The device that tensors go to: `cpu` or `cuda`."""
+        import torch
+
+        return "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+
+    def check(self, precision: str) -> None:
+        """Refuse a machine that is not there, or that cannot train in this precision."""
+        if self.accelerator == "gpu" and self.device() == "cpu":
+            raise UserError("machine.accelerator: gpu, but torch sees none; set cpu or auto")
+        if precision == "16-mixed" and self.device() == "cpu":
+            raise UserError("training.precision: 16-mixed needs a GPU; set 32-true or bf16-mixed")
 
     def prepare(self) -> None:
         """Set up torch for this process; call before the first tensor operation.
@@ -53,7 +71,7 @@ def quiet_trainer(  # type: ignore[no-untyped-def]
 
     with _no_trainer_chatter():
         return lightning.Trainer(
-            accelerator=machine.accelerator,
+            accelerator="gpu" if machine.device() == "cuda" else "cpu",
             devices=machine.devices,
             max_epochs=1,
             max_steps=steps,

@@ -22,7 +22,7 @@ def adamw(parameters: Iterable[Parameter], settings: TrainingSettings) -> AdamW:
 
 
 def warmup_then_decay(optimiser: Optimizer, settings: TrainingSettings, steps: int) -> LambdaLR:
-    """Linear from 0 to the peak over the warm-up, then linear to 0 at the last of `steps`."""
+    """Linear up to the peak over the warm-up, then linear down, to 0 after the last of `steps`."""
     warmup = round(settings.warmup_fraction * steps)
 
     def factor(step: int) -> float:

@@ -10,7 +10,7 @@ import numba
 import torch
 
 _CHUNKS_PER_THREAD = 4  # ragged problems differ in work: small chunks balance it
-_SERIAL_BELOW = 1 << 15  # cost entries in a batch below which a second thread costs more than it saves
+_SERIAL_BELOW = 1 << 17  # cost entries (1 ms of work) below which a second thread costs more than it saves
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:

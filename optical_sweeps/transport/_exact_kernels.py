@@ -331,7 +331,8 @@ def solve_range(  # type: ignore[no-untyped-def]
     sign = word.type(~(word.type(1) << word.type(8 * bits.itemsize - 1)))
 
     for p in range(start, stop):
-        n, m, mass = 0, 0, 0.0
+        # a plain 0 is a type of its own at first: every function below would be compiled for it too
+        n, m, mass = np.int64(0), np.int64(0), 0.0
         for i in range(rows_all):
             source_potential[p, i] = 0
             row_sum[i] = 0

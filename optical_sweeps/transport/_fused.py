@@ -6,15 +6,20 @@ An iteration reads no memory at all; a problem is read once and its plan written
 
 import inspect
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
-import triton
-import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
 from optical_sweeps.transport._scaling import Masked, Solution, finished, first_temperature
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:  # where torch comes without it: the module can be looked at, not used
+    triton, tl = None, SimpleNamespace(constexpr=int)
 
 LONGEST_SIDE = 128  # 128 x 128 entries take 32 registers of each of 512 threads
 _ITERATIONS_A_STAGE = 4
@@ -24,12 +29,12 @@ _PATIENCE = 400  # iterations before Newton's method takes over: they are cheap 
 
 def _program(function: Callable[..., Any]) -> Any:
     """`function` compiled by Triton; a run-time type checker may have wrapped it before."""
-    return triton.jit(inspect.unwrap(function))
+    return triton.jit(inspect.unwrap(function)) if triton else function
 
 
 @_program
 def _kernel_matrix(cost_in, entries, inside, a, b, f, g, epsilon):  # type: ignore[no-untyped-def]
-    """exp((f + g - C) / epsilon); C is read again each time, as keeping it would spill registers at 128 x 128."""
+    """exp((f + g - C) / epsilon); C is read again each time: kept, it would spill registers."""
     cost = tl.load(cost_in + entries, mask=inside, other=0.0)
     exponent = (f[:, None] + g[None, :] - cost) / epsilon
     exponent = tl.minimum(tl.maximum(exponent, -46.0), 0.0)
@@ -106,7 +111,13 @@ def _solve(  # type: ignore[no-untyped-def]
 def anneal_fused(
     masked: Masked, epsilon: Float[Tensor, " B"], tolerance: float, max_iterations: int, newton: bool
 ) -> Solution:
-    """What `_scaling.anneal` does, in float32, for up to 128 tokens a side."""
+    """What `_scaling.anneal` does, in float32, for up to 128 tokens a side.
+
+    Raises:
+        ImportError: there is no Triton.
+    """
+    if not triton:
+        raise ImportError("implementation='fused' needs the package triton; use 'tensor'")
     batch, n, m = masked.cost.shape
     cost, a, b = masked.cost.contiguous(), masked.a.contiguous(), masked.b.contiguous()
     matrix, f, g = torch.empty_like(cost), torch.empty_like(a), torch.empty_like(b)

@@ -97,7 +97,7 @@ def anneal(
         spent += count
         lost = scaling.lost()
         if bool(lost.any()):
-            scaling = scaling.absorbed()
+            scaling = scaling.absorbed(lost)
         unfinished = (error > tolerance) | lost
         stop = (newton and spent >= _PATIENCE) or spent >= max_iterations or not bool(unfinished.any())
         if stop or bool(unfinished.float().mean() < 0.75):  # else copying costs more than it saves
@@ -198,14 +198,24 @@ class Scaling:
             return torch.zeros_like(self.epsilon, dtype=torch.bool)
         return torch.maximum(self.u.amax((1, 2)), self.v.amax((1, 2))) > _LOST
 
-    def absorbed(self) -> "Scaling":
-        """Free of what the clamp did: column duals kept, row duals made exact for them in the log domain."""
-        _, g = self.duals()
-        exponents = (g.unsqueeze(1) - self.masked.cost) / self.epsilon[:, None, None]
-        log_sum = torch.where(self.masked.mask > 0, exponents, -torch.inf).logsumexp(2)
-        real = self.masked.a > 0
-        f = self.epsilon.unsqueeze(1) * (torch.where(real, self.masked.a, 1.0).log() - log_sum)
-        return Scaling.begin(self.masked, torch.where(real, f, 0.0), g, self.epsilon)
+    def absorbed(self, lost: Bool[Tensor, " B"]) -> "Scaling":
+        """`lost` problems free of what the clamp did: column duals kept, row duals made exact for them.
+
+        The others are left alone: a kernel from float32 duals would cost them their last digit.
+        """
+        index = lost.nonzero().squeeze(1)
+        part = self.select(index)
+        _, g = part.duals()
+        exponents = (g.unsqueeze(1) - part.masked.cost) / part.epsilon[:, None, None]
+        log_sum = torch.where(part.masked.mask > 0, exponents, -torch.inf).logsumexp(2)
+        real = part.masked.a > 0
+        f = part.epsilon.unsqueeze(1) * (torch.where(real, part.masked.a, 1.0).log() - log_sum)
+        fresh = Scaling.begin(part.masked, torch.where(real, f, 0.0), g, part.epsilon)
+        changed = {
+            name: getattr(self, name).index_copy(0, index, getattr(fresh, name))
+            for name in ("f", "g", "kernel", "u", "v")
+        }
+        return replace(self, **changed)
 
 
 def first_temperature(masked: Masked) -> Float[Tensor, " B"]:

@@ -20,7 +20,9 @@ from optical_sweeps.transport._compiled import compiled
 LANES = 16  # columns are padded to whole vectors, rows to groups of four
 SPREADS = {"none": 0, "std": 1, "range": 2, "mean": 3}
 
+_CLAMP = 300.0  # of exponents: products of two exponentials are then no denormals either
 _FLOOR = 1e-15  # of kernel entries: no sum is zero, no product of scalings a denormal or an overflow
+_NEGLIGIBLE = 1e-35  # shares of the mass below it are written as 0, lest float32 has a denormal for them
 _STAGE_ERROR = 0.01
 _ITERATIONS_A_STAGE = 4
 _NEWTON_A_STAGE = 30
@@ -43,7 +45,7 @@ def _exponentials(M, f, g, n, m, width, P):  # type: ignore[no-untyped-def]
         P_i = P[i]
         f_i = f[i]
         for j in range(width):
-            y = min(max(f_i + g[j] - M_i[j], -600.0), 600.0) * 1.4426950408889634
+            y = min(max(f_i + g[j] - M_i[j], -_CLAMP), _CLAMP) * 1.4426950408889634
             k = math.floor(y + 0.5)
             r = (y - k) * 0.6931471805599453
             e = 1 / 720 + r * (1 / 5040 + r * (1 / 40320 + r * (1 / 362880 + r * (1 / 3628800 + r / 39916800))))
@@ -371,7 +373,7 @@ def _solve(  # type: ignore[no-untyped-def]
         f[i] = 0.0
         a_work[i] = a[i] if i < n else 0.0
     temperature = start_epsilon
-    spent = 0
+    spent = np.int64(0)
     while True:
         last = temperature <= epsilon
         if last:
@@ -425,7 +427,8 @@ def solve_range(  # type: ignore[no-untyped-def]
     row_of, column_of = np.empty(rows_all, np.int32), np.empty(columns_all, np.int32)
 
     for p in range(start, stop):
-        n, m, mass_a, mass_b = 0, 0, 0.0, 0.0
+        # a plain 0 is a type of its own at first: every function below would be compiled for it too
+        n, m, mass_a, mass_b = np.int64(0), np.int64(0), 0.0, 0.0
         for i in range(rows_all):
             source_potential[p, i] = 0
             out = matrix[p, i]
@@ -464,7 +467,7 @@ def solve_range(  # type: ignore[no-untyped-def]
                     used = epsilon * spread if spread > 0 else epsilon
                 used = max(used, least_epsilon * _largest(C, n, m, trial))
                 epsilons[p] = used
-                anneal_from = 1.1 * _spread(C, n, m, 1)
+                anneal_from = 1.1 * _spread(C, n, m, np.int64(1))
                 if anneal_from < _WORTH_ANNEALING * used:
                     anneal_from = used
                 iterations[p] = _solve(
@@ -476,10 +479,10 @@ def solve_range(  # type: ignore[no-untyped-def]
                     P_i = P[i]
                     if column_of[m - 1] == m - 1:
                         for j in range(m):
-                            out[j] = P_i[j] * mass_a
+                            out[j] = P_i[j] * mass_a if P_i[j] > _NEGLIGIBLE else 0.0
                     else:
                         for k in range(m):
-                            out[column_of[k]] = P_i[k] * mass_a
+                            out[column_of[k]] = P_i[k] * mass_a if P_i[k] > _NEGLIGIBLE else 0.0
                     source_potential[p, row_of[i]] = f[i] + used * math.log(mass_a)
                 for k in range(m):
                     target_potential[p, column_of[k]] = g[k]

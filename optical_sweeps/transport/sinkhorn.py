@@ -18,6 +18,7 @@ from optical_sweeps.transport.spread import Spread, cost_spread
 Gradient = Literal["detached", "implicit", "unrolled"]
 _Solved = tuple[Solution, Float[Tensor, " B"], Float[Tensor, " B"]]  # with epsilons and marginal errors
 
+_NEGLIGIBLE = 1e-35  # shares of the mass below it are 0, lest float32 has a denormal for them
 _LEAST_EPSILON = 1e-10  # of the largest cost: below, float64 duals cannot tell exponents apart
 
 
@@ -109,6 +110,7 @@ class Sinkhorn:
         f = solution.f + torch.where(masked.a > 0, (epsilon * mass.clamp(min=1e-30).log()).unsqueeze(1), 0.0)
         f, g = f * (masked.a > 0), solution.g * (masked.b > 0)
         matrix = solution.matrix * mass[:, None, None]
+        matrix = matrix * (solution.matrix > _NEGLIGIBLE)
         error = marginal_error(matrix, problem.a.to(problem.dtype), problem.b.to(problem.dtype))
         return Solution(matrix, f, g, solution.iterations), epsilon, error
 

@@ -1,17 +1,23 @@
 """`curves`: from the W&B logs of a sweep to its table, curves and figures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 from rich.console import Console
 
+from optical_sweeps.checks import number_between, one_of, whole_number
 from optical_sweeps.console import progress, say
 from optical_sweeps.errors import UserError, leave_on_user_error
+from optical_sweeps.sweeps.ledger import write_text
 from optical_sweeps.sweeps.plan import GRID_FILE, Grid, describe
 from optical_sweeps.sweeps.run_spec import resolved
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
+
+SOURCES: Mapping[str, Any] = {"offline": read_offline, "records": read_records}
+ZERO_SHOT = "none"
 
 
 @leave_on_user_error
@@ -23,10 +29,12 @@ def run(config: DictConfig) -> None:
     from optical_sweeps.curves.table import language_groups, per_query_table, result_table, write_table
 
     settings = resolved(config)
+    _check(settings)
     folder, output = Path(settings["sweep"]), Path(settings["output"])
     runs = _read(folder, settings["source"])
+    per_query = per_query_table(runs, measures=[settings["measure"]], splits=[settings["split"]])
     study = Study(
-        per_query_table(runs, measures=[settings["measure"]], splits=[settings["split"]]),
+        _chosen(per_query, settings["where"]),
         language_groups(runs),
         measure=settings["measure"],
         split=settings["split"],
@@ -40,7 +48,7 @@ def run(config: DictConfig) -> None:
         figures = save_all_figures(study, output)
     tables = write_table(result_table(runs), output / "results")
     markdown = output / "table.md"
-    markdown.write_text(markdown_table(study))
+    write_text(markdown, markdown_table(study))
     say(f"from {len(runs)} runs in {_name(settings['source'])} under {folder}")
     for path in (*tables, markdown, *figures):
         say(f"  {path}")
@@ -48,18 +56,39 @@ def run(config: DictConfig) -> None:
         say(line)
 
 
+def _check(settings: Mapping[str, Any]) -> None:
+    one_of("source", settings["source"], tuple(SOURCES))
+    one_of("split", settings["split"], ("dev", "test"))
+    one_of("x", settings["x"], ("ratio", "multiple", "total"))
+    whole_number("replicates", settings["replicates"], least=1)
+    whole_number("seed", settings["seed"], least=0)
+    if not 0 < number_between("confidence", settings["confidence"], 0.0, 1.0) < 1:
+        raise UserError(f"confidence: {settings['confidence']} must lie between 0 and 1")
+
+
+def _chosen(per_query: Any, where: Mapping[str, Any] | None) -> Any:
+    """The rows of runs with these values; zero-shot runs have none and stay.
+
+    Raises:
+        UserError: no such column.
+    """
+    for column, value in (where or {}).items():
+        one_of("where", column, tuple(per_query.columns))
+        per_query = per_query[(per_query[column] == value) | (per_query["objective"] == ZERO_SHOT)]
+    return per_query
+
+
 def _read(folder: Path, source: str) -> list[RunLog]:
     """Finished runs of a sweep.
 
     Raises:
-        UserError: no such source, no sweep, or none of its runs is finished.
+        UserError: no sweep, or none of its runs is finished.
     """
-    readers: dict[str, Any] = {"offline": read_offline, "records": read_records}
-    if source not in readers:
-        raise UserError(f"source: {source!r} is none of {', '.join(readers)}")
+    wanted = _grid_runs(folder)
     with progress(f"reading {folder}"):
-        runs = [run for run in readers[source](folder, warn=say) if run.complete]
-        doubts = disagreements(runs, read_records(folder, warn=say)) if source == "offline" else []
+        runs = [run for run in SOURCES[source](folder, warn=say) if run.complete]
+        runs = [run for run in runs if wanted is None or run.id in wanted]
+        doubts = _doubts(runs, read_records(folder, warn=say)) if source == "offline" else []
     if not runs:
         raise UserError(
             f"{folder}: no finished run in {_name(source)}; see `optical-sweeps status {folder}`, "
@@ -68,6 +97,16 @@ def _read(folder: Path, source: str) -> list[RunLog]:
     for line in doubts:
         say(f"W&B log and record disagree: {line}")
     return runs
+
+
+def _doubts(runs: list[RunLog], records: list[RunLog]) -> list[str]:
+    known = {run.id for run in runs}
+    return disagreements(runs, [record for record in records if record.id in known])
+
+
+def _grid_runs(folder: Path) -> set[str] | None:
+    """The runs that the sweep's grid asks for; a folder of single runs has no grid."""
+    return set(Grid.load(folder).runs) if (folder / GRID_FILE).exists() else None
 
 
 def _name(source: str) -> str:

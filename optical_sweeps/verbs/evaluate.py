@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from optical_sweeps.checks import strings
 from optical_sweeps.console import progress, say
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.sweeps.ledger import RunFolder
@@ -29,11 +30,16 @@ def run(config: DictConfig) -> None:
         raise UserError(f"run: {folder.path} is {folder.state()}, not done; name the folder of a finished run")
     record = folder.record()
     spec = RunSpec.from_config(OmegaConf.create({**record["config"], "machine": settings["machine"]}))
+    if spec.id != record["id"]:
+        raise UserError(
+            f"run: {folder.path} is run {record['id']}, but its config now describes {spec.id}: its data or "
+            "backbone changed since; call from the folder it was run in, or run it again"
+        )
     spec.machine.prepare()
     shared = prepare(spec)
     student = load_difference(folder.path / "checkpoints" / "student.safetensors", shared.teacher)
     if settings["query_languages"]:
-        spec = replace(spec, languages=_chosen(settings["query_languages"], spec))
+        spec = replace(spec, languages=_chosen(strings("query_languages", settings["query_languages"]), spec))
     with progress(record["label"]) as advance:
         measured = search_and_measure(spec, student, shared.index, settings["split"], advance)
     Console().print(_table(record["label"], measured))
@@ -44,7 +50,7 @@ def run(config: DictConfig) -> None:
         say(f"  {output}")
 
 
-def _chosen(languages: list[str], spec: RunSpec) -> Languages:
+def _chosen(languages: tuple[str, ...], spec: RunSpec) -> Languages:
     """The run's groups, cut down to some of its languages."""
     unknown = [language for language in languages if language not in spec.languages.all]
     if unknown:

@@ -1,7 +1,7 @@
 """What every run of a sweep shares: built once in the artifact store, by whichever run comes first."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +17,12 @@ from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.encoders.token_encoder import TokenEncoder, build_token_encoder
 from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.sweeps.run_spec import RunSpec
+
+RECIPE = 1
+"""Raised when a change of code changes what an unchanged key builds."""
+
+STRETCH = 4096
+"""Documents encoded at a time."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def prepare(spec: RunSpec) -> Shared:
     store = ArtifactStore(spec.artifacts, announce=say)
     built: dict[str, float] = {}
     teacher_folder = _teacher(spec, store, built)
-    teacher = _load_teacher(teacher_folder)
+    teacher = _load_teacher(teacher_folder).to(spec.machine.device())
     teacher_print = _fingerprint(teacher_folder)
     index_folder = _index(spec, store, teacher, teacher_print, built)
     english = _distinct_english(spec)
@@ -58,7 +64,11 @@ def prepare(spec: RunSpec) -> Shared:
 
 
 def all_texts(spec: RunSpec) -> list[str]:
-    """Every text of the study, for a vocabulary that covers it."""
+    """Every text of the study, for a vocabulary that covers it.
+
+    Dev and test queries are among them: a pruned vocabulary keeps the pieces they need, and the `tiny` backbone's
+    tokenizer, trained on them too, sees their words (not their relevance).
+    """
     texts = list(spec.corpus.documents().texts)
     for pair in spec.corpus.relevant_pairs():
         texts += [pair.query, pair.document]
@@ -74,8 +84,9 @@ def _teacher(spec: RunSpec, store: ArtifactStore, built: dict[str, float]) -> Pa
     texts = all_texts(spec)
     pairs = spec.corpus.relevant_pairs()
     key = {
-        "backbone": spec.backbone.fingerprint(),
-        "vocabulary_texts": fingerprint_of_texts(sorted(set(texts))),
+        "recipe": RECIPE,
+        "backbone": spec.backbone_print,
+        "vocabulary": fingerprint_of_texts(sorted(set(texts))) if spec.backbone.reads_texts else None,
         "pairs": fingerprint_of_texts(part for p in pairs for part in (p.query, p.document, p.concept)),
         "encoder": spec.config["encoder"],
         "teacher": spec.config["teacher"],
@@ -96,16 +107,25 @@ def _index(
 ) -> Path:
     documents = spec.corpus.documents()
     key = {
+        "recipe": RECIPE,
         "teacher": teacher_print,
         "documents": fingerprint_of_texts((*documents.ids, *documents.texts)),
     }
 
     def build(folder: Path) -> None:
         with _timed("index", built, f"{len(documents)} documents"), progress("index") as advance:
-            embeddings = teacher.encode(documents.texts, "document", progress=advance)
-            TokenIndex.build(folder, documents.ids, [embeddings])
+            TokenIndex.build(folder, documents.ids, _stretches(teacher, documents.texts, advance))
 
     return store.get_or_build("index", key, build)
+
+
+def _stretches(
+    teacher: TokenEncoder, texts: Sequence[str], progress: Callable[[int, int], None]
+) -> Iterator[RaggedEmbeddings]:
+    """The documents' vectors, a stretch at a time, so that memory does not grow with the collection."""
+    for start in range(0, len(texts), STRETCH):
+        yield teacher.encode(texts[start : start + STRETCH], "document")
+        progress(min(start + STRETCH, len(texts)), len(texts))
 
 
 def _english_vectors(
@@ -116,7 +136,7 @@ def _english_vectors(
     teacher_print: str,
     built: dict[str, float],
 ) -> Path:
-    key = {"teacher": teacher_print, "texts": fingerprint_of_texts(english)}
+    key = {"recipe": RECIPE, "teacher": teacher_print, "texts": fingerprint_of_texts(english)}
 
     def build(folder: Path) -> None:
         with _timed("english", built, f"{len(english)} English texts"), progress("english") as advance:

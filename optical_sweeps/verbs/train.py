@@ -7,10 +7,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from optical_sweeps.console import progress, say
-from optical_sweeps.errors import UserError, leave_on_user_error
+from optical_sweeps.errors import UserError, first_line, leave_on_user_error
 from optical_sweeps.sweeps import provenance
 from optical_sweeps.sweeps.ledger import RunFolder, RunIsTaken
-from optical_sweeps.sweeps.plan import Grid
+from optical_sweeps.sweeps.plan import GRID_FILE, Grid
 from optical_sweeps.sweeps.resolvers import register_resolvers
 from optical_sweeps.sweeps.run_spec import RunSpec
 from optical_sweeps.tracking.tracker import Tracker
@@ -40,7 +40,7 @@ def run(config: DictConfig) -> float:
         if not sweeping:
             raise
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        say(f"{name}: FAILED: {kind}{str(error).splitlines()[0]}")
+        say(f"{name}: FAILED: {kind}{first_line(error)}")
     return float("nan")
 
 
@@ -154,6 +154,7 @@ def _student(spec: RunSpec, folder: RunFolder, shared: Any, log: "_Log") -> tupl
             progress=advance,
             folder=folder.path,
         )
+    student.to(spec.machine.device())  # Lightning leaves it on the CPU
     if spec.training.keep == "best" and done.best_step != done.steps:
         measure(student, done.best_step)
     drawn = {"pairs": mixture.counts, "repeats": mixture.repeats, "ratio": mixture.ratio}
@@ -189,6 +190,10 @@ class _Clock:
 
 def _name(spec: RunSpec, folder: RunFolder) -> str:
     """`[ 3/21] optical ratio=0.5 ...`: the run's place and label in the sweep's grid."""
+    if not (folder.path.parent / GRID_FILE).exists():
+        return spec.label
     labels = Grid.load(folder.path.parent).labels()
+    if spec.id not in labels:
+        return spec.label
     place = list(labels).index(spec.id) + 1
     return f"[{place:>{len(str(len(labels)))}}/{len(labels)}] {labels[spec.id]}"

@@ -6,10 +6,11 @@ import threading
 
 import pytest
 import torch
-from transport_problems import random_problem
 
 from optical_sweeps.transport import Exact, Sinkhorn
 from optical_sweeps.transport._compiled import over_problems
+
+from .transport_problems import random_problem
 
 
 @pytest.mark.parametrize(("problems", "threads"), [(1, 4), (7, 2), (100, 3), (5, 50)])

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from transport_problems import random_problem
 
 from optical_sweeps.transport import SOLVERS
+
+from .transport_problems import random_problem
 
 FOLDER = Path(__file__).parents[2] / "conf" / "transport"
 

@@ -3,9 +3,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transport_problems import padded, random_problem, unpadded
 
 from optical_sweeps.transport import Exact, Partial, Sinkhorn, TransportProblem
+
+from .transport_problems import padded, random_problem, unpadded
 
 
 @settings(max_examples=25, deadline=None)

@@ -2,7 +2,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transport_problems import problems, random_problem
 
 from optical_sweeps.transport import (
     SOLVERS,
@@ -14,6 +13,8 @@ from optical_sweeps.transport import (
     round_to_polytope,
     solve,
 )
+
+from .transport_problems import problems, random_problem
 
 
 @settings(max_examples=30, deadline=None)

@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transport_problems import padded, permutation_problem, problems, random_problem, unpadded
 
 from optical_sweeps.transport import Exact, Sinkhorn, TransportProblem
+
+from .transport_problems import padded, permutation_problem, problems, random_problem, unpadded
 
 # the Triton program runs where there is Triton; without a GPU in its interpreter: TRITON_INTERPRET=1
 TRITON = bool(find_spec("triton")) and (torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1")
@@ -163,6 +164,13 @@ def test_never_nan_at_very_small_epsilon(implementation, epsilon):
 
 
 @implementations
+@pytest.mark.parametrize("epsilon", [0.05, 0.01, 0.005, 0.002])
+def test_plans_hold_no_denormals(implementation, epsilon):
+    plan = Sinkhorn(epsilon, implementation=implementation)(permutation_problem())
+    assert plan.matrix[plan.matrix > 0].min() >= torch.finfo(torch.float32).tiny
+
+
+@implementations
 def test_a_problem_that_did_not_converge_says_so(implementation):
     problem = permutation_problem()
     plan = Sinkhorn(0.01, max_iterations=3, newton=False, implementation=implementation)(problem)
@@ -224,6 +232,12 @@ def test_rounding_reaches_the_polytope(implementation):
 def test_settings_that_make_no_sense_are_refused(setting):
     with pytest.raises(ValueError, match="must be positive"):
         Sinkhorn(**setting)
+
+
+@pytest.mark.skipif(bool(find_spec("triton")), reason="there is Triton")
+def test_the_fused_program_says_what_it_needs():
+    with pytest.raises(ImportError, match="needs the package triton"):
+        Sinkhorn(implementation="fused")(random_problem(dtype=torch.float32))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

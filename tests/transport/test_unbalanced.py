@@ -5,9 +5,10 @@ import ot
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transport_problems import padded, random_problem, unpadded
 
 from optical_sweeps.transport import Sinkhorn, TransportProblem, Unbalanced
+
+from .transport_problems import padded, random_problem, unpadded
 
 TIGHT = Unbalanced(epsilon=0.1, rho=0.5, tolerance=1e-12, max_iterations=20_000)
 

@@ -111,7 +111,8 @@ class EmojiCorpus:
         """Names in `language` of the emoji of one split, over all documents."""
         requested_language(language, self.languages)
         entries = self._entries_of(split, needed_for=f"data.{split}_fraction")
-        query_ids = tuple(f"{language}-{e.id}" for e in entries)
+        # the same id in every language: a bootstrap over items then knows that they are one item
+        query_ids = tuple(e.id for e in entries)
         queries = Queries(language, query_ids, tuple(e.translations[language] for e in entries))
         qrels = {query: self._grades(e) for query, e in zip(query_ids, entries, strict=True)}
         return Collection(f"{self.name}.{language}", split, self._documents, queries, qrels)

@@ -139,7 +139,8 @@ class SyntheticCorpus:
         requested_language(language, self.daughters, "data.daughters")
         documents = self._documents_of(split, f"data.{split}_fraction")
         daughter = self._daughter_languages[language]
-        query_ids = tuple(f"{language}-{document.id}" for document in documents)
+        # the same id in every language: a bootstrap over items then knows that they are one item
+        query_ids = tuple(document.id for document in documents)
         queries = Queries(language, query_ids, tuple(daughter.translate(d.query)[0] for d in documents))
         qrels = {query: self._grades(d) for query, d in zip(query_ids, documents, strict=True)}
         return Collection(f"{self.name}.{language}", split, self._documents, queries, qrels)
