@@ -49,9 +49,7 @@ def test_known_texts(corpus):
 def test_splits_cover_the_emoji_once_and_share_no_concept(corpus, language):
     documents, ids = dict(zip(corpus.documents().ids, corpus.documents().texts, strict=True)), {}
     for split in ("dev", "test"):
-        ids[split] = {
-            query for query in corpus.collection(language, split).queries.ids
-        }
+        ids[split] = set(corpus.collection(language, split).queries.ids)
     held_out = ids["dev"] | ids["test"]
     ids["train"] = documents.keys() - held_out
     assert len(ids["dev"]) + len(ids["test"]) + len(corpus.bitext(language)) == len(documents)
@@ -73,11 +71,7 @@ def test_training_texts_are_those_of_train_emoji_only(corpus):
         text.split(", ")[0]: id_
         for id_, text in zip(corpus.documents().ids, corpus.documents().texts, strict=True)
     }
-    held_out = {
-        query
-        for split in ("dev", "test")
-        for query in corpus.collection("ar", split).queries.ids
-    }
+    held_out = {query for split in ("dev", "test") for query in corpus.collection("ar", split).queries.ids}
     train = {names[name] for name in corpus.bitext("ar").english}
     assert not train & held_out
     held_out_texts = {

@@ -244,7 +244,7 @@ def test_a_single_run_lands_where_its_grid_point_does(again, here):
     assert measures(again) == before
 
 
-def test_a_killed_run_is_stopped_and_then_finished(again, here, environment):
+def test_a_killed_run_is_stopped_and_then_finished(again, here, there, environment):
     label = "optical ratio=1 total=80 seed=1"
     before, killed = measures(again), RunFolder(run_folder(again, label))
     shutil.rmtree(killed.path)
@@ -259,14 +259,14 @@ def test_a_killed_run_is_stopped_and_then_finished(again, here, environment):
     assert "MISSING from the curves: 1 stopped" in told.lines
     assert f"  missing: {label} (stopped)" in told.lines
 
-    done = here(again, *point)
+    done = there(again, *point)  # W&B's log is surely on disk when the process has ended, not before
     assert (done.code, done.err) == (0, "")
     assert done.lines[0].startswith("1 grid points: 1 stopped")
     assert measures(again) == before
 
     told = here(again, "curves", f"sweep={FOLDER}", "output=curves", "replicates=20")  # two W&B fragments now
     assert (told.code, told.err) == (0, "")
-    assert "from 5 runs in W&B's offline logs" in told.out
+    assert f"from 5 runs in W&B's offline logs under {FOLDER}" in told.lines
     assert not any("disagree" in line or "MISSING" in line for line in told.lines)
 
 
