@@ -98,7 +98,7 @@ class RunFolder:
             self.metrics_path.unlink(missing_ok=True)
             shutil.rmtree(self.path / "wreck", ignore_errors=True)
             yield
-        except BaseException as error:
+        except Exception as error:  # an interrupted run is stopped, not failed
             write_json(self.failure_path, _failure(error))
             raise
         finally:

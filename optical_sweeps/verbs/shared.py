@@ -66,8 +66,8 @@ def prepare(spec: RunSpec) -> Shared:
 def all_texts(spec: RunSpec) -> list[str]:
     """Every text of the study, for a vocabulary that covers it.
 
-    Dev and test queries are among them: a pruned vocabulary keeps the pieces they need, and the tokenizer of the
-    `tiny` backbone, trained on them too, sees their words (not their relevance).
+    Dev and test queries are among them: a pruned vocabulary keeps the pieces they need, and the tokenizer
+    of the `tiny` backbone, trained on them too, sees their words (not their relevance).
     """
     texts = list(spec.corpus.documents().texts)
     for pair in spec.corpus.relevant_pairs():

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 
 from optical_sweeps.sweeps.ledger import RunFolder
 from optical_sweeps.sweeps.run_spec import RunSpec
+from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
 
 FOLDER = Path("multirun/small")
 LANGUAGES = ("near", "shifted", "fusing", "distant")
@@ -264,10 +265,10 @@ def test_a_killed_run_is_stopped_and_then_finished(again, here, there, environme
     assert done.lines[0].startswith("1 grid points: 1 stopped")
     assert measures(again) == before
 
-    told = here(again, "curves", f"sweep={FOLDER}", "output=curves", "replicates=20")  # two W&B fragments now
-    assert (told.code, told.err) == (0, "")
-    assert f"from 5 runs in W&B's offline logs under {FOLDER}" in told.lines
-    assert not any("disagree" in line or "MISSING" in line for line in told.lines)
+    assert len(list(killed.path.glob("wandb/*/*.wandb"))) == 2  # a fragment of each attempt
+    logged = read_offline(again / FOLDER)
+    assert [run.complete for run in logged] == [True] * 5
+    assert disagreements(logged, read_records(again / FOLDER)) == []
 
 
 def kill_when_training(run: RunFolder, program: list[str], folder: Path, environment: dict[str, str]) -> None:
