@@ -73,7 +73,8 @@ class DevRetrieval(lightning.Callback):
         self.waited = 0
 
     def on_train_start(self, trainer: lightning.Trainer, module: Distillation) -> None:
-        if self.settings.validate_every:
+        # where nothing goes by validations, the start is the zero-shot run's and known
+        if self.settings.validate_every and (self.settings.keep == "best" or self.settings.patience):
             self._validate(trainer, module)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Distillation, *_: Any) -> None:
