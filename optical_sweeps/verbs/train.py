@@ -32,6 +32,8 @@ def run(config: DictConfig) -> float:
     folder = RunFolder(spec.folder)
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
     name = _name(spec, folder) if sweeping else spec.label
+    if sweeping and folder.state() == "done" and _is_repeat(spec, folder, int(HydraConfig.get().job.num)):
+        return _score(folder.record(), spec)  # another grid point of the same run, which has its line
     try:
         return _run_once(spec, folder, name)
     except RunIsTaken:
@@ -54,7 +56,19 @@ def _run_once(spec: RunSpec, folder: RunFolder, name: str) -> float:
     main = record["measures"]["test"][str(spec.evaluation.main_measure)]
     groups = "  ".join(f"{group} {main[f'group:{group}']:.3f}" for group in spec.languages.groups)
     say(f"{name}: {spec.evaluation.main_measure} {groups}, {record['timings']['total']:.1f} s{before}")
-    return float(main["group:all"])
+    return _score(record, spec)
+
+
+def _score(record: Mapping[str, Any], spec: RunSpec) -> float:
+    return float(record["measures"]["test"][str(spec.evaluation.main_measure)]["group:all"])
+
+
+def _is_repeat(spec: RunSpec, folder: RunFolder, number: int) -> bool:
+    """Whether an earlier point of the sweep's grid is the same run."""
+    if not (folder.path.parent / GRID_FILE).exists():
+        return False
+    runs = [point.run for point in Grid.load(folder.path.parent).points]
+    return spec.id in runs and runs.index(spec.id) < number < len(runs) and runs[number] == spec.id
 
 
 def perform(spec: RunSpec, folder: RunFolder) -> None:
