@@ -33,9 +33,15 @@ def test_the_configured_corpora_are_the_default_ones():
     assert list(load("data/synthetic").daughters) == list(DAUGHTERS)
 
 
-def test_the_configured_mixtures():
-    assert instantiate(load("mixture/fixed_total"), _convert_="all") == FixedTotal(total=3200, ratio=0.5)
-    assert instantiate(load("mixture/fixed_high"), _convert_="all") == FixedHigh(high_total=1600, multiple=1.0)
+def of_run(name: str, seed: int):
+    """A mixture's config as a part of a run's, whose seed it takes."""
+    return OmegaConf.create({"seed": seed, "mixture": load(name)}).mixture
+
+
+def test_the_configured_mixtures_take_the_seed_of_the_run():
+    total, high = of_run("mixture/fixed_total", seed=3), of_run("mixture/fixed_high", seed=3)
+    assert instantiate(total, _convert_="all") == FixedTotal(total=3200, ratio=0.5, seed=3)
+    assert instantiate(high, _convert_="all") == FixedHigh(high_total=1600, multiple=1.0, seed=3)
 
 
 @pytest.mark.parametrize("name", ["emoji", "synthetic"])
@@ -50,7 +56,8 @@ def test_the_default_mixture_can_be_drawn_from_the_emoji_at_every_ratio():
     groups, corpus = load("languages/emoji"), EmojiCorpus()
     sizes = {language: len(corpus.bitext(language)) for language in corpus.languages}
     for ratio in (0.0, 0.25, 0.5, 0.75, 1.0):
-        settings = OmegaConf.merge(load("mixture/fixed_total"), {"ratio": ratio})
+        settings = of_run("mixture/fixed_total", seed=1)
+        settings.ratio = ratio
         mixture = instantiate(settings, _convert_="all").draw(sizes, groups.high, groups.low)
         assert mixture.ratio == ratio
         assert max(mixture.repeats.values()) == 1
