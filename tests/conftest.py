@@ -1,8 +1,10 @@
 """Shapes and types of annotations are checked at run time in every test."""
 
 import os
+import sys
 
 import jaxtyping
+import pytest
 
 jaxtyping.install_import_hook("optical_sweeps", "beartype.beartype")
 
@@ -10,3 +12,11 @@ jaxtyping.install_import_hook("optical_sweeps", "beartype.beartype")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
+
+
+@pytest.fixture(autouse=True)
+def denormals_as_they_were():
+    """A run in this process flushes denormals; the tests that follow draw them."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
