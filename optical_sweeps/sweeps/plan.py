@@ -88,10 +88,10 @@ class CheckedGrid(Callback):
         if points is None:
             return
         with progress("checking the grid") as advance:
-            checked = []
+            checked, swept = [], _swept(points)
             for number, point in enumerate(points):
                 advance(number, len(points))
-                checked.append(_checked(config, point, _swept(points)))
+                checked.append(_checked(config, point, swept))
         self.grid = Grid(Path(config.hydra.sweep.dir), tuple(checked))
         self.grid.save()
         distinct = len(self.grid.runs)

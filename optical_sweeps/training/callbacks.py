@@ -19,14 +19,6 @@ class LossLog(lightning.Callback):
 
     def __init__(self, send: Log, settings: TrainingSettings, steps: int) -> None:
         self.send, self.every, self.steps = send, settings.log_every, steps
-        self.gradient_norm = 0.0
-
-    def on_before_optimizer_step(
-        self, trainer: lightning.Trainer, module: Distillation, optimizer: Any
-    ) -> None:
-        if self._is_due(trainer.global_step + 1):
-            gradients = [p.grad for p in module.parameters() if p.grad is not None]
-            self.gradient_norm = float(torch.nn.utils.get_total_norm(gradients))
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Distillation, *_: Any) -> None:
         if module.output is None or not self._is_due(trainer.global_step):
@@ -35,7 +27,7 @@ class LossLog(lightning.Callback):
         metrics = {
             "loss": float(module.output.loss.detach()),
             "learning_rate": rate,
-            "gradient_norm": self.gradient_norm,
+            "gradient_norm": module.gradient_norm,
         }
         metrics |= {name: float(value) for name, value in module.output.diagnostics.items()}
         self.send(trainer.global_step, {f"train/{name}": value for name, value in metrics.items()})

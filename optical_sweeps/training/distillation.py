@@ -44,6 +44,7 @@ class Distillation(lightning.LightningModule):
         self.steps = steps
         self.wreck = wreck
         self.output: ObjectiveOutput | None = None
+        self.gradient_norm = 0.0
         self._batch: DistillationBatch | None = None
 
     def training_step(self, batch: DistillationBatch, batch_idx: int) -> Tensor:
@@ -55,11 +56,10 @@ class Distillation(lightning.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         # fp16's scaler skips steps of infinite gradients by itself
-        if self.settings.precision != "16-mixed":
-            gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
-            norm = float(torch.nn.utils.get_total_norm(gradients))
-            if not math.isfinite(norm):
-                self._stop("gradient norm", norm)
+        gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
+        self.gradient_norm = float(torch.nn.utils.get_total_norm(gradients))
+        if self.settings.precision != "16-mixed" and not math.isfinite(self.gradient_norm):
+            self._stop("gradient norm", self.gradient_norm)
 
     def configure_optimizers(self) -> Any:
         optimiser = adamw(self.student.parameters(), self.settings)

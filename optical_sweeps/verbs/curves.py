@@ -9,6 +9,7 @@ from rich.console import Console
 
 from optical_sweeps.checks import number_between, one_of, whole_number
 from optical_sweeps.console import progress, say
+from optical_sweeps.curves.table import ZERO_SHOT
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.sweeps.ledger import write_text
 from optical_sweeps.sweeps.plan import GRID_FILE, Grid, describe
@@ -17,7 +18,6 @@ from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
 
 SOURCES: Mapping[str, Any] = {"offline": read_offline, "records": read_records}
-ZERO_SHOT = "none"
 
 
 @leave_on_user_error
