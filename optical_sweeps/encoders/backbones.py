@@ -388,13 +388,21 @@ def keep_layers(model: Any, layers: int | None) -> None:
     """Keep the first `layers` layers, in place; raises UserError if there are fewer."""
     if layers is None:
         return
-    stack = layer_list(model)
-    if layers > len(stack):
-        raise UserError(f"backbone.layers={layers}: {type(model).__name__} has layers 1 to {len(stack)}")
-    del stack[layers:]
-    model.config.num_hidden_layers = layers
-    if getattr(model.config, "layer_types", None):
-        model.config.layer_types = model.config.layer_types[:layers]
+    depth = len(layer_list(model))
+    if layers > depth:
+        raise UserError(f"backbone.layers={layers}: {type(model).__name__} has layers 1 to {depth}")
+    drop_layers(model, range(layers + 1, depth + 1))
+
+
+def drop_layers(model: Any, layers: Iterable[int]) -> None:
+    """Leave out layers, counted from 1, in place; the others keep their order and weights."""
+    stack, dropped = layer_list(model), frozenset(layers)
+    kept = [index for index in range(len(stack)) if index + 1 not in dropped]
+    for number in sorted(dropped, reverse=True):
+        del stack[number - 1]
+    model.config.num_hidden_layers = len(kept)
+    if types := getattr(model.config, "layer_types", None):
+        model.config.layer_types = [types[index] for index in kept]
 
 
 def drop_pooler(model: Any) -> None:

@@ -113,6 +113,25 @@ def load_difference(file: Path | str, base: TokenEncoder) -> TokenEncoder:
     return encoder.eval()
 
 
+def save_student(student: TokenEncoder, teacher: TokenEncoder, folder: Path | str) -> None:
+    """Write into `folder` a student: its difference from the teacher, or all of it where it has other parts.
+
+    `student.safetensors` in the first case, the folder `student` in the second.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if _same_shape(student, teacher):
+        save_difference(student, teacher, folder / "student.safetensors")
+    else:
+        save_encoder(student, folder / "student")
+
+
+def load_student(folder: Path | str, teacher: TokenEncoder) -> TokenEncoder:
+    """The student that `save_student` wrote; raises UserError if it was over another teacher."""
+    whole = Path(folder) / "student"
+    return load_encoder(whole) if whole.is_dir() else load_difference(f"{whole}.safetensors", teacher)
+
+
 def _description(encoder: TokenEncoder) -> dict[str, Any]:
     config = encoder.backbone.config.to_dict()
     return {

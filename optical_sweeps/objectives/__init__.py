@@ -1,8 +1,30 @@
 """(student tokens, teacher tokens) -> loss and diagnostics, behind one interface."""
 
+from optical_sweeps.objectives.combination import Combination
 from optical_sweeps.objectives.contrastive import Contrastive
-from optical_sweeps.objectives.interface import Objective, ObjectiveOutput
+from optical_sweeps.objectives.greedy_align import GreedyAlign
+from optical_sweeps.objectives.interface import Documents, Objective, ObjectiveOutput, check, fresh, needs
+from optical_sweeps.objectives.mse import MSE
 from optical_sweeps.objectives.none import NoDistillation
 from optical_sweeps.objectives.optical import Optical
+from optical_sweeps.objectives.score_kl import ScoreKL
+from optical_sweeps.objectives.sides import over_sides
+from optical_sweeps.objectives.triplet import Triplet
 
-__all__ = ["Contrastive", "NoDistillation", "Objective", "ObjectiveOutput", "Optical"]
+__all__ = [
+    "MSE",
+    "Combination",
+    "Contrastive",
+    "Documents",
+    "GreedyAlign",
+    "NoDistillation",
+    "Objective",
+    "ObjectiveOutput",
+    "Optical",
+    "ScoreKL",
+    "Triplet",
+    "check",
+    "fresh",
+    "needs",
+    "over_sides",
+]

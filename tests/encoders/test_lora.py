@@ -1,0 +1,119 @@
+"""Adapters: they begin as nothing, train alone, run packed, and merge."""
+
+import sys
+
+import pytest
+import torch
+
+from optical_sweeps.encoders import packed_bert
+from optical_sweeps.encoders.checkpoints import fingerprint, load_difference, save_difference
+from optical_sweeps.encoders.lora import LoraSettings, has_lora, merge_lora
+from optical_sweeps.encoders.student import StudentSettings, build_student
+from optical_sweeps.errors import UserError
+
+pytest.importorskip("peft")
+
+SETTINGS = StudentSettings(lora=LoraSettings(rank=4))
+
+
+@pytest.fixture
+def student(encoder):
+    return build_student(SETTINGS, encoder, seed=1)
+
+
+def drawn(student):
+    """The student after some training: adapters that are not 0."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in student.trainable_parameters().items():
+            if "lora" in name:
+                parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return student
+
+
+def vectors(encoder, texts):
+    return torch.from_numpy(encoder.encode(texts, "query").vectors)
+
+
+def test_an_adapted_student_begins_as_its_teacher(student, encoder, texts):
+    assert has_lora(student)
+    assert not has_lora(encoder)
+    torch.testing.assert_close(vectors(student, texts), vectors(encoder, texts))
+
+
+def test_adapters_and_projection_train_alone(student, encoder, texts):
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    trained = student.freeze(embeddings=True).trainable_parameters()
+    assert {name.rpartition("lora")[1] or name for name in trained} == {"lora", "projection.weight"}
+    optimiser = torch.optim.SGD(trained.values(), lr=1.0)
+    for _ in range(2):  # A has no gradient while B is 0
+        student(student.tokenize(texts, "query")).vectors[..., 0].sum().backward()
+        optimiser.step()
+    changed = {name for name, value in student.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == set(trained)
+
+
+def test_the_packed_forward_runs_through_the_adapters(student, texts):
+    student = drawn(student)
+    assert packed_bert.supports(student.backbone)
+    batch = student.tokenize(texts, "query")
+    states = student.backbone(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+    torch.testing.assert_close(student._states(batch), states[batch.mask], atol=1e-5, rtol=1e-4)
+
+
+def test_merging_keeps_the_outputs_and_gives_back_the_teachers_shape(student, encoder, texts, tmp_path):
+    student = drawn(student)
+    before = vectors(student, texts)
+    assert (before - vectors(encoder, texts)).abs().max() > 1e-3
+    merged = merge_lora(student)
+    assert not has_lora(merged)
+    torch.testing.assert_close(vectors(merged, texts), before, atol=1e-5, rtol=1e-4)
+    save_difference(merged, encoder, tmp_path / "student.safetensors")
+    assert fingerprint(load_difference(tmp_path / "student.safetensors", encoder)) == fingerprint(merged)
+
+
+def test_merging_an_encoder_without_adapters_changes_nothing(encoder):
+    assert fingerprint(merge_lora(encoder.copy())) == fingerprint(encoder)
+
+
+def test_adapters_are_drawn_from_the_runs_seed_and_leave_other_draws_alone(encoder):
+    def first(seed):
+        student = build_student(SETTINGS, encoder, seed=seed)
+        return next(value for name, value in student.named_parameters() if "lora_A" in name)
+
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    one, same, other = first(1), first(1), first(2)
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_a_layer_that_is_not_there_is_refused_with_those_that_are(encoder):
+    settings = StudentSettings(lora=LoraSettings(targets=("q_proj",)))
+    with pytest.raises(
+        UserError, match=r"student\.lora\.targets: tiny has no linear layer q_proj; .* dense, key"
+    ):
+        build_student(settings, encoder)
+
+
+def test_without_peft_the_user_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"student\.lora: needs the package peft; pip install"):
+        SETTINGS.check()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rank": 0}, r"student\.lora\.rank: 0"),
+        ({"alpha": 0.0}, r"student\.lora\.alpha: 0\.0"),
+        ({"dropout": 1.0}, r"student\.lora\.dropout: 1\.0"),
+        ({"targets": []}, r"student\.lora\.targets: names no layer"),
+    ],
+)
+def test_bad_settings_name_their_key(arguments, message):
+    with pytest.raises(UserError, match=message):
+        LoraSettings(**arguments)

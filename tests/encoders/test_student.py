@@ -1,0 +1,193 @@
+"""What a student begins as, and what of it trains."""
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from optical_sweeps.cli import conf_folder
+from optical_sweeps.encoders import packed_bert
+from optical_sweeps.encoders.backbones import TinyBackbone, layer_list
+from optical_sweeps.encoders.checkpoints import (
+    fingerprint,
+    load_student,
+    save_difference,
+    save_encoder,
+    save_student,
+)
+from optical_sweeps.encoders.student import StudentSettings, build_student
+from optical_sweeps.errors import UserError
+
+BACKBONE = TinyBackbone(hidden_size=32)
+
+
+@pytest.fixture
+def teacher(make_encoder):
+    """Unlike its backbone as pretrained, as a trained teacher is."""
+    encoder = make_encoder().eval()
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.add_(0.01 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    return encoder.requires_grad_(False)
+
+
+def vectors(encoder, texts):
+    return encoder.encode(texts, "query").vectors
+
+
+# ------------------------------------------------------------------------------------------- beginnings
+
+
+def test_by_default_the_student_is_a_trainable_copy_of_its_teacher(teacher):
+    student = build_student(StudentSettings(), teacher)
+    assert fingerprint(student) == fingerprint(teacher)
+    assert all(parameter.requires_grad for parameter in student.parameters())
+    with torch.no_grad():
+        student.projection.weight.add_(1)
+    assert fingerprint(student) != fingerprint(teacher)
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+
+
+def test_a_student_from_the_backbone_has_its_weights_and_the_teachers_projection(teacher, texts):
+    student = build_student(StudentSettings(init="backbone"), teacher, BACKBONE, texts)
+    pretrained = BACKBONE.build(("query: ", "passage: ", *texts)).model.state_dict()
+    for name, weight in student.backbone.state_dict().items():
+        assert torch.equal(weight, pretrained[name])
+    assert torch.equal(student.projection.weight, teacher.projection.weight)
+    new = build_student(StudentSettings(init="backbone", projection="new"), teacher, BACKBONE, texts)
+    assert not torch.equal(new.projection.weight, teacher.projection.weight)
+    torch.testing.assert_close(new.projection.weight @ new.projection.weight.T, torch.eye(16))
+
+
+def test_a_teachers_projection_that_does_not_fit_is_refused(teacher, texts):
+    wide = TinyBackbone(hidden_size=64)
+    with pytest.raises(UserError, match=r"student\.projection: .* 32 dimensions.* set student\.projection=new"):
+        build_student(StudentSettings(init="backbone"), teacher, wide, texts)
+    student = build_student(StudentSettings(init="backbone", projection="new"), teacher, wide, texts)
+    assert vectors(student, texts).shape[1] == 16
+
+
+@pytest.mark.parametrize("kind", ["run", "run of another shape", "encoder"])
+def test_a_student_goes_on_from_a_checkpoint(kind, teacher, texts, tmp_path):
+    dropped = (1,) if kind == "run of another shape" else ()
+    earlier = build_student(StudentSettings(drop_layers=dropped), teacher)
+    with torch.no_grad():
+        earlier.projection.weight.mul_(2).add_(0.1)
+    if kind == "encoder":
+        save_encoder(earlier, tmp_path)
+    else:
+        save_student(earlier, teacher, tmp_path / "checkpoints")
+    settings = StudentSettings(init="checkpoint", checkpoint=str(tmp_path))
+    student = build_student(settings, teacher)
+    assert fingerprint(student) == fingerprint(earlier)
+    assert all(parameter.requires_grad for parameter in student.parameters())
+
+
+def test_a_checkpoint_follows_this_runs_lengths_and_prefixes(make_encoder, tmp_path):
+    save_encoder(make_encoder(query_length=12), tmp_path)
+    teacher = make_encoder(query_length=24)
+    student = build_student(StudentSettings(init="checkpoint", checkpoint=str(tmp_path)), teacher)
+    assert student.settings == teacher.settings
+
+
+def test_checkpoints_that_do_not_fit_are_refused_in_one_line(make_encoder, teacher, tmp_path):
+    save_encoder(make_encoder(dim=8), tmp_path / "small")
+    save_difference(make_encoder(seed=3), make_encoder(seed=2), tmp_path / "other.safetensors")
+    for path, message in (
+        ("small", r"8 dimensions, the teacher of 16; set encoder\.dim=8"),
+        ("other.safetensors", "it was written over the encoder"),
+        ("absent", "holds no student"),
+    ):
+        settings = StudentSettings(init="checkpoint", checkpoint=str(tmp_path / path))
+        with pytest.raises(UserError, match=message) as error:
+            build_student(settings, teacher)
+        assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="holds no student"):
+        StudentSettings(init="checkpoint", checkpoint=str(tmp_path / "absent")).check()
+
+
+# -------------------------------------------------------------------------------------------- layers
+
+
+def test_dropped_layers_are_gone_and_the_others_stay_in_order(teacher, texts):
+    student = build_student(StudentSettings(drop_layers=(1,)), teacher)
+    kept = layer_list(student.backbone)
+    assert len(kept) == 1
+    assert torch.equal(kept[0].output.dense.weight, layer_list(teacher.backbone)[1].output.dense.weight)
+    assert packed_bert.supports(student.backbone)
+    batch = student.tokenize(texts, "query")
+    states = student.backbone(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+    torch.testing.assert_close(student._states(batch), states[batch.mask], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dropped", [(3,), (1, 2)])
+def test_layers_that_are_not_there_or_all_of_them_cannot_be_dropped(dropped, teacher):
+    settings = StudentSettings(drop_layers=dropped)
+    with pytest.raises(UserError, match=r"student\.drop_layers: .* layers 1 to 2"):
+        build_student(settings, teacher)
+    with pytest.raises(UserError, match=r"student\.drop_layers: .* layers 1 to 2"):
+        settings.check(layers=2)
+
+
+def test_a_student_of_any_shape_is_saved_and_loaded(teacher, texts, tmp_path):
+    for name, settings in (("same", StudentSettings()), ("fewer", StudentSettings(drop_layers=(2,)))):
+        student = build_student(settings, teacher)
+        with torch.no_grad():
+            student.projection.weight.add_(0.5)
+        save_student(student, teacher, tmp_path / name)
+        assert fingerprint(load_student(tmp_path / name, teacher)) == fingerprint(student)
+    assert [path.name for path in (tmp_path / "same").iterdir()] == ["student.safetensors"]
+
+
+# ------------------------------------------------------------------------------------------ identity
+
+
+def test_checkpoints_count_by_content(teacher, tmp_path):
+    prints = set()
+    for name, value in (("a", 1.0), ("b", 1.0), ("c", 2.0)):
+        with torch.no_grad():
+            teacher.projection.weight.fill_(value)
+        save_encoder(teacher, tmp_path / name)
+        settings = StudentSettings(init="checkpoint", checkpoint=str(tmp_path / name))
+        prints.add(settings.fingerprint())
+    assert len(prints) == 2
+    assert StudentSettings().fingerprint() is None
+
+
+# ------------------------------------------------------------------------------------------ settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"init": "scratch"}, r"student\.init: 'scratch'"),
+        ({"side": "passage"}, r"student\.side: 'passage'"),
+        ({"one_for": "family"}, r"student\.one_for: 'family'"),
+        ({"init": "checkpoint"}, r"student\.checkpoint: None, but student\.init is checkpoint"),
+        ({"checkpoint": "x"}, r"student\.checkpoint: x, but student\.init is teacher"),
+        ({"projection": "new"}, r"student\.projection: new goes with student\.init=backbone"),
+        ({"drop_layers": "3"}, r"student\.drop_layers: '3' is not a list"),
+        ({"drop_layers": [0]}, r"student\.drop_layers: 0"),
+    ],
+)
+def test_bad_settings_name_their_key(arguments, message):
+    with pytest.raises(UserError, match=message):
+        StudentSettings(**arguments)
+
+
+def test_what_the_training_cannot_do_is_refused():
+    with pytest.raises(UserError, match=r"student\.side: both is not supported here; choose query"):
+        StudentSettings(side="both").check()
+    with pytest.raises(UserError, match=r"student\.one_for: language is not supported"):
+        StudentSettings(one_for="language").check()
+    StudentSettings(side="both", one_for="language").check(sides=("query", "both"), one_for=("all", "language"))
+
+
+@pytest.mark.parametrize("name", ["teacher", "backbone", "checkpoint", "lora"])
+def test_every_config_describes_a_student(name):
+    from hydra.utils import instantiate
+
+    with initialize_config_dir(str(conf_folder() / "student"), version_base="1.3"):
+        given = ["checkpoint=multirun/a/b"] if name == "checkpoint" else []
+        settings = instantiate(compose(name, overrides=given), _convert_="all")
+    assert isinstance(settings, StudentSettings)
+    assert (settings == StudentSettings()) == (name == "teacher")

@@ -1,0 +1,61 @@
+"""What an objective asks for is checked before training, and its state is a run's own."""
+
+import pytest
+import torch
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.objectives import (
+    MSE,
+    Combination,
+    Contrastive,
+    Documents,
+    Optical,
+    ScoreKL,
+    check,
+    fresh,
+    needs,
+)
+from optical_sweeps.objectives.interface import NEEDS
+from optical_sweeps.transport import Exact
+
+from .batches import embeddings, ids
+
+
+def test_needs_are_known_and_those_of_a_combination_are_its_parts():
+    both = Combination({"a": ScoreKL(documents="both"), "b": MSE(english_term=True)}, {"a": 1.0, "b": 1.0})
+    assert needs(both) == {"documents", "student_english"} == set(NEEDS)
+    assert needs(Contrastive()) == needs(ScoreKL()) == needs(MSE()) == set()
+
+
+def test_an_objective_is_refused_where_batches_do_not_bring_what_it_needs():
+    with pytest.raises(UserError, match=r"score_kl as configured needs mined documents"):
+        check(ScoreKL(documents="mined"))
+    check(ScoreKL(documents="mined"), brings={"documents"})
+    check(ScoreKL())
+
+
+def test_an_objective_is_refused_for_vectors_of_another_dimension():
+    learned = Optical(Exact(), cost="learned", dim=8)
+    with pytest.raises(UserError, match=r"objective\.dim: 8, but encoder\.dim is 128"):
+        check(Combination({"ot": learned}, {"ot": 1.0}), dim=128)
+    check(learned, dim=8)
+    check(Optical(Exact(), dim=8), dim=128)  # cosine works in any dimension
+
+
+def test_runs_do_not_share_what_an_objective_learns():
+    shared = Contrastive(queue=4, learn_temperature=True)
+    one = fresh(shared)
+    one(embeddings([2, 3]), embeddings([3, 2]), ids(2))
+    with torch.no_grad():
+        one.log_scale.add_(1)
+    assert torch.equal(fresh(shared).log_scale, Contrastive(learn_temperature=True).log_scale)
+    assert fresh(shared).state_dict()["_queue.ids"].numel() == 0
+
+
+def test_mined_documents_are_forwarded_to_the_part_that_needs_them():
+    documents = Documents(embeddings([4, 5], seed=3), torch.ones(2, 2, dtype=torch.bool), ids(2))
+    kl = ScoreKL(documents="mined")
+    student, teacher = embeddings([2, 3], seed=1), embeddings([3, 2], seed=2)
+    both = Combination({"kl": kl, "mse": MSE()}, {"kl": 2.0, "mse": 1.0})
+    expected = 2 * kl(student, teacher, ids(2), documents=documents).loss + MSE()(student, teacher, ids(2)).loss
+    torch.testing.assert_close(both(student, teacher, ids(2), documents=documents).loss, expected)

@@ -1,0 +1,44 @@
+"""Squared errors of pooled vectors against loops."""
+
+import pytest
+import torch
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.objectives import MSE
+from optical_sweeps.objectives.scores import pooled
+
+from .batches import embeddings, ids, slow_pooled, texts
+
+
+def slow_error(student, teacher):
+    pairs = zip(texts(student), texts(teacher), strict=True)
+    errors = [sum((a - b) ** 2 for a, b in zip(slow_pooled(s), slow_pooled(t), strict=True)) for s, t in pairs]
+    return sum(errors) / len(errors)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mse_agrees_with_loops(seed):
+    student, teacher = embeddings([3, 5, 2], seed=seed), embeddings([4, 2, 6], seed=seed + 10)
+    assert MSE()(student, teacher, ids(3)).loss.item() == pytest.approx(slow_error(student, teacher), rel=1e-5)
+
+
+def test_the_english_term_adds_the_error_of_the_english_side():
+    student, teacher = embeddings([3, 5], seed=1), embeddings([4, 2], seed=2)
+    original = embeddings([4, 2], seed=3)
+    output = MSE(english_term=True)(student, teacher, ids(2), student_english=original)
+    expected = slow_error(student, teacher) + slow_error(original, teacher)
+    assert output.loss.item() == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(
+        output.diagnostics["english_error"].item(), slow_error(original, teacher), rtol=1e-5, atol=0
+    )
+
+
+def test_pooling_ignores_what_padding_holds():
+    tokens = embeddings([2, 3], width=5)
+    noisy = type(tokens)(torch.where(tokens.mask[..., None], tokens.vectors, 9.0), tokens.mask)
+    assert torch.equal(pooled(tokens), pooled(noisy))
+
+
+def test_bad_settings_name_their_key():
+    with pytest.raises(UserError, match=r"objective\.english_term: 'yes'"):
+        MSE(english_term="yes")
