@@ -1,10 +1,11 @@
 """Test collections: documents, queries and qrels, each from its own source, and the interface of a corpus."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from optical_sweeps.corpora.bitext import Bitext
+from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 
 Split = Literal["dev", "test"]
 Qrels = Mapping[str, Mapping[str, int]]
@@ -13,14 +14,48 @@ Qrels = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class Documents:
-    """Documents of one language, in collection order."""
+    """Documents of one language, in collection order.
+
+    Ids and texts may be tuples, or sequences that lie on disk (see `packed`): whoever reads a collection of
+    unknown size iterates, or takes a stretch at a time.
+
+    Args:
+        known_fingerprint: the content's, where it was taken before.
+    """
 
     language: str
-    ids: tuple[str, ...]
-    texts: tuple[str, ...]
+    ids: Sequence[str]
+    texts: Sequence[str]
+    known_fingerprint: str | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def stretches(self, size: int) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+        """(ids, texts) of `size` documents at a time, the last of fewer.
+
+        >>> [len(ids) for ids, _ in Documents("en", ("a", "b", "c"), ("x", "y", "z")).stretches(2)]
+        [2, 1]
+        """
+        for start in range(0, len(self), size):
+            yield self.ids[start : start + size], self.texts[start : start + size]
+
+    def positions(self, ids: Iterable[str]) -> dict[str, int]:
+        """id -> its place, for those of `ids` that are here."""
+        look_up = getattr(self.ids, "positions", None)  # what lies on disk has its own
+        if look_up is not None:
+            return dict(look_up(ids))
+        wanted = set(ids)  # no dictionary of all documents: a run has a collection per language
+        return {name: place for place, name in enumerate(self.ids) if name in wanted}
+
+    def unknown(self, ids: Iterable[str]) -> set[str]:
+        """Those of `ids` that are not here."""
+        wanted = set(ids)
+        return wanted.difference(self.positions(wanted))
+
+    def fingerprint(self) -> str:
+        """A hash of every id and text, in order."""
+        return self.known_fingerprint or fingerprint_of_texts(itertools.chain(self.ids, self.texts))
 
 
 @dataclass(frozen=True)
@@ -37,10 +72,15 @@ class Queries:
 
 @dataclass(frozen=True)
 class Collection:
-    """Queries of one language over documents of another, with relevance judgements.
+    """Queries of one language over documents of the same or another, with relevance judgements.
+
+    Args:
+        qrels: empty where the collection judges by answers alone.
+        answers: query id -> strings one of which a relevant text contains (open-domain question answering).
+        left_out: what did not match between its sources, by kind, counted.
 
     Raises:
-        ValueError: qrels name a query or a document that the collection does not hold.
+        ValueError: qrels name a query or a document that the collection does not hold, or answers a query.
     """
 
     name: str
@@ -48,16 +88,55 @@ class Collection:
     documents: Documents
     queries: Queries
     qrels: Qrels
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    @property
+    def query_language(self) -> str:
+        return self.queries.language
+
+    @property
+    def document_language(self) -> str:
+        return self.documents.language
 
     def __post_init__(self) -> None:
+        queries = set(self.queries.ids)
         judged = {document for grades in self.qrels.values() for document in grades}
-        for kind, unknown in (
-            ("query", self.qrels.keys() - set(self.queries.ids)),
-            # no set of all documents: there may be millions of them, and a run has a collection per language
-            ("document", judged.difference(self.documents.ids)),
+        for what, kind, unknown in (
+            ("qrels", "query", self.qrels.keys() - queries),
+            ("answers", "query", self.answers.keys() - queries),
+            ("qrels", "document", self.documents.unknown(judged)),
         ):
             if unknown:
-                raise ValueError(f"collection {self.name}: qrels name an unknown {kind} {min(unknown)!r}")
+                raise ValueError(f"collection {self.name}: {what} name an unknown {kind} {min(unknown)!r}")
+
+    def fingerprint(self) -> str:
+        """A hash of its queries, judgements and documents."""
+        return fingerprint_of_texts(self._content())
+
+    def _content(self) -> Iterator[str]:
+        yield from (self.query_language, self.document_language, self.split, self.documents.fingerprint())
+        yield from itertools.chain(self.queries.ids, self.queries.texts)
+        for query, grades in sorted(self.qrels.items()):
+            yield query
+            yield from (f"{document} {grade}" for document, grade in sorted(grades.items()))
+        for query, answers in sorted(self.answers.items()):
+            yield from (query, *answers)
+
+
+@runtime_checkable
+class CollectionSource(Protocol):
+    """Test collections of one study, a language at a time; read at first use, and once."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def languages(self) -> tuple[str, ...]: ...
+
+    def collection(self, language: str, split: Split) -> Collection:
+        """The collection of one language; dev and test have the same documents."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -97,7 +176,10 @@ class Corpus(Protocol):
         ...
 
     def documents(self) -> Documents:
-        """The documents, the same for every query language and split."""
+        """The documents, where they are the same for every query language and split.
+
+        A corpus of several collections refuses, by `UserError`; `collection(...).documents` is always right.
+        """
         ...
 
     def collection(self, language: str, split: Split) -> Collection: ...

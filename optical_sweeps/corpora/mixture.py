@@ -3,169 +3,86 @@
 Each group of languages has one endless sequence of pairs, and a budget takes a prefix of it: a smaller
 budget is a prefix of a larger one, and the same pairs recur across ratios (common random numbers). It has
 
-- an apportionment of its places to languages by the divisor method of Webster and Sainte-Laguë, which never
-  takes a place back as the budget grows (largest remainders do: the Alabama paradox);
+- an apportionment of its places to languages that never takes a place back as the budget grows;
 - for each language, a fresh permutation of its pairs for every repetition of its data;
 - a cap: a language whose pairs are used up drops out and the others go on. With equal weights this is the
   water-filling of UniMax (Chung et al., 2023, arXiv 2304.09151).
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
-from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int, UInt64
 
-from optical_sweeps.checks import number_between, one_of, strings, whole_number
+from optical_sweeps.checks import number_between, whole_number
+from optical_sweeps.corpora.apportionment import apportion
+from optical_sweeps.corpora.drawn_pairs import Mixture, MixtureReport
+from optical_sweeps.corpora.sampling import (
+    GROUPS,
+    Group,
+    Items,
+    Sampling,
+    check_cap_and_seed,
+    check_supply,
+    checked_groups,
+    mixture_of,
+)
 from optical_sweeps.errors import UserError
-from optical_sweeps.seeds import derive_seed
 
-WEIGHTINGS = ("temperature", "unimax")
-
-
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """Drawn training pairs: item i is pair `pairs[i]` of language `languages[language_index[i]]`.
-
-    Items of the high group come first, each group in the order of its sequence.
-
-    Args:
-        high: languages of the high-resource group.
-        low: languages of the low-resource group.
-        language_index: index into `languages`.
-        pairs: pair number in the bitext of that language.
-        repetitions: 0 for the first use of a pair, 1 for the second, ...
-    """
-
-    high: tuple[str, ...]
-    low: tuple[str, ...]
-    language_index: Int[np.ndarray, "N"]
-    pairs: Int[np.ndarray, "N"]
-    repetitions: Int[np.ndarray, "N"]
-
-    def __post_init__(self) -> None:
-        for array in (self.language_index, self.pairs, self.repetitions):
-            array.flags.writeable = False
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __iter__(self) -> Iterator[tuple[str, int, int]]:
-        """(language, pair number, repetition) of each item."""
-        columns = (self.language_index.tolist(), self.pairs.tolist(), self.repetitions.tolist())
-        for index, pair, repetition in zip(*columns, strict=True):
-            yield self.languages[index], pair, repetition
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        return (*self.high, *self.low)
-
-    @cached_property
-    def counts(self) -> dict[str, int]:
-        """Items per language."""
-        counts = np.bincount(self.language_index, minlength=len(self.languages))
-        return dict(zip(self.languages, counts.tolist(), strict=True))
-
-    @cached_property
-    def repeats(self) -> dict[str, int]:
-        """How often the most used pair of each language is used (0: the language is not drawn)."""
-        most = np.zeros(len(self.languages), dtype=np.int64)
-        np.maximum.at(most, self.language_index, self.repetitions + 1)
-        return dict(zip(self.languages, most.tolist(), strict=True))
-
-    @property
-    def group_counts(self) -> dict[str, int]:
-        """Items per group."""
-        return {name: sum(self.counts[language] for language in group) for name, group in self._groups}
-
-    @property
-    def group_repeats(self) -> dict[str, int]:
-        """How often the most used pair of each group is used."""
-        return {
-            name: max((self.repeats[language] for language in group), default=0) for name, group in self._groups
-        }
-
-    @property
-    def ratio(self) -> float:
-        """The realised low-resource share."""
-        return self.group_counts["low"] / len(self)
-
-    def order(self, seed: int) -> Int[np.ndarray, "N"]:
-        """Item numbers in training order.
-
-        Sorted by a hash of (language, pair, repetition), so that items shared by two mixtures come in the
-        same order in both.
-        """
-        keys = np.array([derive_seed(f"order.{name}", seed) for name in self.languages], dtype=np.uint64)
-        item_hash = _mixed(keys[self.language_index] ^ _mixed(self.pairs.astype(np.uint64)))
-        item_hash = _mixed(item_hash ^ self.repetitions.astype(np.uint64))
-        return np.argsort(item_hash, kind="stable")
-
-    @property
-    def _groups(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        return ("high", self.high), ("low", self.low)
+__all__ = ["FixedHigh", "FixedTotal", "Mixture", "MixtureProtocol", "MixtureReport", "Natural", "PerLanguage"]
 
 
+@runtime_checkable
 class MixtureProtocol(Protocol):
     """A rule that turns the sizes of bitexts and the two groups of languages into a mixture."""
 
     def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> Mixture: ...
 
+    def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
+        """Refuse what `draw` would, in microseconds."""
+        ...
 
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How a group's budget is spread over its languages; the options that both protocols share.
 
-    Args:
-        weighting: `temperature`, q_l ~ p_l^(1/tau) with p_l the share of language l in its group's pairs; or
-            `unimax`, equal weights under the cap of `max_repeats` (arXiv 2304.09151).
-        temperature: tau. 1 is proportional to the data, null or infinity is uniform; unused by unimax.
-        max_repeats: how often a pair may be used (1: never again); null is no cap. A language at its cap
-            drops out and the rest of its group takes over.
-        seed: seed of the permutations of pairs.
+class _ByGroup(Sampling):
+    """A protocol with a budget for each group."""
 
-    Raises:
-        UserError: a bad setting; the message names its key.
-    """
+    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> Mixture:
+        """The mixture of bitexts of `bitext_sizes` pairs.
 
-    __no_type_check__ = True  # values come from YAML: __post_init__ checks them and names the key
+        Raises:
+            UserError: the groups are not disjoint, name an unknown language or are empty; too few pairs.
+        """
+        groups = self._groups(bitext_sizes, high, low)
+        return mixture_of(groups, [self.sequence(group) for group in groups])
 
-    weighting: str = "temperature"
-    temperature: float | None = 1.0
-    max_repeats: int | None = 1
-    seed: int = 0
+    def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
+        """Refuse what `draw` would, without drawing."""
+        self._groups(bitext_sizes, high, low)
 
-    def __post_init__(self) -> None:
-        one_of("mixture.weighting", self.weighting, WEIGHTINGS)
-        if self.temperature is not None and self.temperature != math.inf:
-            number_between("mixture.temperature", self.temperature, 0.0, math.inf)
-            if self.temperature == 0:
-                raise UserError("mixture.temperature: 0 is no temperature; set a number above 0, or null")
-        if self.max_repeats is not None:
-            whole_number("mixture.max_repeats", self.max_repeats, least=1)
-        elif self.weighting == "unimax":
-            raise UserError("mixture.max_repeats: unimax is defined by its cap; set a number, not null")
-        whole_number("mixture.seed", self.seed, least=0)
+    def budgets(self) -> tuple[tuple[int, str], tuple[int, str]]:
+        """Pairs of the high and of the low group, each with the setting they come from."""
+        raise NotImplementedError
 
-    def weights(self, sizes: Int[np.ndarray, "L"]) -> Float[np.ndarray, "L"]:
-        """Relative weights of a group's languages (the largest is 1)."""
-        if self.weighting == "unimax" or self.temperature is None:
-            return np.ones(len(sizes))
-        # relative to the largest, or a low temperature underflows every weight to 0
-        relative: np.ndarray = (sizes / sizes.max()) ** (1 / self.temperature)
-        return relative.clip(1e-12)
-
-    def caps(self, sizes: Int[np.ndarray, "L"]) -> Int[np.ndarray, "L"]:
-        """The most items each language can give."""
-        return sizes * (self.max_repeats if self.max_repeats is not None else 2**31)
+    def _groups(
+        self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]
+    ) -> tuple[Group, Group]:
+        budgets = self.budgets()
+        groups = checked_groups(bitext_sizes, high, low, [budget for budget, _ in budgets])
+        for name, group, (_, key) in zip(GROUPS, groups, budgets, strict=True):
+            if not group.languages and group.budget:
+                raise UserError(
+                    f"languages.{name}: the group is empty, but mixture.{key} asks for {group.budget} pairs of "
+                    "it; name a language"
+                )
+            check_supply(f"languages.{name}", key, group, self.max_repeats)
+        return groups
 
 
 @dataclass(frozen=True)
-class FixedTotal(Sampling):
+class FixedTotal(_ByGroup):
     """A fixed budget of pairs, of which a share `ratio` is low-resource: low = round half up(ratio * total).
 
     Args:
@@ -193,19 +110,14 @@ class FixedTotal(Sampling):
         whole_number("mixture.total", self.total, least=1)
         object.__setattr__(self, "ratio", number_between("mixture.ratio", self.ratio, 0.0, 1.0))
 
-    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> Mixture:
-        """The mixture of bitexts of `bitext_sizes` pairs.
-
-        Raises:
-            UserError: the groups are not disjoint, name an unknown language or are empty; too few pairs.
-        """
-        low_total = _share(self.ratio, self.total)
-        budgets = {"high": self.total - low_total, "low": low_total}
-        return _draw(self, bitext_sizes, {"high": high, "low": low}, budgets, dict.fromkeys(budgets, "total"))
+    def budgets(self) -> tuple[tuple[int, str], tuple[int, str]]:
+        """Pairs of the high and of the low group, each with the setting they come from."""
+        low = _share(self.ratio, self.total)
+        return (self.total - low, "total"), (low, "total")
 
 
 @dataclass(frozen=True)
-class FixedHigh(Sampling):
+class FixedHigh(_ByGroup):
     """A fixed high-resource budget and a multiple of it on top: low = round half up(multiple * high_total).
 
     Args:
@@ -230,158 +142,150 @@ class FixedHigh(Sampling):
         multiple = number_between("mixture.multiple", self.multiple, 0.0, math.inf)
         object.__setattr__(self, "multiple", multiple)
 
+    def budgets(self) -> tuple[tuple[int, str], tuple[int, str]]:
+        """Pairs of the high and of the low group, each with the setting they come from."""
+        return (self.high_total, "high_total"), (_share(self.multiple, self.high_total), "multiple")
+
+
+@dataclass(frozen=True)
+class Natural(Sampling):
+    """One budget over all languages by their data: the low-resource share is what the data have, not chosen.
+
+    Which group a language is in changes nothing of what is drawn.
+
+    Args:
+        total: pairs of all languages together; null is every pair once.
+
+    Raises:
+        UserError: a bad setting; the message names its key.
+
+    >>> Natural(total=20).draw({"de": 800, "fa": 150, "id": 50}, ["de"], ["fa", "id"]).counts
+    {'de': 16, 'fa': 3, 'id': 1}
+    """
+
+    total: int | None
+
+    @property
+    def label(self) -> str:
+        """The point on the protocol's axis, for people."""
+        return f"natural total={'all' if self.total is None else self.total}"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.total is not None:
+            whole_number("mixture.total", self.total, least=1)
+
     def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> Mixture:
         """The mixture of bitexts of `bitext_sizes` pairs.
 
         Raises:
-            UserError: the groups are not disjoint, name an unknown language or are empty; too few pairs.
+            UserError: the groups are not disjoint, name an unknown language or are both empty; too few pairs.
         """
-        budgets = {"high": self.high_total, "low": _share(self.multiple, self.high_total)}
-        keys = {"high": "high_total", "low": "multiple"}
-        return _draw(self, bitext_sizes, {"high": high, "low": low}, budgets, keys)
+        groups, both = self._groups(bitext_sizes, high, low)
+        items = self.sequence(both)
+        return mixture_of(groups, [items.of_part(both, group) for group in groups])
+
+    def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
+        """Refuse what `draw` would, without drawing."""
+        self._groups(bitext_sizes, high, low)
+
+    def _groups(
+        self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]
+    ) -> tuple[tuple[Group, Group], Group]:
+        """The two groups, and both as one, which has the budget."""
+        groups = checked_groups(bitext_sizes, high, low, [0, 0])
+        languages = tuple(sorted(groups[0].languages + groups[1].languages))
+        if not languages:
+            raise UserError("languages: both groups are empty; name a language")
+        sizes = tuple(int(bitext_sizes[language]) for language in languages)
+        both = Group(languages, sizes, sum(sizes) if self.total is None else self.total)
+        check_supply("all languages", "total", both, self.max_repeats)
+        return groups, both
 
 
-@dataclass(frozen=True)
-class _Group:
-    """One group of languages, its budget, and the config key that the budget comes from."""
+@dataclass(frozen=True, kw_only=True)
+class PerLanguage:
+    """A budget of its own for every language.
 
-    name: str
-    languages: tuple[str, ...]
-    sizes: Int[np.ndarray, "L"]
-    budget: int
-    budget_key: str
+    Args:
+        budgets: language -> pairs; 0 leaves a language out.
+        max_repeats: how often a pair may be used; null is no cap.
+        seed: seed of the permutations of pairs.
 
+    Raises:
+        UserError: a bad setting; the message names its key.
 
-def _draw(
-    sampling: Sampling,
-    bitext_sizes: Mapping[str, int],
-    languages: Mapping[str, Sequence[str]],
-    budgets: Mapping[str, int],
-    budget_keys: Mapping[str, str],
-) -> Mixture:
-    groups = [
-        _checked_group(name, languages[name], bitext_sizes, budgets[name], budget_keys[name], sampling)
-        for name in ("high", "low")
-    ]
-    high, low = groups
-    for language in high.languages:
-        if language in low.languages:
-            raise UserError(
-                f"languages.high and languages.low: {language!r} is in both; remove it from one of them"
-            )
-    sequences = [_prefix(group, sampling) for group in groups]
-    offsets = [0, len(high.languages)]
-    return Mixture(
-        high.languages,
-        low.languages,
-        np.concatenate([index + offset for (index, _, _), offset in zip(sequences, offsets, strict=True)]),
-        np.concatenate([pairs for _, pairs, _ in sequences]),
-        np.concatenate([repetitions for _, _, repetitions in sequences]),
-    )
-
-
-def _checked_group(
-    name: str,
-    languages: Sequence[str],
-    bitext_sizes: Mapping[str, int],
-    budget: int,
-    budget_key: str,
-    sampling: Sampling,
-) -> _Group:
-    key = f"languages.{name}"
-    # sorted: the order in which a group is written must not change what is drawn
-    group = tuple(sorted(strings(key, languages)))
-    for language in group:
-        if language not in bitext_sizes:
-            known = ", ".join(sorted(bitext_sizes))
-            raise UserError(f"{key}: no bitext of language {language!r}; there is {known}")
-    if not group and budget:
-        raise UserError(
-            f"{key}: the group is empty, but mixture.{budget_key} asks for {budget} pairs of it; "
-            "name a language"
-        )
-    sizes = np.array([bitext_sizes[language] for language in group], dtype=np.int64)
-    available = int(sampling.caps(sizes).sum())
-    if budget > available:
-        raise UserError(
-            f"mixture.{budget_key}: {budget} pairs of {key} are asked for, but {', '.join(group)} have "
-            f"{int(sizes.sum())} pairs and mixture.max_repeats is {sampling.max_repeats}, which gives "
-            f"{available}; lower mixture.{budget_key}, raise mixture.max_repeats, or add languages"
-        )
-    return _Group(name, group, sizes, budget, budget_key)
-
-
-def _prefix(
-    group: _Group, sampling: Sampling
-) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
-    """The first items of a group's sequence: language index, pair number, repetition."""
-    if group.budget == 0:
-        none = np.zeros(0, dtype=np.int64)
-        return none, none.copy(), none.copy()
-    language_index, ranks = _apportion(sampling.weights(group.sizes), sampling.caps(group.sizes), group.budget)
-    pairs = np.empty(group.budget, dtype=np.int64)
-    for index, language in enumerate(group.languages):
-        own = language_index == index  # in order of rank: a language's own sequence is never reordered
-        pairs[own] = _language_sequence(
-            language, int(group.sizes[index]), int(np.count_nonzero(own)), sampling.seed
-        )
-    return language_index, pairs, ranks // group.sizes[language_index]
-
-
-def _language_sequence(language: str, size: int, count: int, seed: int) -> Int[np.ndarray, "count"]:
-    """The first `count` pair numbers of one language: a fresh permutation for each repetition of its data."""
-    epochs = [
-        _permutation(size, derive_seed(f"mixture.{language}.{repetition}", seed))
-        for repetition in range(math.ceil(count / size))
-    ]
-    return np.concatenate([*epochs, np.zeros(0, dtype=np.int64)])[:count]
-
-
-def _apportion(
-    weights: Float[np.ndarray, "L"], caps: Int[np.ndarray, "L"], budget: int
-) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
-    """The first `budget` places of a group: whose each is, and the how-manieth of that language.
-
-    The k-th item of language l has priority (k + 1/2) / q_l, whatever the budget, so prefixes nest. Ties go
-    to the language that stands first.
+    >>> PerLanguage(budgets={"de": 6, "fa": 2}).draw({"de": 100, "fa": 5}, ["de"], ["fa"]).counts
+    {'de': 6, 'fa': 2}
     """
-    # More candidates than places, but few: rounding moves a language from its water level by at most half a
-    # place for each language (light ones rounded down hand their halves to a heavy one) and 1 of its own.
-    level = _water_level(weights, caps, budget)
-    most = np.minimum(caps, np.ceil(weights * level).astype(np.int64) + len(weights) + 1)
-    language_index = np.repeat(np.arange(len(weights)), most)
-    ranks = np.concatenate([np.arange(count) for count in most])
-    first = np.argsort((ranks + 0.5) / weights[language_index], kind="stable")[:budget]
-    return language_index[first], ranks[first]
 
+    __no_type_check__ = True  # values come from YAML: __post_init__ checks them and names the key
 
-def _water_level(weights: Float[np.ndarray, "L"], caps: Int[np.ndarray, "L"], budget: int) -> float:
-    """The level t at which sum over l of min(cap_l, q_l t) is `budget`."""
-    left, weight_left = float(budget), float(weights.sum())
-    for index in np.argsort(caps / weights, kind="stable"):
-        if caps[index] / weights[index] * weight_left >= left:
-            return left / weight_left
-        left -= float(caps[index])
-        weight_left -= float(weights[index])
-    return float((caps / weights).max())
+    budgets: Mapping[str, int] = field(hash=False)
+    max_repeats: int | None = 1
+    seed: int = 0
 
+    @property
+    def label(self) -> str:
+        """The point on the protocol's axis, for people."""
+        return "budgets " + " ".join(f"{language}={pairs}" for language, pairs in sorted(self.budgets.items()))
 
-def _permutation(size: int, seed: int) -> Int[np.ndarray, "size"]:
-    """A random order of 0..size-1, the same under every numpy version.
+    def __post_init__(self) -> None:
+        if not isinstance(self.budgets, Mapping) or not self.budgets:
+            raise UserError("mixture.budgets: no mapping of language to pairs; write {de: 1000, fa: 100}")
+        for language, pairs in self.budgets.items():
+            whole_number(f"mixture.budgets.{language}", pairs, least=0)
+        if not any(self.budgets.values()):
+            raise UserError("mixture.budgets: all are 0; give a language some pairs")
+        check_cap_and_seed(self.max_repeats, self.seed)
 
-    The raw stream of a bit generator is promised to be stable; `Generator.permutation` is not (NEP 19).
-    """
-    keys: np.ndarray = np.random.PCG64(seed).random_raw(size)
-    return keys.argsort(kind="stable")
+    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> Mixture:
+        """The mixture of bitexts of `bitext_sizes` pairs.
 
+        Raises:
+            UserError: the groups are not disjoint; a language is unknown or has no budget; too few pairs.
+        """
+        groups = self._groups(bitext_sizes, high, low)
+        return mixture_of(groups, [self._sequence(group) for group in groups])
 
-def _mixed(x: UInt64[np.ndarray, "N"]) -> UInt64[np.ndarray, "N"]:
-    """SplitMix64 (Steele, Lea and Flood, 2014): each input bit moves about half of the output's."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
-    return x
+    def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
+        """Refuse what `draw` would, without drawing."""
+        self._groups(bitext_sizes, high, low)
+
+    def _sequence(self, group: Group) -> Items:
+        """The languages' own sequences, spread evenly among each other."""
+        if not group.budget:
+            return Items.none()
+        pairs = np.array([self.budgets[language] for language in group.languages], dtype=np.int64)
+        drawn = np.flatnonzero(pairs)
+        language_index, ranks = apportion(pairs[drawn].astype(np.float64), pairs[drawn], group.budget)
+        return Items.of(group, drawn[language_index], ranks, self.seed)
+
+    def _groups(
+        self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]
+    ) -> tuple[Group, Group]:
+        groups = checked_groups(bitext_sizes, high, low, [0, 0])
+        for name, group in zip(GROUPS, groups, strict=True):
+            for language, size in zip(group.languages, group.sizes, strict=True):
+                if language not in self.budgets:
+                    raise UserError(
+                        f"mixture.budgets: none for {language!r} of languages.{name}; give it one, or 0"
+                    )
+                budget = self.budgets[language]
+                if budget > size:  # spares the usual case the construction of a group
+                    own = Group((language,), (size,), budget)
+                    check_supply(f"languages.{name}", f"budgets.{language}", own, self.max_repeats)
+        known = groups[0].languages + groups[1].languages
+        for language in self.budgets:
+            if language not in known:
+                raise UserError(
+                    f"mixture.budgets.{language}: in neither languages.high nor languages.low; name it there"
+                )
+        one, other = (
+            Group(group.languages, group.sizes, sum(self.budgets[language] for language in group.languages))
+            for group in groups
+        )
+        return one, other
 
 
 def _share(ratio: float, total: int) -> int:

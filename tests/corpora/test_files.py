@@ -185,7 +185,7 @@ def test_the_fingerprint_knows_how_files_are_read_but_not_where_they_are(folder,
             {"documents_file": "{split}.tsv"},
             "data.documents_file: '{{split}}.tsv' has the unknown placeholder",
         ),
-        ({"documents_file": "docs{.tsv"}, "data.documents_file: 'docs{{.tsv' is not a path pattern"),
+        ({"documents_file": "docs{.tsv"}, "data.documents_file: 'docs{{.tsv' is no pattern"),
         ({"documents_file": None}, "data.documents_file: None is not a path"),
     ],
 )
@@ -239,3 +239,29 @@ def test_a_language_that_was_not_set_up(folder):
     assert failure(lambda: files_corpus(folder, languages=["fi"]).bitext("cs")).startswith(
         "data.languages: 'cs'"
     )
+
+
+def test_json_lines_and_other_formats(folder):
+    put(
+        folder,
+        "docs.jsonl.gz",
+        '{"_id": "d1", "title": "Cat", "text": "A feline."}\n{"docid": 2, "contents": "Dog"}\n',
+    )
+    for language in ("fi", "cs"):
+        put(folder, f"{language}.po", 'msgid "horse"\nmsgstr "hevonen"\n')
+        for split in ("dev", "test"):
+            put(folder, f"{language}/q.{split}.jsonl", '{"query_id": "1", "question": "kissa"}\n')
+            put(folder, f"{language}/qrels.{split}.txt", "1 0 2 1\n")
+    corpus = files_corpus(
+        folder,
+        documents_file="docs.jsonl.gz",
+        bitext_file="{language}.po",
+        queries_file="{language}/q.{split}.jsonl",
+    )
+    assert corpus.documents().ids == ("d1", "2")
+    assert corpus.documents().texts == ("Cat. A feline.", "Dog")
+    assert corpus.bitext("fi").translations == ("hevonen",)
+    assert corpus.collection("fi", "test").queries.texts == ("kissa",)
+    put(folder, "docs.jsonl.gz", '{"text": "no id"}\n')
+    corpus = files_corpus(folder, documents_file="docs.jsonl.gz")
+    assert failure(corpus.documents).startswith(f"{folder}/docs.jsonl.gz:1: no field 'id'; add it")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from optical_sweeps.corpora.mixture import FixedHigh, FixedTotal, Mixture
+from optical_sweeps.corpora.mixture import FixedHigh, FixedTotal, Mixture, Natural, PerLanguage
 from optical_sweeps.errors import UserError
 
 HIGH, LOW = ["de", "fr", "ru"], ["ar", "fa"]
@@ -268,3 +268,138 @@ def test_draws_that_cannot_be_name_the_key_to_change(protocol, high, low, messag
 def test_a_group_that_needs_no_pairs_may_be_empty():
     assert FixedTotal(10, 0).draw(SIZES, HIGH, []).group_counts == {"high": 10, "low": 0}
     assert FixedTotal(10, 1).draw(SIZES, [], LOW).ratio == 1
+
+
+@given(sizes, samplings, st.data())
+def test_natural_takes_a_prefix_of_one_sequence_over_all_languages(sizes, sampling, data):
+    cap = sampling["max_repeats"] * sum(sizes.values())
+    small, large = sorted((data.draw(st.integers(1, cap)), data.draw(st.integers(1, cap))))
+    one, other = (Natural(total=n, **sampling).draw(sizes, HIGH, LOW) for n in (small, large))
+    assert len(one) == small
+    for group in (HIGH, LOW):
+        a, b = group_items(one, group), group_items(other, group)
+        assert a == b[: len(a)]
+    together = FixedTotal(total=small, ratio=1, **sampling).draw(sizes, [], HIGH + LOW)
+    assert one.counts == together.counts
+    assert {name: group_items(one, [name]) for name in sizes} == {
+        name: group_items(together, [name]) for name in sizes
+    }
+
+
+def test_natural_proportions_are_those_of_the_data():
+    mixture = Natural(total=167).draw(SIZES, HIGH, LOW)
+    assert mixture.counts == {"de": 90, "fr": 40, "ru": 5, "ar": 30, "fa": 2}
+    everything = Natural(total=None).draw(SIZES, HIGH, LOW)
+    assert everything.counts == {language: SIZES[language] for language in everything.languages}
+    assert everything.report().distinct == everything.counts
+
+
+def test_a_budget_for_each_language_is_met_and_nested():
+    small = PerLanguage(budgets={"de": 30, "fr": 0, "ar": 5}).draw(SIZES, ["de", "fr"], ["ar"])
+    large = PerLanguage(budgets={"de": 90, "fr": 10, "ar": 5}).draw(SIZES, ["de", "fr"], ["ar"])
+    assert small.counts == {"de": 30, "fr": 0, "ar": 5}
+    for language in ("de", "ar"):
+        own = [item for item in small if item[0] == language]
+        assert own == [item for item in large if item[0] == language][: len(own)]
+    assert PerLanguage(budgets={"fa": 50}, max_repeats=3).draw(SIZES, [], ["fa"]).repeats == {"fa": 3}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "high", "low", "message"),
+    [
+        (
+            Natural(total=2000),
+            HIGH,
+            LOW,
+            "mixture.total: 2000 pairs of all languages are asked for, but ar, de, fa",
+        ),
+        (Natural(total=5), [], [], "languages: both groups are empty"),
+        (Natural(total=5), HIGH, ["de"], "languages.high and languages.low: 'de' is in both"),
+        (PerLanguage(budgets={"de": 1}), ["de"], ["ar"], "mixture.budgets: none for 'ar' of languages.low"),
+        (
+            PerLanguage(budgets={"de": 1, "xx": 1}),
+            ["de"],
+            [],
+            "mixture.budgets.xx: in neither languages.high nor",
+        ),
+        (
+            PerLanguage(budgets={"fa": 21}),
+            [],
+            ["fa"],
+            "mixture.budgets.fa: 21 pairs of languages.low are asked for",
+        ),
+    ],
+)
+def test_other_protocols_name_the_key_to_change(protocol, high, low, message):
+    for refuse in (protocol.draw, protocol.check):
+        with pytest.raises(UserError) as error:
+            refuse(SIZES, high, low)
+        assert str(error.value).startswith(message)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Natural(total=0), "mixture.total: 0 is not a whole number of at least 1"),
+        (lambda: PerLanguage(budgets={}), "mixture.budgets: no mapping of language to pairs"),
+        (lambda: PerLanguage(budgets={"de": 1.5}), "mixture.budgets.de: 1.5 is not a whole number"),
+        (lambda: PerLanguage(budgets={"de": 0}), "mixture.budgets: all are 0"),
+        (lambda: PerLanguage(budgets={"de": 1}, max_repeats=0), "mixture.max_repeats: 0"),
+        (lambda: PerLanguage(budgets={"de": 1}, seed="x"), "mixture.seed: 'x'"),
+    ],
+)
+def test_bad_settings_of_other_protocols(build, message):
+    with pytest.raises(UserError) as error:
+        build()
+    assert str(error.value).startswith(message)
+
+
+def outcome(call, *arguments) -> str | None:
+    try:
+        call(*arguments)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+@given(
+    st.dictionaries(st.sampled_from(HIGH + LOW), st.integers(1, 30), min_size=1),
+    st.lists(st.sampled_from([*HIGH, "xx"]), max_size=3),
+    st.lists(st.sampled_from([*LOW, "de"]), max_size=2),
+    st.integers(1, 80),
+    st.floats(0, 1),
+    st.integers(1, 2) | st.none(),
+)
+def test_checking_refuses_exactly_what_drawing_refuses(sizes, high, low, total, ratio, max_repeats):
+    for protocol in (
+        FixedTotal(total=total, ratio=ratio, max_repeats=max_repeats),
+        FixedHigh(high_total=total, multiple=2 * ratio, max_repeats=max_repeats),
+        Natural(total=total, max_repeats=max_repeats),
+        PerLanguage(budgets={"de": total, "ar": 3}, max_repeats=max_repeats),
+    ):
+        assert outcome(protocol.check, sizes, high, low) == outcome(protocol.draw, sizes, high, low)
+
+
+def test_a_check_draws_nothing(monkeypatch):
+    monkeypatch.setattr(np, "array", None)
+    monkeypatch.setattr(np, "zeros", None)
+    FixedTotal(total=10**9, ratio=0.5, max_repeats=None).check(SIZES, HIGH, LOW)
+    Natural(total=10**9, max_repeats=None).check(SIZES, HIGH, LOW)
+    PerLanguage(budgets=dict.fromkeys(SIZES, 10**9), max_repeats=None).check(SIZES, HIGH, LOW)
+
+
+@given(sizes, samplings, st.integers(1, 60), st.floats(0, 1))
+def test_the_report_says_what_was_drawn(sizes, sampling, total, ratio):
+    assume(total <= sampling["max_repeats"] * min(sum(sizes[x] for x in HIGH), sum(sizes[x] for x in LOW)))
+    mixture = FixedTotal(total=total, ratio=ratio, **sampling).draw(sizes, HIGH, LOW)
+    lengths = {language: np.arange(1, size + 1) for language, size in sizes.items()}
+    report = mixture.report(lengths)
+    for language in mixture.languages:
+        own = [pair for name, pair, _ in mixture if name == language]
+        assert report.pairs[language] == len(own)
+        assert report.distinct[language] == len(set(own))
+        assert report.tokens[language] == sum(pair + 1 for pair in own)
+    assert report.metrics()[f"mixture/tokens/{mixture.languages[0]}"] == report.tokens[mixture.languages[0]]
+    assert set(report.as_dict()) == {"pairs", "distinct", "repeats", "tokens", "ratio"}
+    assert "tokens" not in mixture.report().as_dict()

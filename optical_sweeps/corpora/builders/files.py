@@ -1,29 +1,29 @@
-"""A corpus from a user's own files: TSV or parallel bitext, TSV documents and queries, TREC qrels."""
+"""A corpus from a user's own files: bitext, documents, queries and TREC qrels under one folder."""
 
 import hashlib
-import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from optical_sweeps.checks import one_of, strings
+from optical_sweeps.checks import strings
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
+from optical_sweeps.corpora.bitext_sources import BitextSource
 from optical_sweeps.corpora.collections import Collection, Documents, Queries, RelevantPair, Split
-from optical_sweeps.corpora.readers.bitext import read_bitext_moses, read_bitext_tsv
+from optical_sweeps.corpora.document_text import DocumentText
+from optical_sweeps.corpora.readers.bitext import strict_bitext
 from optical_sweeps.corpora.readers.documents import read_documents
 from optical_sweeps.corpora.readers.relevant_pairs import read_relevant_pairs, with_concepts
 from optical_sweeps.corpora.readers.trec import read_qrels, read_topics
-from optical_sweeps.corpora.settings import ENGLISH, languages_of, requested_language
+from optical_sweeps.corpora.settings import ENGLISH, check_pattern, languages_of, requested_language
 from optical_sweeps.errors import UserError
 
 SPLITS: tuple[Split, ...] = ("dev", "test")
-DOCUMENT_COLUMNS = ("title_and_text", "title", "text")
 
 
 @dataclass(frozen=True)
 class FilesCorpus:
-    """Bitext and a collection from files under one folder, each plain or gzipped.
+    """Bitext and a collection from files under one folder, each plain, gzip, Zstandard or zip.
 
     The file settings are paths under `root`; `{language}` in them stands for a language, `{split}` for dev or
     test. Queries without a relevant document are left out of a collection: no measure is defined on them.
@@ -31,9 +31,10 @@ class FilesCorpus:
     Args:
         root: folder of the files.
         languages: languages to serve.
-        bitext_file: TSV of English and translation; or a list of two parallel files, English first.
-        documents_file: TSV of id, title and text, or of id and text.
-        queries_file: TSV of id and text, or TREC topics (whose titles are taken).
+        bitext_file: TSV of English and translation, JSON Lines, TMX or a gettext catalogue, by its ending; or a
+            list of two parallel files, English first.
+        documents_file: TSV of id, title and text, or of id and text; or JSON Lines.
+        queries_file: TSV of id and text, TREC topics (whose titles are taken), or JSON Lines.
         qrels_file: TREC qrels.
         document_columns: what of a document is searched: title_and_text, title or text.
         separator: what stands between title and text.
@@ -65,9 +66,7 @@ class FilesCorpus:
         object.__setattr__(self, "languages", languages_of("data.languages", self.languages))
         if not isinstance(self.bitext_file, str):
             object.__setattr__(self, "bitext_file", _two_files("data.bitext_file", self.bitext_file))
-        one_of("data.document_columns", self.document_columns, DOCUMENT_COLUMNS)
-        if not isinstance(self.separator, str):
-            raise UserError(f"data.separator: {self.separator!r} is not a string; put it in quotes")
+        DocumentText(self.document_columns, self.separator)
         self._check_patterns()
         for key, path in self._files():
             if not path.is_file():
@@ -106,10 +105,11 @@ class FilesCorpus:
         return self._relevant_pairs
 
     def _read_bitext(self, language: str) -> Bitext:
-        if isinstance(self.bitext_file, str):
-            return read_bitext_tsv(self._path(self.bitext_file, language), language)
-        english, translations = (self._path(pattern, language) for pattern in self.bitext_file)
-        return read_bitext_moses(english, translations, language)
+        patterns = (self.bitext_file,) if isinstance(self.bitext_file, str) else self.bitext_file
+        files = tuple(
+            str(self._path(pattern, language)).replace("{", "{{").replace("}", "}}") for pattern in patterns
+        )
+        return strict_bitext(language, BitextSource(files=files).pairs(language))
 
     def _read_collection(self, language: str, split: Split) -> Collection:
         topics = read_topics(self._path(self.queries_file, language, split))
@@ -129,8 +129,7 @@ class FilesCorpus:
         documents = read_documents(path)
         texts = []
         for document, (title, text) in documents.items():
-            parts = {"title": (title,), "text": (text,)}.get(self.document_columns, (title, text))
-            texts.append(self.separator.join(part for part in parts if part))
+            texts.append(DocumentText(self.document_columns, self.separator).of(title, text))
             if not texts[-1]:
                 raise UserError(
                     f"{path}: document {document!r} has no {self.document_columns}; fill it, or set "
@@ -191,32 +190,14 @@ class FilesCorpus:
     def _check_patterns(self) -> None:
         several = {"language"} if len(self.languages) > 1 else set()
         translations = self.bitext_file if isinstance(self.bitext_file, str) else self.bitext_file[1]
-        _check_pattern("data.bitext_file", translations, {"language"}, needs=several)
+        check_pattern("data.bitext_file", translations, {"language"}, needs=several)
         if not isinstance(self.bitext_file, str):  # English may be the same file for all
-            _check_pattern("data.bitext_file", self.bitext_file[0], {"language"})
-        _check_pattern("data.documents_file", self.documents_file, set())
-        _check_pattern("data.queries_file", self.queries_file, {"language", "split"}, needs=several)
-        _check_pattern("data.qrels_file", self.qrels_file, {"language", "split"}, needs={"split"})
+            check_pattern("data.bitext_file", self.bitext_file[0], {"language"})
+        check_pattern("data.documents_file", self.documents_file, set())
+        check_pattern("data.queries_file", self.queries_file, {"language", "split"}, needs=several)
+        check_pattern("data.qrels_file", self.qrels_file, {"language", "split"}, needs={"split"})
         if self.relevant_pairs_file is not None:
-            _check_pattern("data.relevant_pairs_file", self.relevant_pairs_file, set())
-
-
-def _check_pattern(key: str, pattern: object, known: set[str], needs: set[str] | None = None) -> None:
-    if not isinstance(pattern, str) or not pattern:
-        raise UserError(f"{key}: {pattern!r} is not a path; set one under data.root")
-    try:
-        named = {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}
-    except ValueError as error:
-        raise UserError(
-            f"{key}: {pattern!r} is not a path pattern ({error}); double a brace that is meant"
-        ) from None
-    if named - known:
-        allowed = " and ".join(f"{{{name}}}" for name in sorted(known)) or "none"
-        raise UserError(
-            f"{key}: {pattern!r} has the unknown placeholder {{{min(named - known)}}}; known: {allowed}"
-        )
-    for name in sorted((needs or set()) - named):
-        raise UserError(f"{key}: {pattern!r} has no {{{name}}}, so every {name} would read one file; add it")
+            check_pattern("data.relevant_pairs_file", self.relevant_pairs_file, set())
 
 
 def _existing_folder(key: str, value: object) -> Path:

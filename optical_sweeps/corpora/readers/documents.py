@@ -1,23 +1,34 @@
-"""Documents from a TSV file."""
+"""Documents from TSV or JSON Lines."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from optical_sweeps.corpora.readers.json_lines import first_field, is_json_lines, read_objects
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
+
+ID_FIELDS = ("id", "_id", "docid", "doc_id")
+TEXT_FIELDS = ("text", "contents", "body")
 
 
 def read_documents(path: Path) -> dict[str, tuple[str, str]]:
     """Document id -> (title, text), from lines of `id <tab> title <tab> text` or `id <tab> text`.
 
-    Title or text may be empty (without a title column the title is), but not both.
+    JSON Lines (by the file's ending, `.jsonl`, packed or not) have the id under `id`, `_id`, `docid` or
+    `doc_id`, the text under `text`, `contents` or `body`, and may have a `title`. Title or text may be empty,
+    but not both.
 
     Raises:
-        UserError: another number of columns, an id that is empty or stands twice, a document without a word,
-            or an unreadable file.
+        UserError: another number of columns or a missing field, an id that is empty or stands twice, a document
+            without a word, or an unreadable file.
     """
     documents: dict[str, tuple[str, str]] = {}
-    for number, line in read_lines(path):
-        document, title, text = _fields(path, number, line)
+    for number, document, title, text in _rows(path):
+        if not document:
+            raise UserError(f"{path}:{number}: the document id is empty; fill it or delete the line")
+        if not title and not text:
+            raise UserError(f"{path}:{number}: document {document!r} has no text; fill it or delete the line")
         if document in documents:
             raise UserError(
                 f"{path}:{number}: document id {document!r} stands twice; give each document its own id"
@@ -26,16 +37,27 @@ def read_documents(path: Path) -> dict[str, tuple[str, str]]:
     return documents
 
 
-def _fields(path: Path, number: int, line: str) -> tuple[str, str, str]:
+def _rows(path: Path) -> Iterator[tuple[int, str, str, str]]:
+    """(line number, id, title, text)."""
+    if is_json_lines(path):
+        for number, value in read_objects(path):
+            yield number, *_object_fields(path, number, value)
+    else:
+        for number, line in read_lines(path):
+            yield number, *_columns(path, number, line)
+
+
+def _object_fields(path: Path, number: int, value: Mapping[str, Any]) -> tuple[str, str, str]:
+    document = first_field(path, number, value, ID_FIELDS)
+    title = first_field(path, number, value, ("title",)) if value.get("title") is not None else ""
+    return document, title, first_field(path, number, value, TEXT_FIELDS)
+
+
+def _columns(path: Path, number: int, line: str) -> tuple[str, str, str]:
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) not in (2, 3):
         raise UserError(
             f"{path}:{number}: {len(fields)} columns where 3 are due (id, title, text) or 2 (id, text); "
             "separate them by one tab each and take tabs out of the texts"
         )
-    document, title, text = fields if len(fields) == 3 else (fields[0], "", fields[1])
-    if not document:
-        raise UserError(f"{path}:{number}: the document id is empty; fill it or delete the line")
-    if not title and not text:
-        raise UserError(f"{path}:{number}: document {document!r} has no text; fill it or delete the line")
-    return document, title, text
+    return (fields[0], fields[1], fields[2]) if len(fields) == 3 else (fields[0], "", fields[1])

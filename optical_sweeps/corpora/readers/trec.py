@@ -4,6 +4,7 @@ import re
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from optical_sweeps.corpora.readers.json_lines import first_field, is_json_lines, read_objects
 from optical_sweeps.corpora.readers.lines import columns, read_lines
 from optical_sweeps.errors import UserError
 
@@ -45,19 +46,38 @@ def read_qrels(path: Path, queries: Container[str], documents: Container[str]) -
 
 
 def read_topics(path: Path) -> dict[str, str]:
-    """Query id -> text, from lines of `id <tab> text`, or from TREC topics (`<num>` and `<title>`).
+    """Query id -> text, from lines of `id <tab> text`, TREC topics (`<num>` and `<title>`), or JSON Lines.
+
+    JSON Lines (by the file's ending) have the id under `id`, `_id`, `query_id` or `qid`, the text under `text`,
+    `query`, `question` or `title`.
 
     Raises:
         UserError: neither form, an id or text is missing, an id stands twice, or an unreadable file.
     """
-    lines = list(read_lines(path))
-    is_sgml = next((line for _, line in lines if line.strip()), "").lstrip().lower().startswith("<top")
     topics: dict[str, str] = {}
-    for number, query, text in (_sgml_topics if is_sgml else _tsv_topics)(path, lines):
+    for number, query, text in _topics(path):
         if query in topics:
             raise UserError(f"{path}:{number}: query id {query!r} stands twice; give each query its own id")
         topics[query] = text
     return topics
+
+
+def _topics(path: Path) -> Iterator[tuple[int, str, str]]:
+    """(line number, id, text)."""
+    if is_json_lines(path):
+        return _json_topics(path)
+    lines = list(read_lines(path))
+    is_sgml = next((line for _, line in lines if line.strip()), "").lstrip().lower().startswith("<top")
+    return (_sgml_topics if is_sgml else _tsv_topics)(path, lines)
+
+
+def _json_topics(path: Path) -> Iterator[tuple[int, str, str]]:
+    for number, value in read_objects(path):
+        query = first_field(path, number, value, ("id", "_id", "query_id", "qid"))
+        text = first_field(path, number, value, ("text", "query", "question", "title"))
+        if not query or not text:
+            raise UserError(f"{path}:{number}: the query id or its text is empty; fill it or delete the line")
+        yield number, query, text
 
 
 def _tsv_topics(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:

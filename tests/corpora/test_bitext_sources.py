@@ -1,0 +1,266 @@
+"""Several sources a language, filters that count, weights that nest, and settings that are named."""
+
+import gzip
+import importlib.util
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optical_sweeps.corpora.bitext_sources import BitextSource, BitextSources, format_of
+from optical_sweeps.corpora.filters import BitextFilters
+from optical_sweeps.corpora.language_id import Py3LangId
+from optical_sweeps.corpora.scripts import SCRIPT_RANGES, script_share, scripts_of
+from optical_sweeps.errors import UserError
+
+LINES = [
+    "The house is red\tTalo on punainen",
+    "The house is red\tTalo on punainen",
+    "Helsinki\thelsinki",
+    "A\tErittäin pitkä lause",
+    "Good night\tДоброй ночи",
+    "no tab",
+    "A cat sleeps\tKissa nukkuu",
+]
+
+
+@pytest.fixture
+def tsv(tmp_path):
+    path = tmp_path / "en-fi.tsv"
+    path.write_text("\n".join(LINES) + "\n")
+    return path
+
+
+def failure(call) -> str:
+    with pytest.raises(UserError) as error:
+        call()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_each_filter_counts_what_it_refuses(tsv):
+    filters = BitextFilters(min_length=2, max_ratio=2.0, drop_copies=True, min_script_share=0.5)
+    sources = BitextSources(sources=[{"files": str(tsv)}], filters=filters, on_fault="skip")
+    bitext, report = sources.read("fi")
+    assert bitext.translations == ("Talo on punainen", "Kissa nukkuu")
+    assert report.as_dict() == {
+        "kept": 2,
+        "read": {str(tsv): 6},
+        "faults": {"columns": 1},
+        "dropped": {"copy": 1, "duplicate": 1, "length": 1, "script": 1},
+    }
+    assert report.line().startswith("fi: 2 of 6 pairs; dropped: ")
+    json.dumps(report.as_dict())
+
+
+def test_without_filters_all_is_kept_but_duplicates(tsv):
+    bitext, report = BitextSources(sources=[{"files": str(tsv)}], on_fault="skip").read("fi")
+    assert (len(bitext), dict(report.dropped)) == (5, {"duplicate": 1})
+
+
+def test_a_fault_is_refused_unless_skipping_is_asked_for(tsv):
+    message = failure(lambda: BitextSources(sources=[{"files": str(tsv)}]).read("fi"))
+    assert message.startswith(f"{tsv}:6: 1 columns where 2 are due")
+    assert message.endswith("or set data.bitexts.on_fault to skip")
+
+
+def test_sources_of_several_formats_share_the_memory_of_duplicates(tmp_path):
+    (tmp_path / "a.en-fi.tsv").write_text("one\tyksi\ntwo\tkaksi\n")
+    (tmp_path / "b.en").write_text("two\nthree\n")
+    (tmp_path / "b.fi").write_text("kaksi\nkolme\n")
+    (tmp_path / "c.fi.jsonl.gz").write_bytes(
+        gzip.compress(b'{"source": "four", "t": {"fi": "nelj\xc3\xa4"}}\n')
+    )
+    (tmp_path / "de.tsv").write_text("five\tf\xfcnf\n")
+    sources = BitextSources(
+        sources=[
+            {"files": str(tmp_path / "a.{pair}.tsv"), "languages": ["fi"]},
+            {"files": [str(tmp_path / "b.en"), str(tmp_path / "b.{language}")], "languages": ["fi"]},
+            {
+                "files": str(tmp_path / "c.{language}.jsonl.gz"),
+                "english_field": "source",
+                "translation_field": "t.{language}",
+                "languages": ["fi"],
+            },
+            {"files": str(tmp_path / "{language}.tsv"), "languages": ["de"]},
+        ]
+    )
+    bitext, report = sources.read("fi")
+    assert bitext.english == ("one", "two", "three", "four")
+    assert dict(report.dropped) == {"duplicate": 1}
+    assert list(report.read.values()) == [2, 2, 1]
+    assert sources.read("de")[0].translations == ("fünf",)
+    assert not sources.has("sv")
+    assert failure(lambda: sources.read("sv")) == "data.bitexts.sources: none has bitext of 'sv'; add one"
+
+
+def test_a_smaller_weight_keeps_a_part_of_a_larger_one(tmp_path):
+    (tmp_path / "fi.tsv").write_text("".join(f"english {i}\tsuomi {i}\n" for i in range(400)))
+
+    def kept(weight, seed=0):
+        source = {"files": str(tmp_path / "{language}.tsv"), "weight": weight}
+        return list(BitextSources(sources=[source], seed=seed).read("fi")[0].english)
+
+    small, large, more = kept(0.3), kept(0.6), kept(1.3)
+    assert set(small) < set(large)
+    assert 90 < len(small) < 150
+    assert 200 < len(large) < 280
+    assert {text for text in more if more.count(text) == 2} == set(small)
+    assert kept(2) == [f"english {i // 2}" for i in range(800)]
+    assert kept(0.3, seed=1) != small
+
+
+def test_a_weight_of_nothing_leaves_no_pair(tsv):
+    message = failure(
+        lambda: BitextSources(sources=[{"files": str(tsv), "weight": 0}], on_fault="skip").read("fi")
+    )
+    assert message.startswith("data.bitexts: no pair is left (fi: 0 of 6 pairs")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sources": {"files": "a"}}, "data.bitexts.sources: {'files': 'a'} is no list"),
+        ({"sources": ["a.tsv"]}, "data.bitexts.sources[0]: 'a.tsv' is no mapping of settings"),
+        ({"sources": [{}]}, "data.bitexts.sources[0]: give either files or dataset"),
+        (
+            {"sources": [{"files": "a", "dataset": "b"}]},
+            "data.bitexts.sources[0]: give either files or dataset",
+        ),
+        (
+            {"sources": [{"file": "a"}]},
+            "data.bitexts.sources[0].file: no such setting; there are files, dataset,",
+        ),
+        ({"sources": [{"files": ["a"]}]}, "data.bitexts.sources[0].files: 1 files; give one, or two parallel"),
+        (
+            {"sources": [{"files": "a.{lang}"}]},
+            "data.bitexts.sources[0].files: 'a.{lang}' has the unknown placeholder",
+        ),
+        (
+            {"sources": [{"files": "a", "format": "xml"}]},
+            "data.bitexts.sources[0].format: 'xml' is not one of auto",
+        ),
+        (
+            {"sources": [{"files": "a", "format": "moses"}]},
+            "data.bitexts.sources[0].format: moses has two files",
+        ),
+        (
+            {"sources": [{"files": ["a", "b"], "format": "tmx"}]},
+            "data.bitexts.sources[0].format: tmx is for one file",
+        ),
+        ({"sources": [{"files": "a", "weight": -1}]}, "data.bitexts.sources[0].weight: -1 is not a number"),
+        (
+            {"sources": [{"files": "a", "languages": ["en"]}]},
+            "data.bitexts.sources[0].languages: 'en' is the teacher's",
+        ),
+        ({"on_fault": "ignore"}, "data.bitexts.on_fault: 'ignore' is not one of refuse, skip"),
+        ({"filters": {"max_len": 3}}, "data.bitexts.filters.max_len: no such setting"),
+        ({"filters": {"max_ratio": 0.5}}, "data.bitexts.filters.max_ratio: 0.5 is below 1"),
+        (
+            {"filters": {"max_length": 0}},
+            "data.bitexts.filters.max_length: 0 is not a whole number of at least 1",
+        ),
+        (
+            {"filters": {"min_script_share": 2}},
+            "data.bitexts.filters.min_script_share: 2 is not a number in [0, 1]",
+        ),
+        (
+            {"filters": {"language_id": "fasttext"}},
+            "data.bitexts.filters.language_id: 'fasttext' identifies no",
+        ),
+        ({"filters": {"drop_copies": 1}}, "data.bitexts.filters.drop_copies: 1 is neither true nor false"),
+    ],
+)
+def test_bad_settings_name_their_key(settings, message):
+    assert failure(lambda: BitextSources(**settings)).startswith(message)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    sources = BitextSources(sources=[{"files": str(tmp_path / "{pair}.tsv")}])
+    assert failure(lambda: sources.check("de")).startswith(
+        f"data.bitexts.sources: there is no file {tmp_path}/de-en.tsv; check"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.tsv", "tsv"),
+        ("a.po", "gettext"),
+        ("fi.mo.gz", "gettext"),
+        ("x.tmx.zst", "tmx"),
+        ("a.ndjson", "jsonl"),
+        ("plain", "tsv"),
+    ],
+)
+def test_formats_by_ending(name, kind):
+    assert format_of(name) == kind
+
+
+class Suspicious:
+    """Takes every text for Swedish."""
+
+    def identify(self, text: str) -> tuple[str, float]:
+        return "sv", 0.95 if len(text) > 12 else 0.5
+
+
+def test_an_identifier_refuses_what_it_is_sure_of(tsv):
+    filters = BitextFilters(language_id=Suspicious())
+    bitext, report = BitextSources(sources=[{"files": str(tsv)}], filters=filters, on_fault="skip").read("fi")
+    assert bitext.english == ("Helsinki", "Good night", "A cat sleeps")
+    assert report.dropped["language_id"] == 2
+
+
+def test_the_small_identifier_or_where_to_get_it():
+    if importlib.util.find_spec("py3langid") is None:
+        assert failure(lambda: Py3LangId().identify("text")).endswith("pip install 'py3langid>=0.4'")
+    else:
+        language, probability = Py3LangId().identify("Das ist ein Haus am See, und der Hund schläft.")
+        assert language == "de"
+        assert probability > 0.9
+
+
+def test_the_hub_or_where_to_get_it(tmp_path):
+    (tmp_path / "set").mkdir()
+    rows = [{"translation": {"en": "one", "fi": "yksi"}}, {"translation": {"en": "two", "fi": "kaksi"}}]
+    (tmp_path / "set" / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = BitextSource(
+        dataset=str(tmp_path / "set"),
+        english_field="translation.en",
+        translation_field="translation.{language}",
+    )
+    if importlib.util.find_spec("datasets") is None:
+        assert failure(lambda: BitextSources(sources=[source]).read("fi")).endswith("pip install datasets")
+    else:
+        assert BitextSources(sources=[source]).read("fi")[0].translations == ("yksi", "kaksi")
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "share"),
+    [
+        ("ru", "Привет", 1.0),
+        ("ru", "hello", 0.0),
+        ("sr", "Zdravo здраво", 1.0),
+        ("ja", "日本のカタカナ", 1.0),
+        ("zh", "日本のカ", 0.5),
+        ("ar", "مرحبا", 1.0),
+        ("hi", "नमस्ते", 1.0),
+        ("th", "สวัสดี", 1.0),
+        ("ko", "안녕", 1.0),
+        ("te", "నమస్తే", 1.0),
+        ("bn", "হ্যালো", 1.0),
+        ("fi", "hyvää", 1.0),
+        ("de", "123 !?", 1.0),
+        ("pt-BR", "não", 1.0),
+    ],
+)
+def test_scripts_of_languages(language, text, share):
+    assert script_share(text, scripts_of(language)) == share
+
+
+@given(st.text(max_size=40))
+def test_shares_of_all_scripts_add_up_to_at_most_one(text):
+    shares = [script_share(text, (script,)) for script in SCRIPT_RANGES]
+    assert all(0 <= share <= 1 for share in shares)
+    assert script_share(text, tuple(SCRIPT_RANGES)) == pytest.approx(min(sum(shares), 1.0))

@@ -1,0 +1,202 @@
+"""TyDi QA and XOR-TyDi, from files in the layouts of their distributors."""
+
+import gzip
+import json
+
+import pytest
+
+from optical_sweeps.corpora.builders.tydi_qa import TydiQaCollections
+from optical_sweeps.corpora.builders.xor_tydi import XorTydiCollections
+from optical_sweeps.errors import UserError
+
+
+def paragraph(context: str, *questions: tuple[str, str]) -> dict:
+    """A context with (id, question) that its first word answers."""
+    answers = [{"text": context.split()[0], "answer_start": 0}]
+    return {"context": context, "qas": [{"id": i, "question": q, "answers": answers} for i, q in questions]}
+
+
+def squad(*paragraphs: dict) -> dict:
+    return {
+        "version": "TyDiQA-GoldP-1.1",
+        "data": [{"title": f"T{k}", "paragraphs": [p]} for k, p in enumerate(paragraphs)],
+    }
+
+
+TRAIN = squad(
+    paragraph("Kissa on eläin.", ("finnish-1-1", "Mikä kissa on?")),
+    paragraph("Helsinki on kaupunki.", ("finnish-2-1", "Mikä Helsinki on?")),
+    paragraph("고양이는 동물이다.", ("korean-1-1", "고양이는?")),
+)
+DEV = squad(
+    paragraph(
+        "Helsinki on kaupunki.",
+        ("finnish-3-1", "Missä on Helsinki?"),
+        ("finnish-3-2", "Onko Helsinki kaupunki?"),
+    ),
+    paragraph("Koira haukkuu.", ("finnish-4-1", "Mitä koira tekee?")),
+    paragraph("서울은 도시이다.", ("korean-2-1", "서울은?")),
+)
+
+
+@pytest.fixture
+def tydi(tmp_path):
+    def tydi(train=TRAIN, dev=DEV, **settings):
+        (tmp_path / "train.json.gz").write_bytes(gzip.compress(json.dumps(train).encode()))
+        (tmp_path / "dev.json").write_text(json.dumps(dev))
+        files = {"train_file": str(tmp_path / "train.json.gz"), "dev_file": str(tmp_path / "dev.json")}
+        return TydiQaCollections(**({**files, "languages": ["fi", "ko"]} | settings))
+
+    return tydi
+
+
+def failure(call) -> str:
+    with pytest.raises(UserError) as error:
+        call()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_passages_are_documents_once_and_answer_their_questions(tydi):
+    source = tydi()
+    test, dev = source.collection("fi", "test"), source.collection("fi", "dev")
+    assert test.documents is dev.documents
+    assert sorted(test.documents.texts) == ["Helsinki on kaupunki.", "Kissa on eläin.", "Koira haukkuu."]
+    texts = dict(zip(test.documents.ids, test.documents.texts, strict=True))
+    answered = {query: [texts[d] for d in grades] for query, grades in test.qrels.items()}
+    assert answered == {
+        "finnish-3-1": ["Helsinki on kaupunki."],
+        "finnish-3-2": ["Helsinki on kaupunki."],
+        "finnish-4-1": ["Koira haukkuu."],
+    }
+    assert dict(zip(dev.queries.ids, dev.queries.texts, strict=True)) == {
+        "finnish-1-1": "Mikä kissa on?",
+        "finnish-2-1": "Mikä Helsinki on?",
+    }
+    assert (test.query_language, test.document_language) == ("fi", "fi")
+    assert source.collection("ko", "test").queries.texts == ("서울은?",)
+
+
+def test_titles_stand_before_passages_when_asked_for(tydi):
+    assert "T1 Koira haukkuu." in tydi(titles=True).collection("fi", "test").documents.texts
+
+
+def test_fewer_dev_questions(tydi):
+    assert len(tydi(dev_queries=1).collection("fi", "dev").queries) == 1
+
+
+@pytest.mark.parametrize("ending", ["train", "dev"])
+def test_files_of_one_language_are_known_by_their_name(tydi, tmp_path, ending):
+    """The archive of development files by language has ids without one."""
+    own = squad(paragraph("Kissa.", ("1", "Mikä?")))
+    path = tmp_path / f"tydiqa-goldp-{ending}-finnish.json"
+    path.write_text(json.dumps(own))
+    assert (
+        "Kissa."
+        in tydi(**{f"{ending}_file": str(path)}, languages=["fi"]).collection("fi", "test").documents.texts
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"languages": ["de"]}, "data.collections.languages: unknown language 'de'; TyDi QA has ar, bn, en"),
+        ({"languages": []}, "data.collections.languages: the list is empty"),
+        ({"titles": "yes"}, "data.collections.titles: 'yes' is neither true nor false"),
+        ({"dev_queries": 0}, "data.collections.dev_queries: 0 is not a whole number"),
+        (
+            {"dev_file": "none.json"},
+            "data.collections.dev_file: there is no file none.json; fetch it from github.com/goo",
+        ),
+        (
+            {"dev": {"data": [{"x": 1}]}},
+            "{root}/dev.json: not laid out as SQuAD's files are (KeyError('paragraphs')",
+        ),
+        ({"dev": []}, "{root}/dev.json: not laid out as SQuAD's"),
+        (
+            {"dev": squad(paragraph("a", ("klingon-1", "b")))},
+            "{root}/dev.json: question 'klingon-1' tells no language",
+        ),
+    ],
+)
+def test_bad_settings_and_files(tydi, tmp_path, settings, message):
+    assert failure(lambda: tydi(**settings).collection("fi", "test")).startswith(message.format(root=tmp_path))
+
+
+def test_a_damaged_file(tydi, tmp_path):
+    source = tydi()
+    whole = (tmp_path / "train.json.gz").read_bytes()
+    (tmp_path / "train.json.gz").write_bytes(whole[:-9])
+    assert failure(lambda: source.collection("fi", "test")).startswith(
+        f"{tmp_path}/train.json.gz: damaged gzip"
+    )
+    (tmp_path / "train.json.gz").write_bytes(gzip.compress(b"{"))
+    assert failure(lambda: tydi(dev=DEV).collection("xx", "test")).startswith(
+        "data.collections.languages: 'xx'"
+    )
+
+
+QUESTIONS = [
+    {"id": f"q{i}", "question": f"質問 {i}", "lang": "ja", "answers": ["Tokyo"], "split": "dev"}
+    for i in range(10)
+] + [
+    {"id": "r1", "question": "Когда основана Москва?", "lang": "ru", "answers": ["1147", "yes"], "split": "dev"}
+]
+
+
+@pytest.fixture
+def xor(irds, tmp_path):
+    def xor(lines=QUESTIONS, **settings):
+        path = tmp_path / "xor_dev_retrieve_eng_span_v1_1.jsonl"
+        path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        return XorTydiCollections(
+            **({"questions_file": path, "cache": tmp_path / "cache", "complete": False} | settings)
+        )
+
+    return xor
+
+
+def test_questions_over_english_passages_with_answers(xor):
+    source = xor(dev_fraction=0.5)
+    test, dev = source.collection("ja", "test"), source.collection("ja", "dev")
+    assert set(test.queries.ids) | set(dev.queries.ids) == {f"q{i}" for i in range(10)}
+    assert not set(test.queries.ids) & set(dev.queries.ids)
+    assert (test.query_language, test.document_language, test.qrels) == ("ja", "en", {})
+    assert test.documents is dev.documents
+    assert test.documents.texts[1] == "Moscow Moscow was founded in 1147."
+    assert set(test.answers.values()) == {("Tokyo",)}
+    assert xor(dev_fraction=0).collection("ru", "test").answers == {"r1": ("1147", "yes")}
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "message"),
+    [
+        (
+            [{"id": "1", "lang": "ja", "question": "q"}],
+            {},
+            ":1: no list of answers; the published test file has none",
+        ),
+        ([{"id": "1", "lang": "ja", "answers": []}], {}, ":1: no field 'question'"),
+        (QUESTIONS[:1] * 2, {}, ":2: question id 'q0' stands twice"),
+        (QUESTIONS, {"languages": ["te"]}, ": no question of te for test; change dev_fraction"),
+    ],
+)
+def test_bad_questions(xor, tmp_path, lines, settings, message):
+    source = xor(lines, **settings)
+    path = tmp_path / "xor_dev_retrieve_eng_span_v1_1.jsonl"
+    assert failure(lambda: source.collection(source.languages[0] if settings else "ja", "test")).startswith(
+        f"{path}{message}"
+    )
+
+
+def test_bad_settings_of_xor_tydi(xor):
+    assert failure(lambda: xor(documents="wiki")).startswith(
+        "data.collections.documents: wiki: ir_datasets has no such"
+    )
+    assert failure(lambda: xor(languages=["de"])).startswith(
+        "data.collections.languages: unknown language 'de'"
+    )
+    source = xor(questions_file="none.jsonl")
+    assert failure(lambda: source.collection("ja", "test")).startswith(
+        "data.collections.questions_file: there is no file"
+    )
