@@ -7,6 +7,7 @@ only their presence is asked for; no key is bound to a name, so that no tracebac
 import configparser
 import netrc
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ DEFAULT_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
 """Hosts of the public service; netrc entries of either count where no server is configured."""
 
 _SECTION = "default"
+_LIKE_A_KEY = re.compile(r"[A-Za-z0-9_-]{32,}")
 
 
 def preferred_mode() -> str:
@@ -40,6 +42,24 @@ def is_logged_in() -> bool:
     server = os.environ.get("WANDB_BASE_URL") or settings.get(_SECTION, "base_url", fallback="")
     hosts = (urlsplit(server).netloc,) if server else DEFAULT_HOSTS
     return any(_netrc_knows(host) for host in hosts)
+
+
+def without_keys(text: str) -> str:
+    """A text for people: its first line, without anything that could be a key.
+
+    >>> without_keys("key 0123456789abcdef0123456789abcdef refused")
+    'key *** refused'
+    """
+    return _LIKE_A_KEY.sub("***", next(iter(text.splitlines()), ""))
+
+
+def one_line(error: BaseException) -> str:
+    """An error for people.
+
+    >>> one_line(TimeoutError("no answer"))
+    'TimeoutError: no answer'
+    """
+    return f"{type(error).__name__}: {text}" if (text := without_keys(str(error))) else type(error).__name__
 
 
 def _netrc_knows(host: str) -> bool:

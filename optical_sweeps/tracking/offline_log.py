@@ -14,7 +14,7 @@ The file is a LevelDB log with a header and a checksum of W&B's own:
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,33 +44,59 @@ class OfflineLog:
 
     `damage` counts what was passed over; it is final when the iteration has ended.
 
+    Args:
+        needless: payloads that say nothing new where the log is sound; none is asked for where it is not.
+
     Raises:
         NotAWandbLog: on iteration, where the header is another one. (A file cut off inside its header is an
             empty log: that is what a process killed at once leaves.)
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, needless: Callable[[bytes], Any] | None = None) -> None:
         self.path = path
         self.damage = LogDamage()
+        self._needless = needless
 
     def __iter__(self) -> Iterator[Record]:
+        payloads = Payloads(self.path.read_bytes(), str(self.path))
+        found = [(payload, payloads.damage.places) for payload in payloads]
+        self.damage = payloads.damage
+        if self.damage.places:
+            yield from self._decoded_with_care(found)
+        else:
+            needless = self._needless or (lambda payload: False)
+            yield from self._decoded([payload for payload, _ in found if not needless(payload)])
+
+    def _decoded(self, payloads: list[bytes]) -> Iterator[Record]:
+        records = map(self._decoder(), payloads)
+        return (record for record in records if record is not None)
+
+    def _decoded_with_care(self, found: list[tuple[bytes, int]]) -> Iterator[Record]:
+        """Records are numbered: behind a broken place, a gap tells how many went."""
+        decode = self._decoder()
+        number = places = 0
+        for payload, broken in found:
+            record = decode(payload)
+            if record is None:
+                number += 1
+                continue
+            if broken > places:
+                self.damage += LogDamage(lost_records=max(record.num - number - 1, 0))
+            number, places = record.num, broken
+            yield record
+
+    def _decoder(self) -> Callable[[bytes], "Record | None"]:
         from google.protobuf.message import DecodeError
         from wandb.proto.wandb_internal_pb2 import Record
 
-        payloads = Payloads(self.path.read_bytes(), str(self.path))
-        number = places = 0
-        for payload in payloads:
+        def decode(payload: bytes) -> "Record | None":
             try:
-                record = Record.FromString(payload)
+                return Record.FromString(payload)
             except DecodeError:  # intact bytes that are no record: of another version, say
-                payloads.damage += LogDamage(places=1, lost_bytes=len(payload))
-                continue
-            if payloads.damage.places > places:  # records are numbered: a gap tells how many went
-                payloads.damage += LogDamage(lost_records=max(record.num - number - 1, 0))
-            number, places = record.num, payloads.damage.places
-            self.damage = payloads.damage
-            yield record
-        self.damage = payloads.damage
+                self.damage += LogDamage(places=1, lost_bytes=len(payload), lost_records=1)
+                return None
+
+        return decode
 
 
 class Payloads:

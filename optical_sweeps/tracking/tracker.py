@@ -45,8 +45,19 @@ class Tracker(Protocol):
         """Record metrics at an optimiser step; the same step may be logged several times."""
         ...
 
-    def finish(self, summary: Metrics | None = None, files: Sequence[Path] = (), exit_code: int = 0) -> None:
-        """Record final values, hand over files (known by their names from then on), and close the log."""
+    def finish(
+        self,
+        summary: Metrics | None = None,
+        files: Sequence[Path] = (),
+        exit_code: int = 0,
+        artifact: Sequence[Path] = (),
+    ) -> None:
+        """Record final values, hand over files (known by their names from then on), and close the log.
+
+        Args:
+            artifact: files for a versioned artifact of the run, where the settings ask for one; they stay where
+                they are and as they are.
+        """
         ...
 
 
@@ -69,5 +80,9 @@ class NullTracker:
     def log(self, step: int, metrics: Metrics) -> None: ...
 
     def finish(
-        self, summary: Metrics | None = None, files: Sequence[Path] = (), exit_code: int = 0
+        self,
+        summary: Metrics | None = None,
+        files: Sequence[Path] = (),
+        exit_code: int = 0,
+        artifact: Sequence[Path] = (),
     ) -> None: ...

@@ -5,67 +5,25 @@ it is renumbered when fragments of a resumed run are synchronised.
 """
 
 import logging
-import re
+import math
+import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from optical_sweeps.errors import UserError
-from optical_sweeps.tracking.login import is_logged_in, preferred_mode
+from optical_sweeps.tracking.fragments import read_fragment
+from optical_sweeps.tracking.login import is_logged_in, one_line
+from optical_sweeps.tracking.offline import log_files
+from optical_sweeps.tracking.offline_log import NotAWandbLog
+from optical_sweeps.tracking.rows import Has, Rows, Step, new_part, nothing, on_server
+from optical_sweeps.tracking.run_log import CODE_VERSION, STEP
+from optical_sweeps.tracking.settings import WandbSettings
 from optical_sweeps.tracking.tracker import Metrics, NullTracker, Tracker
+from optical_sweeps.tracking.upload_log import upload_problem
 
-Mode = Literal["auto", "online", "offline", "disabled"]
-
-STEP = "step"
-CODE_VERSION = "code_version"
-"""Key of the W&B config that holds the code version, beside the run's own config."""
-
-
-@dataclass(frozen=True)
-class WandbSettings:
-    """How runs are logged to W&B.
-
-    Args:
-        mode: `auto` is online where the user is logged in (and has not switched W&B off), offline otherwise.
-        project: W&B project.
-        entity: user or team; none is the user's default.
-        tags: of every run.
-        system_metrics: sample CPU, GPU and memory use (costs a little of the CPU that training wants).
-        metadata: let W&B record host, hardware and command line (`record.json` holds what results need).
-        init_timeout: seconds to wait for the server before the run goes offline.
-        finish_timeout: seconds to wait for uploads at the end; what is left can be synchronised later.
-        flush_interval: seconds after which logged rows are on disk; a killed process loses no more.
-
-    Raises:
-        UserError: an unknown mode, or a time that is not positive.
-    """
-
-    mode: str = "auto"
-    project: str = "optical-sweeps"
-    entity: str | None = None
-    tags: Sequence[str] = ()
-    system_metrics: bool = False
-    metadata: bool = False
-    init_timeout: int | float = 30.0
-    finish_timeout: int | float = 120.0
-    flush_interval: int | float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.mode not in get_args(Mode):
-            raise UserError(f"logger.mode: {self.mode!r} is not one of {', '.join(get_args(Mode))}")
-        if not self.project:
-            raise UserError("logger.project: empty; name a W&B project")
-        for key in ("init_timeout", "finish_timeout", "flush_interval"):
-            if not getattr(self, key) > 0:
-                raise UserError(f"logger.{key}: {getattr(self, key)!r} must be greater than 0 (seconds)")
-        object.__setattr__(self, "tags", tuple(self.tags))
-
-    def effective_mode(self) -> str:
-        """`online`, `offline` or `disabled`; asks no network."""
-        return preferred_mode() if self.mode == "auto" else self.mode
+ARTIFACT_TYPE = "retrieval-run"
 
 
 def tracker_for(settings: WandbSettings, warn: Callable[[str], None] | None = None) -> Tracker:
@@ -78,9 +36,11 @@ def tracker_for(settings: WandbSettings, warn: Callable[[str], None] | None = No
 class WandbRun:
     """A `Tracker` that writes to W&B.
 
-    Where the server cannot be reached or refuses the key, the run is kept offline, and one warning says how
-    to synchronise it. Where W&B's background process dies, the run goes on in a second offline fragment;
-    readers merge fragments by `step`.
+    Where the server cannot be reached or refuses the key, be it in the middle of the run, the run is kept
+    offline, and one warning says how to synchronise it. Where W&B's background process dies, the run goes on in
+    a second offline fragment; readers merge fragments by `step`.
+
+    A run that goes on logs what W&B does not have yet, and nothing twice; see `rows`.
     """
 
     def __init__(self, settings: WandbSettings, warn: Callable[[str], None] | None = None) -> None:
@@ -90,6 +50,11 @@ class WandbRun:
         self._warn = warn or logging.getLogger(__name__).warning
         self._identity: dict[str, Any] = {}
         self._run: Any = None
+        self._rows = Rows()
+        self._has: Has = nothing
+        self._caught_up = False
+        self._is_second = False
+        """In the fragment that stands in for one whose background process died."""
 
     def start(
         self,
@@ -118,69 +83,114 @@ class WandbRun:
         if wanted == "disabled":
             self.mode = wanted
             return
+        self._rows = self._on_disk()
         if wanted == "online" and not is_logged_in():
             self._warn("W&B: not logged in, so this run is logged offline (log in with `wandb login`)")
             wanted = "offline"
-        if wanted == "online" and (error := self._open("online")):
-            self._warn(f"W&B: {error}; this run is logged offline, {self._how_to_sync}")
+        refused = self._open("online") if wanted == "online" else ""
+        if refused:
             _abandon_service()  # it holds on to the id of the run it could not start
-            wanted = "offline"
-        if wanted == "offline" and (error := self._open("offline")):
+        if (refused or wanted == "offline") and (error := self._open("offline")):
             self._warn(f"W&B: {error}; this run is not logged to W&B")
+        elif refused:
+            self._warn(f"W&B: {refused}; this run is logged offline, {self._how_to_sync()}")
 
     def log(self, step: int, metrics: Metrics) -> None:
         """See `Tracker.log`."""
-        row = {**metrics, STEP: step}
-        self._attempt(lambda run: run.log(row))
+        self._catch_up(below=step)
+        part = new_part(self._has, step, metrics)
+        self._rows.add(step, metrics)
+        if part:
+            self._attempt(partial(_log, step=step, metrics=part))
 
-    def finish(self, summary: Metrics | None = None, files: Sequence[Path] = (), exit_code: int = 0) -> None:
+    def finish(
+        self,
+        summary: Metrics | None = None,
+        files: Sequence[Path] = (),
+        exit_code: int = 0,
+        artifact: Sequence[Path] = (),
+    ) -> None:
         """See `Tracker.finish`; files are copied into W&B's own folder, so that they travel with the run."""
+        self._catch_up()
         for path in files:
-            self._attempt(partial(_save, path=path))
+            self._insist(partial(_save, path=path))
+        if artifact and self.settings.artifacts:
+            self._insist(partial(_log_artifact, paths=artifact))
         if summary:
-            self._attempt(lambda run: run.summary.update(dict(summary)))
+            self._insist(lambda run: run.summary.update(dict(summary)))
         run, self._run = self._run, None
         if run is None:
             return
+        fragment = _folder_of(run)
         try:
             run.finish(exit_code=exit_code)
+            problem = upload_problem(fragment) if self.mode == "online" else ""
         except Exception as error:
-            self._warn(f"W&B: {_one_line(error)}; {self._how_to_sync}")
+            problem = one_line(error)
+            _abandon_service()  # it would go on trying, and hold up the end of the process
+        if problem:
+            cut, self.mode = self.mode == "online", "offline"
+            self._warn(f"W&B: {problem}; {self._how_to_sync([fragment] if cut else [])}")
 
-    @property
-    def _how_to_sync(self) -> str:
-        return f"synchronise it with `wandb sync {self._identity['dir']}/wandb/*run-*`"
+    def _how_to_sync(self, cut: Sequence[Path] = ()) -> str:
+        """The command that brings to the server what is on disk alone.
 
-    def _attempt(self, action: Callable[[Any], None]) -> None:
-        """Do it, if need be in a new offline fragment; where that fails too, stop tracking."""
-        if self._run is None:
+        Args:
+            cut: online fragments that ended without the server; the client passes those over unless told.
+        """
+        waiting = [path for path in _fragments(self._identity["dir"]) if path.name.startswith("offline-")]
+        waiting = [path for path in waiting if not list(path.glob("*.synced"))]
+        folders = " ".join(shlex.quote(str(path)) for path in sorted({*waiting, *cut}))
+        return f"synchronise it with `wandb sync {'--include-online ' if cut else ''}{folders}`"
+
+    def _catch_up(self, below: Step = math.inf) -> None:
+        """Log what earlier starts of this run left on disk alone."""
+        if self._caught_up or self._run is None:
             return
+        self._caught_up = True
+        for step, part in list(self._rows.missing(self._has, below)):
+            self._attempt(partial(_log, step=step, metrics=part))
+
+    def _attempt(self, action: Callable[[Any], None]) -> bool:
+        """Do it; False where the background process is gone: the run then goes on in a new offline fragment."""
+        if self._run is None:
+            return True
         try:
             action(self._run)
-        except (
-            TypeError,
-            ValueError,
-            FileNotFoundError,
-        ) as error:  # ours: a value or file that cannot be kept
-            self._warn(f"W&B: {_one_line(error)}; left out of the W&B run")
+        except (TypeError, ValueError, FileNotFoundError) as error:  # ours: what cannot be kept
+            self._warn(f"W&B: {one_line(error)}; left out of the W&B run")
         except Exception as error:
-            self._warn(f"W&B: {_one_line(error)}; this run goes on offline, {self._how_to_sync}")
-            _abandon_service()
-            if again := self._open("offline"):
-                self._warn(f"W&B: {again}; the rest of this run is not logged to W&B")
-                return
-            try:
-                action(self._run)
-            except Exception as error:
-                self._warn(f"W&B: {_one_line(error)}; the rest of this run is not logged to W&B")
-                self._run, self.mode = None, "disabled"
+            return self._go_on_offline(one_line(error))
+        return True
+
+    def _insist(self, action: Callable[[Any], None]) -> None:
+        """Do it, if need be in a new fragment."""
+        if not self._attempt(action):
+            self._attempt(action)
+
+    def _go_on_offline(self, reason: str) -> bool:
+        """A new fragment, with all rows that the dead process had not written yet; always False."""
+        if self._is_second:
+            self._warn(f"W&B: {reason}; the rest of this run is not logged to W&B")
+            self._run, self.mode = None, "disabled"
+            return False
+        cut = [_folder_of(self._run)] if self.mode == "online" else []
+        self._is_second = True
+        _abandon_service()
+        if again := self._open("offline"):
+            self._warn(f"W&B: {reason}; {again}; the rest of this run is not logged to W&B")
+            return False
+        self._warn(f"W&B: {reason}; this run goes on offline, {self._how_to_sync(cut)}")
+        for step, part in list(self._rows.missing(self._has)):
+            self._attempt(partial(_log, step=step, metrics=part))
+        return False
 
     def _open(self, mode: Literal["online", "offline"]) -> str:
         """Start a fragment; returns why not, or nothing."""
         try:
             import wandb
 
-            settings = _client_settings(self.settings)
+            settings = self.settings.for_client()
             # before init: what the process-wide part of the client prints (where credentials came from)
             wandb.setup(settings=settings)
             self._run = wandb.init(
@@ -194,36 +204,47 @@ class WandbRun:
             )
             self._run.define_metric(STEP)
             self._run.define_metric("*", step_metric=STEP)
+            self._has = _on_server(self._run) if mode == "online" else self._on_disk().holds
         except Exception as error:
             self._run, self.mode = None, "disabled"
-            return _one_line(error)
+            return one_line(error)
         self.mode = mode
         return ""
 
+    def _on_disk(self) -> Rows:
+        return _rows_on_disk(Path(self._identity["dir"], "wandb"), self._identity["id"])
 
-def _client_settings(settings: WandbSettings) -> Any:
-    """The client's settings; those an older or newer client does not know are left out."""
-    import wandb
 
-    wanted = {
-        "silent": True,
-        "console": "off",  # a sweep's output is one line a run; capturing it costs and may hold secrets
-        "symlink": False,  # no `latest-run` link: folders of runs are moved and archived
-        "disable_git": True,  # the code version is passed in; W&B's own look costs time and logs remote URLs
-        "disable_code": True,
-        "save_code": False,
-        "disable_job_creation": True,
-        "x_disable_stats": not settings.system_metrics,
-        "x_disable_meta": not settings.metadata,
-        "x_disable_machine_info": not settings.metadata,
-        "x_save_requirements": False,
-        "x_transaction_log_flush_interval": settings.flush_interval,
-        "init_timeout": settings.init_timeout,
-        "finish_timeout": settings.finish_timeout,
-        "finish_timeout_raises": True,
-    }
-    known = wandb.Settings.model_fields
-    return wandb.Settings(**{key: value for key, value in wanted.items() if key in known})
+def _on_server(run: Any) -> Has:
+    values = dict(run.summary) if run.resumed else {}
+    return on_server(values[STEP], values) if STEP in values else nothing
+
+
+def _fragments(folder: str) -> list[Path]:
+    return sorted(Path(folder, "wandb").glob("*run-*"))
+
+
+def _folder_of(run: Any) -> Path:
+    """A fragment's folder; its `files` is what the client calls the run's."""
+    return Path(run.dir).parent
+
+
+def _rows_on_disk(folder: Path, run_id: str) -> Rows:
+    """The rows in the logs of earlier starts."""
+    rows = Rows()
+    for path in log_files(folder):
+        try:
+            fragment = read_fragment(path)
+        except (NotAWandbLog, OSError):
+            continue
+        if fragment.run_id == run_id:
+            for row in fragment.rows:
+                rows.add(row[STEP], {key: value for key, value in row.items() if key != STEP})
+    return rows
+
+
+def _log(run: Any, step: Step, metrics: Mapping[str, Any]) -> None:
+    run.log({**metrics, STEP: step})
 
 
 def _save(run: Any, path: Path) -> None:
@@ -234,6 +255,16 @@ def _save(run: Any, path: Path) -> None:
     run.save(str(folder / path.name), base_path=str(folder), policy="now")
 
 
+def _log_artifact(run: Any, paths: Sequence[Path]) -> None:
+    """The files as one artifact, named by the run; they are referred to where they lie, not copied."""
+    import wandb
+
+    artifact = wandb.Artifact(f"{ARTIFACT_TYPE}-{run.id}", type=ARTIFACT_TYPE)
+    for path in paths:
+        artifact.add_file(str(path), name=path.name, policy="immutable")
+    run.log_artifact(artifact)
+
+
 def _abandon_service() -> None:
     """Forget W&B's background process, so that the next run starts a new one."""
     import wandb
@@ -241,11 +272,4 @@ def _abandon_service() -> None:
     try:
         wandb.teardown()
     except Exception as error:  # the process it would say goodbye to is gone: that is why we are here
-        logging.getLogger(__name__).debug("W&B teardown: %s", _one_line(error))
-
-
-def _one_line(error: Exception) -> str:
-    """The error for people: its first line, without anything that could be a key."""
-    text = next(iter(str(error).splitlines()), "")
-    text = re.sub(r"[A-Za-z0-9_-]{32,}", "***", text)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        logging.getLogger(__name__).debug("W&B teardown: %s", one_line(error))

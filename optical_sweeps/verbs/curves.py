@@ -7,17 +7,22 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from optical_sweeps.checks import number_between, one_of, whole_number
-from optical_sweeps.console import progress, say
+from optical_sweeps.checks import number_between, one_of, true_or_false, whole_number
+from optical_sweeps.console import Advance, progress, say
 from optical_sweeps.curves.table import ZERO_SHOT
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.sweeps.ledger import write_text
 from optical_sweeps.sweeps.plan import GRID_FILE, Grid, describe
 from optical_sweeps.sweeps.run_spec import resolved
 from optical_sweeps.tracking.run_log import RunLog
-from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
-
-SOURCES: Mapping[str, Any] = {"offline": read_offline, "records": read_records}
+from optical_sweeps.tracking.service import Selection
+from optical_sweeps.tracking.sources import (
+    SOURCES,
+    disagreements,
+    read_offline,
+    read_records,
+    read_wandb,
+)
 
 
 @leave_on_user_error
@@ -30,8 +35,7 @@ def run(config: DictConfig) -> None:
 
     settings = resolved(config)
     _check(settings)
-    folder, output = Path(settings["sweep"]), Path(settings["output"])
-    runs = _read(folder, settings["source"])
+    runs, output = _read(settings), _output(settings)
     per_query = per_query_table(runs, measures=[settings["measure"]], splits=[settings["split"]])
     study = Study(
         _chosen(per_query, settings["where"]),
@@ -46,18 +50,23 @@ def run(config: DictConfig) -> None:
     Console().print(terminal_table(study))
     with progress("figures"):
         figures = save_all_figures(study, output)
-    tables = write_table(result_table(runs), output / "results")
+    results = result_table(runs, include_unfinished=settings["unfinished"])
+    tables = write_table(results, output / "results")
     markdown = output / "table.md"
     write_text(markdown, markdown_table(study))
-    say(f"from {len(runs)} runs in {_name(settings['source'])} under {folder}")
+    say(f"from {len(runs)} runs in {_place(settings)}")
     for path in (*tables, markdown, *figures):
         say(f"  {path}")
-    for line in _missing(folder):
+    for line in _missing(settings, runs, results):
         say(line)
 
 
 def _check(settings: Mapping[str, Any]) -> None:
     one_of("source", settings["source"], tuple(SOURCES))
+    for key in ("unfinished", "incremental"):
+        true_or_false(key, settings[key])
+    if settings["source"] != "wandb" and not settings["dir"]:
+        raise UserError("sweep: no value; give one, for example sweep=multirun/demo")
     one_of("split", settings["split"], ("dev", "test"))
     one_of("x", settings["x"], ("ratio", "multiple", "total"))
     whole_number("replicates", settings["replicates"], least=1)
@@ -78,46 +87,110 @@ def _chosen(per_query: Any, where: Mapping[str, Any] | None) -> Any:
     return per_query
 
 
-def _read(folder: Path, source: str) -> list[RunLog]:
-    """Finished runs of a sweep.
+def _read(settings: Mapping[str, Any]) -> list[RunLog]:
+    """Runs of a sweep: the finished ones, and the others where they are asked for.
 
     Raises:
         UserError: no sweep, or none of its runs is finished.
     """
-    wanted = _grid_runs(folder)
-    with progress(f"reading {folder}"):
-        runs = [run for run in SOURCES[source](folder, warn=say) if run.complete]
-        runs = [run for run in runs if wanted is None or run.id in wanted]
-        doubts = _doubts(runs, read_records(folder, warn=say)) if source == "offline" else []
-    if not runs:
+    grid = _grid(settings)
+    with progress(f"reading {_place(settings)}") as advance:
+        runs = _from_source(settings, advance)
+        runs = [run for run in runs if run.complete or settings["unfinished"]]
+        runs = [run for run in runs if grid is None or run.id in grid.runs]
+        doubts = _doubts(settings, runs)
+    if not any(run.complete for run in runs):
+        status = f"see `optical-sweeps status {settings['sweep']}`, or " if settings["sweep"] else ""
         raise UserError(
-            f"{folder}: no finished run in {_name(source)}; see `optical-sweeps status {folder}`, "
-            "or source=records where runs were not logged to W&B"
+            f"{_place(settings)}: no finished run; {status}use source=records where runs were not logged to W&B"
         )
     for line in doubts:
         say(f"W&B log and record disagree: {line}")
     return runs
 
 
-def _doubts(runs: list[RunLog], records: list[RunLog]) -> list[str]:
-    known = {run.id for run in runs}
-    return disagreements(runs, [record for record in records if record.id in known])
+def _from_source(settings: Mapping[str, Any], advance: Advance) -> list[RunLog]:
+    cache = _cache(settings)
+    if settings["source"] == "wandb":
+        return read_wandb(
+            _selection(settings),
+            cache,
+            history=False,
+            incremental=settings["incremental"],
+            warn=say,
+            progress=advance,
+        )
+    if settings["source"] == "records":
+        return read_records(Path(settings["dir"]), warn=say, history=False)
+    kept = cache / "offline.cache" if settings["incremental"] else None
+    return read_offline(Path(settings["dir"]), warn=say, history=False, cache=kept)
 
 
-def _grid_runs(folder: Path) -> set[str] | None:
-    """The runs that the sweep's grid asks for; a folder of single runs has no grid."""
-    return set(Grid.load(folder).runs) if (folder / GRID_FILE).exists() else None
+def _selection(settings: Mapping[str, Any]) -> Selection:
+    sweep = settings["sweep"]
+    return Selection(
+        project=settings["project"],
+        entity=settings["entity"],
+        group=settings["group"] or (Path(sweep).name if sweep else None),
+        filters=settings["filters"],
+        unfinished=settings["unfinished"],
+    )
 
 
-def _name(source: str) -> str:
-    return {"offline": "W&B's offline logs", "records": "the runs' records"}[source]
-
-
-def _missing(folder: Path) -> list[str]:
-    """What the sweep's grid asks for and no finished run answers."""
-    if not (folder / GRID_FILE).exists():
+def _doubts(settings: Mapping[str, Any], runs: list[RunLog]) -> list[str]:
+    """Where W&B and the records beside differ."""
+    folder = settings["sweep"] or settings["dir"]
+    if settings["source"] == "records" or not folder or not Path(folder).is_dir():
         return []
-    grid = Grid.load(folder)
-    unfinished = {run: state for run, state in grid.states().items() if state != "done"}
-    lines = [f"  missing: {grid.labels()[run]} ({state})" for run, state in unfinished.items()]
-    return [f"MISSING from the curves: {describe(unfinished)}", *lines] if lines else []
+    known = {run.id for run in runs if run.complete}
+    records = read_records(Path(folder), warn=say, history=False)
+    return disagreements(
+        [run for run in runs if run.complete], [record for record in records if record.id in known]
+    )
+
+
+def _grid(settings: Mapping[str, Any]) -> Grid | None:
+    """What the sweep asks for; a folder of single runs has no grid."""
+    folder = settings["sweep"]
+    return Grid.load(Path(folder)) if folder and (Path(folder) / GRID_FILE).exists() else None
+
+
+def _output(settings: Mapping[str, Any]) -> Path:
+    return Path(settings["output"] or Path(settings["sweep"] or "", "curves"))
+
+
+def _cache(settings: Mapping[str, Any]) -> Path:
+    return Path(settings["cache"] or Path(settings["sweep"] or _output(settings), ".cache"))
+
+
+def _place(settings: Mapping[str, Any]) -> str:
+    """Where the runs are read from, for people."""
+    name = SOURCES[settings["source"]]
+    if settings["source"] != "wandb":
+        return f"{name} under {settings['dir']}"
+    selection = _selection(settings)
+    return f"{name} project {selection.path}" + (f" group {selection.group}" if selection.group else "")
+
+
+def _missing(settings: Mapping[str, Any], runs: list[RunLog], results: Any) -> list[str]:
+    """What the grid asks for and no run that was read answers.
+
+    Without a grid, what is missing from the product of the values seen.
+    """
+    from optical_sweeps.curves.table import describe_missing, missing_points
+
+    grid = _grid(settings)
+    finished = {run.id for run in runs if run.complete}
+    if grid is None:
+        lines = describe_missing(missing_points(results[results["run"].isin(finished)]))
+        return (
+            [f"MISSING from the curves: {len(lines)} points", *(f"  {line}" for line in lines)] if lines else []
+        )
+    labels, absent = grid.labels(), {run: state for run, state in grid.states().items() if run not in finished}
+    undone = {run: state for run, state in absent.items() if state != "done"}
+    unlogged = [run for run in absent if run not in undone]
+    parts = [describe(undone)] if undone else []
+    parts += [f"{len(unlogged)} done, but not in {SOURCES[settings['source']]}"] if unlogged else []
+    lines = [f"  missing: {labels[run]} ({state})" for run, state in undone.items()]
+    lines += [f"  missing: {labels[run]} (done, not logged)" for run in unlogged]
+    return [f"MISSING from the curves: {', '.join(parts)}", *lines] if lines else []

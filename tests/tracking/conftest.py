@@ -14,7 +14,8 @@ RunClient = Callable[..., subprocess.CompletedProcess[str]]
 PREAMBLE = """
 import os, signal, sys, time
 from pathlib import Path
-from optical_sweeps.tracking.wandb_run import WandbRun, WandbSettings
+from optical_sweeps.tracking.settings import WandbSettings
+from optical_sweeps.tracking.wandb_run import WandbRun
 
 SWEEP = Path(sys.argv[1])
 CONFIG = {"seed": 1, "objective": {"name": "optical", "epsilon": 0.05}, "languages": {"low": ["ar", "fa"]}}
@@ -33,6 +34,15 @@ def log_until_on_disk(run, steps):
         size = on_disk()
         time.sleep(0.5)
 
+def tell_server(what):
+    import json, urllib.request  # the answer is how many rows arrived
+    with urllib.request.urlopen(f"{os.environ['WANDB_BASE_URL']}/test/{what}") as answer:
+        return json.loads(answer.read())
+
+def wait_for_server(rows):
+    while tell_server("rows") < rows:
+        time.sleep(0.05)
+
 def on_disk():
     return sum(path.stat().st_size for path in SWEEP.rglob("run-*.wandb"))
 """
@@ -41,17 +51,22 @@ def on_disk():
 @pytest.fixture
 def run_client(tmp_path: Path) -> RunClient:
     """Runs a program in a process of its own, with `begin`, `log_until_on_disk` and SWEEP = `tmp_path`."""
-    (tmp_path / "home").mkdir()
+    return client_in(tmp_path)
+
+
+def client_in(folder: Path) -> RunClient:
+    """The same in any folder; its user has never set W&B up."""
+    (folder / "home").mkdir()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    clean |= {"HOME": str(tmp_path / "home"), "NETRC": str(tmp_path / "home/.netrc")}
+    clean |= {"HOME": str(folder / "home"), "NETRC": str(folder / "home/.netrc")}
 
     def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", PREAMBLE + textwrap.dedent(program), str(tmp_path)],
+            [sys.executable, "-c", PREAMBLE + textwrap.dedent(program), str(folder)],
             capture_output=True,
             text=True,
             env={**clean, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
-            cwd=tmp_path,
+            cwd=folder,
             timeout=120,
             check=False,
         )

@@ -1,17 +1,15 @@
 import json
-import struct
 import subprocess
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from wandb.proto.wandb_internal_pb2 import HistoryItem, Record
+from wandb.proto.wandb_internal_pb2 import HistoryItem
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.tracking.offline_log import HEADER
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
+from tracking.logs import message, row, run_record, write_log
 
 RunClient = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -52,38 +50,6 @@ def test_fragments_of_a_resumed_run_are_one_run(run_client: RunClient, tmp_path:
     assert [row["train/loss"] for row in run.history] == [1.0] * 4 + [2.0] * 5
     assert run.history[5]["first"] == 5
     assert run.summary["train/loss"] == 2.0
-
-
-def message(number: int, **record: object) -> bytes:
-    return Record(num=number, **record).SerializeToString()  # type: ignore[arg-type]
-
-
-def row(number: int, **values: object) -> bytes:
-    items = [{"nested_key": [key], "value_json": json.dumps(value)} for key, value in values.items()]
-    return message(number, history={"item": items})
-
-
-def run_record(run_id: str = "run0", started: int = 0, **config: object) -> bytes:
-    items = [{"key": key, "value_json": json.dumps(value)} for key, value in config.items()]
-    return message(
-        1,
-        run={
-            "run_id": run_id,
-            "run_group": "g",
-            "config": {"update": items},
-            "start_time": {"seconds": started},
-        },
-    )
-
-
-def write_log(folder: Path, records: list[bytes], run_id: str = "run0") -> Path:
-    folder.mkdir(parents=True)
-    path = folder / f"run-{run_id}.wandb"
-    chunks = (struct.pack("<IHB", zlib.crc32(b"\x01" + data), len(data), 1) + data for data in records)
-    log = HEADER + b"".join(chunks)
-    assert len(log) < 32768  # one block: no record is divided
-    path.write_bytes(log)
-    return path
 
 
 def test_order_is_that_of_starts_and_not_of_names(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from optical_sweeps.errors import UserError
+from optical_sweeps.tracking.settings import WandbSettings
 from optical_sweeps.tracking.sources import read_offline
 from optical_sweeps.tracking.tracker import NullTracker
-from optical_sweeps.tracking.wandb_run import WandbRun, WandbSettings, tracker_for
+from optical_sweeps.tracking.wandb_run import WandbRun, tracker_for
 
 RunClient = Callable[..., subprocess.CompletedProcess[str]]
 

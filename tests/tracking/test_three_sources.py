@@ -1,0 +1,188 @@
+"""One sweep, logged by the real client to a server: its service, its log files and its records say the same."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+from hydra import compose, initialize_config_dir
+from wandb_server import WandbServer
+
+from optical_sweeps.cli import conf_folder
+from optical_sweeps.curves.table import per_query_table, result_table
+from optical_sweeps.tracking.run_log import RunLog
+from optical_sweeps.tracking.service import Selection, read_wandb
+from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
+from optical_sweeps.verbs import curves
+
+RunClient = Callable[..., subprocess.CompletedProcess[str]]
+
+LOG_A_SWEEP = """
+import json, pandas, random
+from optical_sweeps.sweeps.metrics_log import MetricsLog
+
+def config_of(name, ratio, seed):
+    return {"seed": seed, "objective": {"name": name}, "backbone": {"name": "tiny"},
+            "data": {"name": "synthetic"}, "mixture": {"name": "fixed_total", "ratio": ratio, "total": 80},
+            "languages": {"high": ["de"], "low": ["ar", "fa"]}}
+
+def rows_of(draw):
+    for step in range(1, 11):
+        yield step, {"train/loss": draw.random(), "train/one": 1.0}
+        if step % 5 == 0:
+            yield step, {"dev/nDCG@10/ar": draw.random()}
+
+def scores_of(draw, path):
+    scores = [("test", language, f"q{number}", "nDCG@10", draw.random())
+              for language in ("de", "ar", "fa") for number in range(4)]
+    table = pandas.DataFrame(scores, columns=["split", "language", "query_id", "measure", "value"])
+    table.to_parquet(path)
+    means = table.groupby("language")["value"].mean().to_dict()
+    return {**means, "group:low": (means["ar"] + means["fa"]) / 2, "group:all": 1.0}
+
+def sweep(points, **settings):
+    for name, ratio, seed in points:
+        draw = random.Random(f"{name} {ratio} {seed}")
+        run_id = f"{name}{int(10 * ratio)}{seed}"
+        folder = SWEEP / "demo" / run_id
+        folder.mkdir(parents=True)
+        config, code = config_of(name, ratio, seed), {"commit": "abc", "dirty": False}
+        run = WandbRun(WandbSettings(mode="online", upload_interval=1, **settings), print)
+        run.start(run_id=run_id, group="demo", job_type="train", name=run_id, config=config, folder=folder,
+                  code_version=code)
+        log = MetricsLog(folder / "metrics.jsonl")
+        for step, row in rows_of(draw):
+            log.append(step, row)
+            run.log(step, row)
+        scores = folder / "per_query.parquet"
+        means = scores_of(draw, scores)
+        summary = {f"test/nDCG@10/{where}": value for where, value in means.items()}
+        run.finish(summary, [scores], artifact=[scores])
+        measures = {"test": {"nDCG@10": means}}
+        record = {"schema": 1, "id": run_id, "config": config, "code": code, "measures": measures}
+        (folder / "record.json").write_text(json.dumps(record))
+        (folder / ".lock").touch()
+"""
+
+POINTS = [
+    ("optical", 0.0, 1),
+    ("optical", 0.5, 1),
+    ("optical", 1.0, 1),
+    ("contrastive", 0.0, 1),
+    ("contrastive", 1.0, 1),
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[WandbServer]:
+    with WandbServer() as running:
+        yield running
+        assert running.errors == []
+
+
+@pytest.fixture(scope="module")
+def sweep(server: WandbServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep logged online; of one run the server holds the scores as an artifact alone."""
+    from tracking.conftest import client_in
+
+    folder = tmp_path_factory.mktemp("study")
+    program = f"sweep({POINTS[:4]})\nsweep({POINTS[4:]}, artifacts=True)\n"
+    done = client_in(folder)(LOG_A_SWEEP + program, **server.environment())
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    del server.run("optical-sweeps", "contrastive101").stored["per_query.parquet"]
+    return folder / "demo"
+
+
+@pytest.fixture
+def logged_in(server: WandbServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    server.forget_requests()
+
+
+def same_runs(first: list[RunLog], second: list[RunLog]) -> bool:
+    told = [
+        [{key: value for key, value in vars(run).items() if key not in ("files", "tags")} for run in runs]
+        for runs in (first, second)
+    ]
+    assert told[0] == told[1]
+    return True
+
+
+def test_all_three_say_the_same(sweep: Path, logged_in: None, tmp_path: Path) -> None:
+    service = read_wandb(Selection("optical-sweeps", group="demo"), tmp_path / "kept")
+    logs, records = read_offline(sweep), read_records(sweep)
+    for runs in (service, logs):
+        assert len(runs) == len(POINTS)
+        assert disagreements(runs, records) == []
+        pandas.testing.assert_frame_equal(result_table(runs), result_table(records))
+    assert same_runs(service, logs)
+    assert [run.history for run in logs] == [run.history for run in records]
+    pandas.testing.assert_frame_equal(per_query_table(service), per_query_table(records))
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes seconds; where the numbers come from is the question here."""
+    monkeypatch.setattr("optical_sweeps.curves.figures.save_all_figures", lambda study, output: [])
+
+
+def settings_of(*overrides: str) -> Any:
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return compose("curves", list(overrides))
+
+
+def test_curves_from_the_service_alone(
+    sweep: Path, server: WandbServer, logged_in: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without any file of the sweep; the missing point is named; a second call asks for no run again."""
+    wanted = ("source=wandb", "group=demo", "replicates=20", f"output={tmp_path}/service")
+    curves.run(settings_of(*wanted))
+    told = capsys.readouterr().out.splitlines()
+    assert "from 5 runs in W&B project optical-sweeps group demo" in told
+    assert "MISSING from the curves: 1 points" in told
+    (missing,) = [line for line in told if line.startswith("  missing: ")]
+    assert "objective=contrastive" in missing
+    assert "ratio=0.5" in missing
+    server.forget_requests()
+    curves.run(settings_of(*wanted))
+    assert server.asked()["graphql:Runs"] == 1
+    assert server.asked()["download"] == 0
+    curves.run(settings_of("source=records", f"dir={sweep}", "replicates=20", f"output={tmp_path}/records"))
+    curves.run(settings_of(f"dir={sweep}", "replicates=20", f"output={tmp_path}/offline"))
+    for name in ("table.md", "results.csv"):
+        found = {source: (tmp_path / source / name).read_text() for source in ("service", "records", "offline")}
+        assert found["service"] == found["records"] == found["offline"], name
+
+
+def test_what_a_grid_asks_for_and_w_and_b_lacks_is_named(
+    sweep: Path, server: WandbServer, logged_in: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "demo"
+    shutil.copytree(sweep, folder)
+    runs = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    wanted = [*runs, "absent"]
+    points = [{"overrides": [run], "run": run, "label": f"label of {run}"} for run in wanted]
+    (folder / "grid.json").write_text(json.dumps({"schema": 2, "points": points}))
+    for fragment in (folder / runs[0] / "wandb").iterdir():
+        shutil.rmtree(fragment)
+    curves.run(settings_of(f"sweep={folder}", "replicates=20"))
+    told = capsys.readouterr().out
+    assert "MISSING from the curves: 1 missing, 1 done, but not in W&B's offline logs" in told
+    assert "  missing: label of absent (missing)" in told
+    assert f"  missing: label of {runs[0]} (done, not logged)" in told
+    curves.run(settings_of(f"sweep={folder}", "source=wandb", "replicates=20"))
+    assert "MISSING from the curves: 1 missing\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", ["offline", "records"])
+def test_a_source_without_a_place_says_what_to_give(source: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        curves.run(settings_of(f"source={source}"))
+    assert "sweep: no value" in str(left.value.code)
