@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -13,19 +12,27 @@ from torch import Tensor
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Objective, ObjectiveOutput
+from optical_sweeps.objectives.interface import fresh
 from optical_sweeps.training.optimiser import adamw, warmup_then_decay
 from optical_sweeps.training.pairs import DistillationBatch
+from optical_sweeps.training.ranks import ALONE, Ranks
+from optical_sweeps.training.resuming import Resumable
 from optical_sweeps.training.settings import TrainingSettings
 
 
-class Distillation(lightning.LightningModule):
+class NotFinite(UserError):
+    """A loss or a gradient norm is NaN or infinite."""
+
+
+class Distillation(Resumable):
     """Trains the student's query encoder; the teacher takes part through its stored vectors alone.
 
     Args:
         student: the encoder that is trained, already frozen where the settings say so.
-        objective: (student tokens, teacher tokens) -> loss and diagnostics.
+        objective: (student tokens, teacher tokens) -> loss and diagnostics; copied, as it may learn too.
         steps: optimiser steps of the whole run, for the schedule.
         wreck: folder that receives the batch of a step whose loss or gradient is not finite.
+        ranks: the devices that share every batch.
     """
 
     def __init__(
@@ -36,33 +43,36 @@ class Distillation(lightning.LightningModule):
         *,
         steps: int,
         wreck: Path,
+        ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
         self.student = student
-        self.objective = objective
+        self.objective = fresh(objective)
         self.settings = settings
         self.steps = steps
         self.wreck = wreck
+        self.ranks = ranks
         self.output: ObjectiveOutput | None = None
+        self.weight = 1.0
         self.gradient_norm = 0.0
         self._batch: DistillationBatch | None = None
 
     def training_step(self, batch: DistillationBatch, batch_idx: int) -> Tensor:
-        self._batch = batch
+        self._batch, self.weight = batch, batch.weight
         self.output = self.objective(self.student(batch.student), batch.teacher, batch.english)
-        if not torch.isfinite(self.output.loss):
+        if self.ranks.any(not torch.isfinite(self.output.loss)):
             self._stop("loss", float(self.output.loss.detach()))
-        return self.output.loss
+        return self.output.loss if self.weight == 1.0 else self.output.loss * self.weight
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         # fp16's scaler skips steps of infinite gradients by itself
-        gradients = [p.grad for p in self.student.parameters() if p.grad is not None]
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
         self.gradient_norm = float(torch.nn.utils.get_total_norm(gradients))
         if self.settings.precision != "16-mixed" and not math.isfinite(self.gradient_norm):
             self._stop("gradient norm", self.gradient_norm)
 
     def configure_optimizers(self) -> Any:
-        optimiser = adamw(self.student.parameters(), self.settings)
+        optimiser = adamw(self.parameters(), self.settings)
         schedule = warmup_then_decay(optimiser, self.settings, self.steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -77,6 +87,7 @@ class Distillation(lightning.LightningModule):
         assert batch is not None
         assert output is not None
         self.wreck.mkdir(parents=True, exist_ok=True)
+        whose = "" if self.ranks.is_first else f".{self.ranks.rank}"  # all stop where one has to
         save_file(
             {
                 "input_ids": batch.student.input_ids,
@@ -85,14 +96,14 @@ class Distillation(lightning.LightningModule):
                 "teacher_mask": batch.teacher.mask,
                 "items": batch.items,
             },
-            self.wreck / "batch.safetensors",
+            self.wreck / f"batch{whose}.safetensors",
         )
         # as text: JSON has no NaN
         diagnostics = {name: str(float(value)) for name, value in output.diagnostics.items()}
-        report = {"step": self.global_step, what: str(value), "diagnostics": diagnostics}
-        (self.wreck / "report.json").write_text(json.dumps(report, indent=2))
-        raise UserError(
-            f"training: the {what} is {value} at step {self.global_step}; its batch is saved in "
+        report = {"step": self.step, what: str(value), "diagnostics": diagnostics}
+        (self.wreck / f"report{whose}.json").write_text(json.dumps(report, indent=2))
+        raise NotFinite(
+            f"training: the {what} is {value} at step {self.step}; its batch is saved in "
             f"{self.wreck}; try a lower training.learning_rate, training.gradient_clip or "
             "training.precision=32-true"
         )

@@ -1,15 +1,15 @@
-"""The machine a run trains on, and a Lightning trainer for it that says nothing by itself."""
+"""The machine a run trains on."""
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import dataclasses
+import math
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from optical_sweeps.checks import one_of, whole_number
+from optical_sweeps.checks import number_between, one_of, true_or_false, whole_number
 from optical_sweeps.errors import UserError
-from optical_sweeps.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from optical_sweeps.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -18,23 +18,45 @@ class Machine:
 
     Args:
         accelerator: auto, cpu or gpu.
-        devices: 1; more is a later version's.
+        devices: of each node that train a run together, a process each; `training.batch_size` is split.
+        nodes: that train a run together.
         threads: of torch on the CPU; 0 leaves torch's own choice.
         workers: of the data loader; 0 collates in the training process.
+        checkpoint_seconds: of training between checkpoints; 0 keeps one after every step.
+        keep_checkpoints: leave them in the run folder when the run is done.
     """
 
     accelerator: str = "auto"
     devices: int = 1
+    nodes: int = 1
     threads: int = 0
     workers: int = 0
+    checkpoint_seconds: float = 300.0
+    keep_checkpoints: bool = False
     __no_type_check__ = True
 
     def __post_init__(self) -> None:
-        for name, least in (("devices", 1), ("threads", 0), ("workers", 0)):
+        for name, least in (("devices", 1), ("nodes", 1), ("threads", 0), ("workers", 0)):
             whole_number(f"machine.{name}", getattr(self, name), least)
-        if self.devices != 1:
-            raise UserError("machine.devices: runs train on one device; sweep on several by several processes")
         one_of("machine.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+        seconds = number_between("machine.checkpoint_seconds", self.checkpoint_seconds, 0.0, math.inf)
+        object.__setattr__(self, "checkpoint_seconds", seconds)
+        true_or_false("machine.keep_checkpoints", self.keep_checkpoints)
+
+    @property
+    def of_one(self) -> "Machine":
+        """The same, for work that one process does alone."""
+        return dataclasses.replace(self, devices=1, nodes=1)
+
+    def ranks(self) -> "Ranks":
+        """This process's place among those that train a run together; the first call meets the others.
+
+        Raises:
+            UserError: more than one device is asked for, and this process was not started as one of so many.
+        """
+        from optical_sweeps.training.ranks import join
+
+        return join(self.devices * self.nodes, self.device())
 
     def device(self) -> str:
         """The device that tensors go to: `cpu` or `cuda`."""
@@ -60,51 +82,3 @@ class Machine:
         torch.set_flush_denormal(True)
         if self.threads:
             torch.set_num_threads(self.threads)
-
-
-def quiet_trainer(  # type: ignore[no-untyped-def]
-    machine: Machine, settings: TrainingSettings, steps: int, callbacks: Sequence, folder: Path
-):
-    """A Lightning trainer for `steps` steps that logs, checkpoints and prints nothing by itself."""
-    import lightning
-    from lightning.fabric.plugins.environments import LightningEnvironment
-
-    with _no_trainer_chatter():
-        return lightning.Trainer(
-            accelerator="gpu" if machine.device() == "cuda" else "cpu",
-            devices=machine.devices,
-            max_epochs=1,
-            max_steps=steps,
-            precision=settings.precision,
-            gradient_clip_val=settings.gradient_clip or None,
-            callbacks=list(callbacks),
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=folder,
-            # Lightning requeues Slurm jobs by itself unless it is told that it runs on a plain machine
-            plugins=[LightningEnvironment()],
-        )
-
-
-def fit_quietly(trainer, module, loader) -> None:  # type: ignore[no-untyped-def]
-    """`trainer.fit` without Lightning's hints about workers and devices."""
-    with _no_trainer_chatter():
-        trainer.fit(module, loader)
-
-
-@contextmanager
-def _no_trainer_chatter() -> Iterator[None]:
-    names = ("lightning.pytorch", "lightning.fabric")
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -22,10 +21,16 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.objectives.contrastive import in_batch_cross_entropy, mean_maxsim
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.training.callbacks import StepProgress
-from optical_sweeps.training.machine import Machine, fit_quietly, quiet_trainer
+from optical_sweeps.training.checkpoints import Checkpoints
+from optical_sweeps.training.distillation import NotFinite
+from optical_sweeps.training.interruption import Interruption
+from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.optimiser import adamw, warmup_then_decay
-from optical_sweeps.training.pairs import EpochBatches, batches
+from optical_sweeps.training.pairs import EpochBatches
+from optical_sweeps.training.ranks import ALONE
+from optical_sweeps.training.resuming import Checkpointing, Resumable, take_up
 from optical_sweeps.training.settings import TrainingSettings
+from optical_sweeps.training.trainer import fit
 
 
 @dataclass(frozen=True)
@@ -53,20 +58,45 @@ class Teacher:
         pairs: Sequence[RelevantPair],
         machine: Machine,
         progress: Callable[[int, int], None],
+        *,
+        checkpoints: Checkpoints | None = None,
+        interruption: Interruption | None = None,
     ) -> TokenEncoder:
-        """Train an encoder in place on relevant pairs; the same arguments give the same weights on a CPU."""
-        encoder.freeze(embeddings=self.training.freeze_embeddings, layers=self.training.freeze_layers)
+        """Train an encoder in place on relevant pairs; the same arguments give the same weights on a CPU.
+
+        Args:
+            checkpoints: where the training's state is kept, and taken up from.
+            interruption: tells when the process is asked to stop.
+
+        Raises:
+            Interrupted: the process was asked to stop; a checkpoint of the step stands.
+        """
+        interruption = interruption or Interruption()
+        encoder.freeze(embeddings=self.training.freeze_embeddings, layers=self.training.freeze_layers).train()
         dataset = RelevancePairs(pairs, encoder)
         sampler = EpochBatches(
             len(dataset), self.training.batch_size, self.training.epochs, derive_seed("teacher", self.seed)
         )
         steps = len(sampler)
         module = TeacherTraining(encoder, self.training, temperature=self.temperature, steps=steps)
-        callbacks = [StepProgress(lambda step: progress(step, steps))]
+        saved = take_up(module, checkpoints, {}, ALONE)
+        callbacks = [
+            StepProgress(lambda step: progress(step, steps)),
+            Checkpointing(checkpoints, machine.checkpoint_seconds, interruption, ALONE, saved, {}),
+        ]
         with tempfile.TemporaryDirectory() as folder:
-            trainer = quiet_trainer(machine, self.training, steps, callbacks, Path(folder))
             torch.manual_seed(derive_seed("dropout", self.seed))
-            fit_quietly(trainer, module, batches(dataset, sampler, machine.workers))
+            fit(
+                module,
+                dataset,
+                sampler,
+                self.training,
+                machine.of_one,
+                ALONE,
+                callbacks,
+                interruption,
+                Path(folder),
+            )
         return encoder.eval().requires_grad_(False)
 
 
@@ -105,7 +135,7 @@ class RelevancePairs(Dataset[RelevanceBatch]):
         )
 
 
-class TeacherTraining(lightning.LightningModule):
+class TeacherTraining(Resumable):
     """In-batch InfoNCE on MaxSim between queries and documents, both encoded by the one encoder."""
 
     def __init__(
@@ -119,8 +149,8 @@ class TeacherTraining(lightning.LightningModule):
         scores = mean_maxsim(self.encoder(batch.queries), self.encoder(batch.documents))
         loss = in_batch_cross_entropy(scores / self.temperature, batch.concepts)
         if not torch.isfinite(loss):
-            raise UserError(
-                f"teacher: the loss is {float(loss.detach())} at step {self.global_step}; try a lower "
+            raise NotFinite(
+                f"teacher: the loss is {float(loss.detach())} at step {self.step}; try a lower "
                 "teacher.training.learning_rate"
             )
         return loss

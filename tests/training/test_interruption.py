@@ -1,0 +1,127 @@
+"""Signals: noted, acted upon where nothing is lost, and left as they were."""
+
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from optical_sweeps.training.interruption import SIGNALS, Interrupted, Interruption, interruptible
+
+
+def handlers() -> list[object]:
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
+def test_without_a_signal_nothing_happens():
+    before = handlers()
+    ticks = []
+    with interruptible() as interruption:
+        assert handlers() != before
+        interruption.checked(lambda done, total: ticks.append((done, total)))(1, 2)
+    assert ticks == [(1, 2)]
+    assert handlers() == before
+
+
+@pytest.mark.parametrize("number", SIGNALS[:3])
+def test_a_signal_is_noted_and_met_at_the_next_tick(number):
+    before = handlers()
+    reached = []
+
+    def work() -> None:
+        with interruptible() as interruption:
+            tick = interruption.checked(lambda done, total: None)
+            tick(1, 3)
+            signal.raise_signal(number)
+            reached.append("after the signal")
+            tick(2, 3)
+            reached.append("after the tick")
+
+    with pytest.raises(Interrupted) as raised:
+        work()
+    assert reached == ["after the signal"]
+    assert raised.value.signal == number
+    assert not raised.value.at_once
+    assert handlers() == before
+
+
+def test_ctrl_c_stays_a_keyboard_interrupt():
+    def work() -> None:
+        with interruptible() as interruption:
+            signal.raise_signal(signal.SIGINT)
+            interruption.check()
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+
+
+def test_a_second_signal_does_not_wait():
+    def work() -> None:
+        with interruptible():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGUSR1)
+            pytest.fail("went on")
+
+    with pytest.raises(Interrupted) as raised:
+        work()
+    assert raised.value.at_once
+    assert raised.value.signal == signal.SIGUSR1
+
+
+def test_a_handler_that_stood_before_gets_the_signal_after_the_work():
+    """As submitit's, which requeues the job."""
+    told = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: told.append(number))
+
+    def work() -> None:
+        with interruptible() as interruption:
+            signal.raise_signal(signal.SIGUSR2)
+            assert told == []
+            interruption.check()
+
+    try:
+        with pytest.raises(Interrupted):
+            work()
+        assert told == [signal.SIGUSR2]
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_in_a_thread_signals_are_the_main_threads():
+    found = []
+
+    def work() -> None:
+        with interruptible() as interruption:
+            found.append((interruption.asked, handlers()))
+
+    before = handlers()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [(None, before)]
+
+
+def test_it_travels_between_processes():
+    again = pickle.loads(pickle.dumps(Interrupted(signal.SIGTERM, at_once=True)))
+    assert (again.signal, again.at_once, again.code) == (signal.SIGTERM, True, 75)
+
+
+def test_uncaught_it_ends_the_process_with_75_and_no_traceback():
+    program = """
+        import os, signal
+        from optical_sweeps.training.interruption import interruptible
+        with interruptible() as interruption:
+            os.kill(os.getpid(), signal.SIGTERM)
+            interruption.check()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (75, "", "")
+
+
+def test_nobody_asked():
+    Interruption().check()

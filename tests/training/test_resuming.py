@@ -1,0 +1,213 @@
+"""A training that is cut off and goes on ends with the bits of one that was left alone."""
+
+import random
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from optical_sweeps.corpora.collections import RelevantPair
+from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.objectives import Contrastive, Optical
+from optical_sweeps.training.checkpoints import Checkpoints
+from optical_sweeps.training.interruption import Interrupted, interruptible
+from optical_sweeps.training.machine import Machine
+from optical_sweeps.training.teacher import Teacher
+from optical_sweeps.transport import Sinkhorn
+from training.study import CODED, SETTINGS, STEPS, WORDS, Killed, Study, make_encoder
+
+
+@pytest.fixture(scope="module")
+def encoder() -> TokenEncoder:
+    """With dropout, so that its numbers depend on torch's generator."""
+    return make_encoder(dropout=0.2)
+
+
+@pytest.fixture
+def study(encoder, tmp_path) -> Study:
+    return Study(encoder, tmp_path / "cut off")
+
+
+def left_alone(study: Study) -> Study:
+    """The same study, trained in one go without any checkpoint."""
+    alone = replace(study, folder=study.folder.with_name("alone"), history=type(study.history)())
+    alone.done = alone.run(keep=False)
+    return alone
+
+
+def killed_at(study: Study, *steps: int) -> None:
+    for step in steps:
+        study.fall_at = step
+        with pytest.raises(Killed):
+            study.run()
+    study.fall_at = None
+
+
+def assert_equal(study: Study, alone: Study) -> None:
+    """To the last bit: weights, every logged row, what the training says of itself."""
+    assert study.history.rows == alone.history.rows
+    for name, value in alone.weights.items():
+        np.testing.assert_array_equal(study.weights[name], value, err_msg=name)
+    facts = ("steps", "best_step", "tokens")
+    assert [getattr(study.done, name) for name in facts] == [getattr(alone.done, name) for name in facts]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"objective": Optical(Sinkhorn())},
+        {"objective": Contrastive(learn_temperature=True, queue=20, symmetric=True)},
+        {"settings": replace(SETTINGS, keep="best", validate_every=2)},
+        {"settings": replace(SETTINGS, patience=2, validate_every=2)},
+        {"settings": replace(SETTINGS, precision="bf16-mixed", validate_every=None, freeze_layers=1)},
+        {"workers": 1},
+    ],
+    ids=["plain", "optical", "learning objective", "keep best", "patience", "bf16, frozen", "workers"],
+)
+def test_kills_at_any_step_change_nothing(study, changes):
+    study = replace(study, **changes)
+    alone = left_alone(study)
+    last = alone.done.steps
+    killed_at(study, 1, 2, 2, last // 2, last - 1, last)
+    study.done = study.run()
+    assert study.done.attempts == (0, 0, 1, 1, last // 2 - 1, last - 2, last - 1)
+    assert_equal(study, alone)
+
+
+def test_dropout_takes_part_and_every_generator_goes_on(study):
+    """Without their states the next draws would be others; the global ones too, whoever draws from them."""
+    drawn: list[list[float]] = []
+
+    def draw() -> None:
+        drawn.append([random.random(), float(np.random.random()), float(torch.rand(()))])  # noqa: NPY002
+
+    study.call_at = (9, draw)
+    alone = left_alone(study)
+    without = left_alone(replace(study, call_at=None))
+    assert alone.history.rows != without.history.rows, "no dropout: a draw more changed nothing"
+
+    killed_at(study, 6)
+    for generator in (random.seed, np.random.seed, torch.manual_seed):
+        generator(12345)  # whatever the next process has drawn by itself
+    study.done = study.run()
+    assert_equal(study, alone)
+    assert drawn[-1][2] == drawn[0][2]
+
+
+def test_a_kill_between_checkpoints_repeats_steps_but_no_row(study):
+    alone = left_alone(study)
+    study.seconds = 1e6
+    killed_at(study, 7)
+    assert [step for step, _ in study.history.rows][-1] == 7
+    study.done = study.run()
+    assert study.done.attempts == (0, 0)
+    assert_equal(study, alone)
+
+
+def test_checkpoints_change_nothing(study):
+    alone = left_alone(study)
+    study.done = study.run()
+    assert_equal(study, alone)
+    assert study.said == []
+
+
+def test_a_finished_training_is_not_trained_again(study):
+    study.done = study.run()
+    first, weights = study.done, study.weights
+    study.fall_at = 1
+    study.done = study.run()
+    assert study.done.attempts == (0, STEPS)
+    assert (study.done.tokens, study.done.best_step) == (first.tokens, first.best_step)
+    for name, value in weights.items():
+        np.testing.assert_array_equal(study.weights[name], value)
+
+
+def test_a_validation_that_was_cut_off_is_made_up_for(study):
+    """Asked to stop in the middle of the last validation, whose checkpoint then has no step left to train."""
+    alone = left_alone(study)
+    for step in (3, STEPS):
+        study.search_at = (step, lambda: signal.raise_signal(signal.SIGUSR1))
+        with interruptible() as interruption, pytest.raises(Interrupted):
+            study.run(interruption)
+        assert study.history.rows[-1][0] == step
+        assert "dev" not in study.history.rows[-1][1]
+    study.search_at = None
+    study.done = study.run()
+    assert study.done.attempts == (0, 3, STEPS)
+    assert_equal(study, alone)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT])
+def test_a_signal_ends_the_training_after_its_step(study, number):
+    alone = left_alone(study)
+    study.seconds = 1e6
+    study.call_at = (5, lambda: signal.raise_signal(number))
+    with interruptible() as interruption, pytest.raises(Interrupted) as raised:
+        study.run(interruption)
+    assert (raised.value.signal, raised.value.at_once, raised.value.code) == (number, False, 75)
+    assert study.history.rows[-1][0] == 5
+    study.call_at = None
+    study.done = study.run()
+    assert study.done.attempts == (0, 5)
+    assert_equal(study, alone)
+
+
+def test_a_second_signal_ends_it_at_once(study):
+    alone = left_alone(study)
+    study.seconds = 1e6
+
+    def twice() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+
+    study.call_at = (5, twice)
+    with interruptible() as interruption, pytest.raises(Interrupted) as raised:
+        study.run(interruption)
+    assert raised.value.at_once
+    study.call_at = None
+    study.done = study.run()
+    assert study.done.attempts == (0, 0)
+    assert_equal(study, alone)
+
+
+def test_an_objective_learns_in_its_run_alone(study):
+    study.objective = Contrastive(learn_temperature=True)
+    before = study.objective.log_scale.item()
+    study.run()
+    assert study.objective.log_scale.item() == before
+
+
+def test_a_checkpoint_of_another_run_is_passed_over(study, encoder):
+    alone = left_alone(study)
+    other = Study(encoder, study.folder, identity="another study")
+    killed_at(other, 4)
+    study.done = study.run()
+    assert_equal(study, alone)
+    assert any(line.endswith("passed over: of other settings") for line in study.said)
+
+
+def test_a_teacher_goes_on_too(tmp_path):
+    pairs = [RelevantPair(a, b, a) for a, b in zip(WORDS, CODED, strict=True)]
+    recipe = Teacher(replace(SETTINGS, batch_size=5, epochs=4, validate_every=None))
+    machine = Machine(accelerator="cpu", checkpoint_seconds=0)
+
+    def train(checkpoints: Checkpoints | None, fall_at: int | None = None) -> dict[str, torch.Tensor]:
+        start = make_encoder(dropout=0.2)
+
+        def progress(step: int, steps: int) -> None:
+            if step == fall_at:
+                raise Killed
+
+        return recipe.train(start, pairs, machine, progress, checkpoints=checkpoints).state_dict()
+
+    alone = train(None)
+    checkpoints = Checkpoints(tmp_path, "a teacher")
+    for step in (1, 3, 8, 12):
+        with pytest.raises(Killed):
+            train(checkpoints, step)
+    again = train(checkpoints)
+    for name, value in alone.items():
+        assert torch.equal(again[name], value), name
