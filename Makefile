@@ -6,10 +6,11 @@ STAMP := $(VENV)/.installed
 
 .PHONY: demo test check install clean
 
-demo: $(STAMP)                 ## a ratio sweep on embedded data, then its curves
+demo: $(STAMP)                 ## a ratio sweep on embedded data, its curves and its page
 	@$(BIN)/optical-sweeps warm-up
 	@$(BIN)/optical-sweeps train -m experiment=demo
 	@$(BIN)/optical-sweeps curves sweep=multirun/demo
+	@$(BIN)/optical-sweeps report multirun/demo
 
 test: $(STAMP)                 ## the tests
 	@$(BIN)/optical-sweeps warm-up

@@ -13,7 +13,7 @@ PACKAGE = Path(optical_sweeps.__file__).parent
 ORDER = (
     "errors", "seeds", "checks", "console",
     "corpora", "encoders", "transport", "objectives", "training", "retrieval", "evaluation", "artifacts",
-    "sweeps", "tracking", "curves", "verbs", "cli",
+    "sweeps", "tracking", "curves", "report", "verbs", "cli",
 )  # fmt: skip
 """A folder or file imports from those before it and from itself."""
 
