@@ -7,11 +7,11 @@ import importlib
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 from optical_sweeps import __version__
 from optical_sweeps.errors import UserError
+from optical_sweeps.sweeps.hydra_app import conf_folder
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,27 @@ VERBS = {
         "curves",
         "optical-sweeps curves sweep=multirun/demo",
     ),
+    "sweep": Verb(
+        "optical_sweeps.verbs.sweep.dispatch",
+        "plan, submit, look at, retry, cancel and synchronise sweeps",
+        None,
+        "optical-sweeps sweep status multirun/demo",
+    ),
+    "report": Verb(
+        "optical_sweeps.verbs.report",
+        "one HTML page of a sweep: curves, runs, queries, settings",
+        None,
+        "optical-sweeps report multirun/demo",
+    ),
+    "verify": Verb(
+        "optical_sweeps.verbs.verify",
+        "derive a sweep's scores again from run files and compare with its logs",
+        None,
+        "optical-sweeps verify multirun/demo",
+    ),
     "status": Verb(
         "optical_sweeps.verbs.status",
-        "what of a sweep is done, running, failed and missing",
+        "the same as `sweep status`",
         None,
         "optical-sweeps status multirun/demo",
     ),
@@ -77,13 +95,6 @@ def main() -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on with what is missing")
-
-
-def conf_folder() -> Path:
-    """The folder of the Hydra configs: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -126,6 +137,8 @@ def _complete(arguments: list[str]) -> None:
     name = words[1] if len(words) > 1 else ""
     if not any(argument.startswith("query=") for argument in arguments):
         _run_hydra(VERBS["train"], arguments)
+    elif name == "sweep" and (len(words) > 2 or line.endswith(" ")):
+        _complete_sweep(words[2:], line, arguments)
     elif name in VERBS and (len(words) > 2 or line.endswith(" ")):
         verb = VERBS[name]
         os.environ["COMP_LINE"] = line.replace(f" {name}", "", 1)
@@ -133,6 +146,18 @@ def _complete(arguments: list[str]) -> None:
             _run_hydra(verb, arguments)
     else:
         _leave(" ".join(VERBS))
+
+
+def _complete_sweep(words: list[str], line: str, arguments: list[str]) -> None:
+    """The verbs of `sweep`; what `train` takes where one takes a grid."""
+    from optical_sweeps.verbs.sweep.dispatch import SUB_VERBS
+
+    if len(words) > 1 or (words and line.endswith(" ")):
+        if words[0] in ("plan", "submit"):
+            os.environ["COMP_LINE"] = line.replace(f" sweep {words[0]}", "", 1)
+            _run_hydra(VERBS["train"], arguments)
+        return
+    _leave(" ".join(SUB_VERBS))
 
 
 def _help() -> str:

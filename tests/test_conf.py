@@ -33,6 +33,12 @@ def _compose(root: str, *overrides: str):
         return compose(root, overrides=list(overrides))
 
 
+def _compose_with_hydra(*overrides: str):
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", overrides=list(overrides), return_hydra_config=True)
+
+
 @pytest.fixture
 def required(tmp_path) -> dict[tuple[str, str], list[str]]:
     """Values that a user has to give."""
@@ -43,6 +49,7 @@ def required(tmp_path) -> dict[tuple[str, str], list[str]]:
     return {
         ("data", "files"): [f"data.root={tmp_path}", "data.languages=[da]"],
         ("backbone", "huggingface"): ["backbone.name=some/model"],
+        ("student", "checkpoint"): ["student.checkpoint=multirun/demo/0123456789ab"],
     }
 
 
@@ -53,6 +60,9 @@ def test_every_verb_has_a_config_that_composes(root):
 
 @pytest.mark.parametrize(("group", "name"), _options(), ids=lambda value: value)
 def test_every_option_composes_and_builds(group, name, required):
+    if group in ("hydra/launcher", "hydra/sweeper"):
+        assert _compose_with_hydra(f"{group}={name}").hydra[group.removeprefix("hydra/")]._target_
+        return
     if group.startswith("hydra"):
         assert OmegaConf.load(CONF / group / f"{name}.yaml").version == 1
         return

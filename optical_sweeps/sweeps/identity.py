@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 IDENTITY_SCHEMA = 1
@@ -13,8 +14,28 @@ NEUTRAL_KEYS = (
     "evaluation.memory_budget_mb",
     "objective.solver.threads",
     "objective.solver.solver.threads",
+    "objective.dim",  # repeats encoder.dim
+    "student.checkpoint",  # counts by its content
 )
 """Settings of groups that count which change speed, memory or logging alone."""
+
+ADDED_SINCE_SCHEMA: Mapping[str, Any] = {
+    "objective.cost": "cosine",
+    "objective.rank": None,
+    "objective.plan": "detached",
+    "objective.scores": "maxsim",
+    "objective.symmetric": False,
+    "objective.learn_temperature": False,
+    "objective.queue": 0,
+    "student._target_": "optical_sweeps.encoders.student.StudentSettings",
+    "student.init": "teacher",
+    "student.projection": "teacher",
+    "student.drop_layers": [],
+    "student.lora": None,
+    "student.side": "query",
+    "student.one_for": "all",
+}
+"""Keys that came later, each with the value at which numbers are what they were without it."""
 
 
 def run_id(facts: Mapping[str, Any]) -> str:
@@ -23,8 +44,24 @@ def run_id(facts: Mapping[str, Any]) -> str:
     >>> run_id({"seed": 1, "ratio": 1}) == run_id({"ratio": 1.0, "seed": 1})
     True
     """
-    text = json.dumps(_canonical({"schema": IDENTITY_SCHEMA, **facts}), sort_keys=True, ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    return id_of_texts({name: fact_text(value) for name, value in facts.items()})
+
+
+def id_of_texts(texts: Mapping[str, str]) -> str:
+    """`run_id` of facts whose texts are known: a grid's points share most of them."""
+    texts = {"schema": str(IDENTITY_SCHEMA), **texts}
+    members = (f"{_quoted(name)}: {texts[name]}" for name in sorted(texts))
+    return hashlib.blake2b(f"{{{', '.join(members)}}}".encode(), digest_size=6).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
+
+
+def fact_text(value: Any) -> str:
+    """One text for values that are the same to a person."""
+    return json.dumps(_canonical(value), sort_keys=True, ensure_ascii=False)
 
 
 def numeric_facts(
@@ -32,15 +69,26 @@ def numeric_facts(
 ) -> dict[str, Any]:
     """The part of a resolved config that can change a run's numbers.
 
-    Data and backbone count by the fingerprints of their content, not by their paths. A run that trains nothing
-    does not depend on mixture, training or seed, so all its grid points are one run.
+    Data, backbone and a student's checkpoint count by the fingerprints of their content, not by their paths.
     """
-    counted = ["languages", "encoder", "teacher", "objective", "evaluation"]
-    if trains:
-        counted += ["mixture", "training", "seed"]
-    facts = {name: _without_neutral(config[name], name) for name in counted}
-    facts["languages"] = {group: sorted(members) for group, members in config["languages"].items()}
-    return {**facts, **fingerprints}
+    facts = {name: fact(name, config[name]) for name in counted(trains)}
+    return {**{name: value for name, value in facts.items() if value != {}}, **fingerprints}
+
+
+def counted(trains: bool) -> tuple[str, ...]:
+    """The config's keys that count.
+
+    A run that trains nothing does not depend on mixture, training or seed, so all its grid points are one run.
+    """
+    always = ("languages", "encoder", "teacher", "student", "objective", "evaluation")
+    return (*always, "mixture", "training", "seed") if trains else always
+
+
+def fact(name: str, value: Any) -> Any:
+    """What of a counted key's value counts."""
+    if name == "languages":
+        return {group: sorted(members) for group, members in value.items()}
+    return _without_neutral(value, name)
 
 
 def _canonical(value: Any) -> Any:
@@ -59,5 +107,8 @@ def _without_neutral(value: Any, path: str) -> Any:
         return value
     children = {key: f"{path}.{key}" for key in value}
     return {
-        key: _without_neutral(value[key], child) for key, child in children.items() if child not in NEUTRAL_KEYS
+        key: _without_neutral(value[key], child)
+        for key, child in children.items()
+        if child not in NEUTRAL_KEYS
+        and not (child in ADDED_SINCE_SCHEMA and value[key] == ADDED_SINCE_SCHEMA[child])
     }

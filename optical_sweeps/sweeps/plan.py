@@ -1,25 +1,23 @@
-"""The grid of a sweep: checked as a whole before its first run, written down, and summed up at its end."""
+"""The grid of a sweep as it was asked for, and what its runs' folders and the scheduler tell of it."""
 
-import itertools
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from filelock import FileLock
 
-from optical_sweeps.console import progress, say
-from optical_sweeps.errors import UserError, leave_on_error
-from optical_sweeps.sweeps.ledger import RunFolder, State, write_json
-from optical_sweeps.sweeps.run_spec import RunSpec
+from optical_sweeps.errors import UserError
+from optical_sweeps.sweeps.ledger import RunFolder, State, write_text
 
 GRID_FILE = "grid.json"
+GRID_SCHEMA = 2
+ORDER: tuple[State, ...] = ("done", "running", "queued", "failed", "stale", "missing")
+"""Of states, as they are told."""
+assert set(ORDER) == set(get_args(State))
 
 
 @dataclass(frozen=True)
@@ -33,136 +31,105 @@ class GridPoint:
 
 @dataclass(frozen=True)
 class Grid:
-    """A sweep as it was asked for."""
+    """A sweep as it was asked for.
+
+    Args:
+        folder: where its runs land.
+        config: the name of the config that the overrides apply to.
+        config_dir: a folder of further configs that was asked for with `--config-dir`.
+    """
 
     folder: Path
     points: tuple[GridPoint, ...]
+    config: str = "train"
+    config_dir: str | None = None
 
-    @property
+    @cached_property
+    def point_of(self) -> dict[str, GridPoint]:
+        """By run, in the order of the runs' first points, the point that was asked for last."""
+        return {point.run: point for point in self.points}
+
+    @cached_property
     def runs(self) -> dict[str, RunFolder]:
-        """The distinct runs, in the order of their first grid point."""
-        return {point.run: RunFolder(self.folder / point.run) for point in self.points}
-
-    def states(self) -> dict[str, State]:
-        return {run: folder.state() for run, folder in self.runs.items()}
+        """The folders of the distinct runs, in the order of their first points."""
+        return {run: RunFolder(self.folder / run) for run in self.point_of}
 
     def labels(self) -> dict[str, str]:
-        return {point.run: point.label for point in self.points}
+        return {run: point.label for run, point in self.point_of.items()}
 
-    def save(self) -> None:
-        """Write the grid into the sweep's folder, beside points asked for earlier."""
+    def states(self) -> dict[str, State]:
+        """The state of every run, as folders and scheduler tell it now."""
+        scheduled = _scheduled(self.folder)
+        return {run: _state(folder.state(), scheduled.get(run)) for run, folder in self.runs.items()}
+
+    def save(self) -> "Grid":
+        """Write the grid into the sweep's folder, beside points asked for earlier; returns all of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        earlier = Grid.load(self.folder).points if (self.folder / GRID_FILE).exists() else ()
-        known = {point.overrides: point for point in (*earlier, *self.points)}
-        points = [{"overrides": list(p.overrides), "run": p.run, "label": p.label} for p in known.values()]
-        write_json(self.folder / GRID_FILE, {"points": points})
+        with FileLock(self.folder / ".grid.lock"):
+            earlier = Grid.load(self.folder).points if (self.folder / GRID_FILE).exists() else ()
+            known = {point.overrides: point for point in (*earlier, *self.points)}
+            whole = replace(self, points=tuple(known.values()))
+            write_text(self.folder / GRID_FILE, _text(whole))
+        return whole
 
     @classmethod
     def load(cls, folder: Path) -> "Grid":
         """Read a sweep's grid.
 
         Raises:
-            UserError: the folder holds no sweep.
+            UserError: the folder holds no sweep, or a broken or newer one.
         """
+        path = folder / GRID_FILE
         try:
-            content = json.loads((folder / GRID_FILE).read_text())
-        except FileNotFoundError:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            schema = content.get("schema", 1)
+            points = tuple(
+                GridPoint(tuple(map(str, p["overrides"])), str(p["run"]), str(p["label"]))
+                for p in content["points"]
+            )
+        except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{folder}: no {GRID_FILE}, so no sweep; name a folder under multirun/") from None
-        points = (GridPoint(tuple(p["overrides"]), p["run"], p["label"]) for p in content["points"])
-        return cls(folder, tuple(points))
-
-
-class CheckedGrid(Callback):
-    """Hydra callback: every point is checked before the first run starts."""
-
-    def __init__(self) -> None:
-        self.grid: Grid | None = None
-
-    @leave_on_error
-    def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        RunSpec.from_config(config).check()
-
-    @leave_on_error
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        points = _expand(config)
-        if points is None:
-            return
-        with progress("checking the grid") as advance:
-            checked, swept = [], _swept(points)
-            for number, point in enumerate(points):
-                advance(number, len(points))
-                checked.append(_checked(config, point, swept))
-        self.grid = Grid(Path(config.hydra.sweep.dir), tuple(checked))
-        self.grid.save()
-        distinct = len(self.grid.runs)
-        same = f" ({distinct} distinct runs)" if distinct < len(points) else ""
-        say(f"{len(points)} grid points{same}: {describe(self.grid.states())} -> {self.grid.folder}")
-
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        if self.grid is None:
-            return
-        states = self.grid.states()
-        say(f"{describe(states)} in {self.grid.folder}")
-        failed = [run for run, state in states.items() if state == "failed"]
-        for run in failed:
-            say(f"  failed: {self.grid.labels()[run]}: see {self.grid.runs[run].failure_path}")
-        if failed:
-            raise SystemExit(1)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path}: not a sweep's grid ({error}); delete it, and ask for the sweep again: its runs stay"
+            ) from error
+        if schema not in (1, GRID_SCHEMA):
+            raise UserError(f"{path}: schema {schema!r}, this version reads {GRID_SCHEMA}; use a newer version")
+        return cls(folder, points, content.get("config", "train"), content.get("config_dir"))
 
 
 def describe(states: Mapping[str, State]) -> str:
     """Counts of states in words, such as `19 done, 2 missing`."""
     counts = Counter(states.values())
-    order: Sequence[State] = ("done", "running", "failed", "stopped", "missing")
-    return ", ".join(f"{counts[state]} {state}" for state in order if counts[state])
+    return ", ".join(f"{counts[state]:,} {state}" for state in ORDER if counts[state])
 
 
-def _checked(master: DictConfig, overrides: Sequence[str], swept: set[str]) -> GridPoint:
-    try:
-        spec = RunSpec.from_config(_compose(master, overrides))
-        spec.check()
-    except UserError as error:
-        raise UserError(f"{error} [grid point: {' '.join(overrides)}]") from error
-    return GridPoint(tuple(overrides), spec.id, _label(spec, overrides, swept))
+def values_of(overrides: Sequence[str]) -> dict[str, str]:
+    """The keys that a point sets, and to what, as written."""
+    pairs = (text.partition("=") for text in overrides)
+    return {key.lstrip("+"): value for key, _, value in pairs}
 
 
-def _swept(points: Sequence[Sequence[str]]) -> set[str]:
-    """The keys that take more than one value."""
-    values: dict[str, set[str]] = {}
-    for text in itertools.chain.from_iterable(points):
-        values.setdefault(text.partition("=")[0], set()).add(text)
-    return {key for key, texts in values.items() if len(texts) > 1}
+def _scheduled(sweep: Path) -> Mapping[str, str]:
+    """What the scheduler tells of submitted runs: `queued` or `running`."""
+    if not (sweep / "submissions").is_dir():
+        return {}
+    from optical_sweeps.sweeps.submission import queued_runs
+
+    return dict(queued_runs(sweep))
 
 
-def _label(spec: RunSpec, overrides: Sequence[str], swept: set[str]) -> str:
-    """The run's own label, and what else is swept, for people."""
-    told = {"objective", "mixture", "seed", "mixture.ratio", "mixture.total"}
-    other = [text for text in overrides if text.partition("=")[0] in swept - told]
-    return " ".join([spec.label, *other])
+def _state(state: State, scheduled: str | None) -> State:
+    """A submitted run waits until its turn comes; within a task that runs, failed is failed."""
+    waits = state in ("missing", "stale") or (state == "failed" and scheduled == "queued")
+    return "queued" if scheduled is not None and waits else state
 
 
-def _compose(master: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The config of one grid point, composed as Hydra's launchers compose it."""
-    hydra = GlobalHydra.instance().hydra
-    assert hydra is not None
-    return hydra.config_loader.load_sweep_config(master, list(overrides))
-
-
-def _expand(config: DictConfig) -> list[tuple[str, ...]] | None:
-    """Every combination of the swept values; none where the sweeper chooses values by itself."""
-    if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
-        return None
-    params = config.hydra.sweeper.params or {}
-    texts = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
-    hydra = GlobalHydra.instance().hydra
-    assert hydra is not None
-    parsed = OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(texts)
-    by_key = {override.get_key_element(): _values(override) for override in parsed}
-    return list(itertools.product(*by_key.values()))
-
-
-def _values(override: Override) -> list[str]:
-    key = override.get_key_element()
-    if override.is_sweep_override():
-        return [f"{key}={value}" for value in override.sweep_string_iterator()]
-    return [f"{key}={override.get_value_element_as_str()}"]
+def _text(grid: Grid) -> str:
+    """JSON with a line a point: to be read by people and compared by tools."""
+    head: dict[str, Any] = {"schema": GRID_SCHEMA, "config": grid.config, "config_dir": grid.config_dir}
+    rows = (
+        json.dumps({"overrides": p.overrides, "run": p.run, "label": p.label}, ensure_ascii=False)
+        for p in grid.points
+    )
+    return f'{json.dumps(head, ensure_ascii=False)[:-1]}, "points": [\n' + ",\n".join(rows) + "\n]}\n"

@@ -12,9 +12,9 @@ def register_resolvers() -> None:
 
 
 def _run_id(*, _root_: DictConfig) -> str:
-    from optical_sweeps.sweeps.run_spec import RunSpec
+    from optical_sweeps.sweeps.run_spec import look_at
 
-    return RunSpec.from_config(_root_).id
+    return look_at(_root_).id
 
 
 register_resolvers()

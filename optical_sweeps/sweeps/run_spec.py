@@ -1,9 +1,9 @@
 """One resolved config turned into checked objects: what a run is about to do, before it does anything."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,15 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from optical_sweeps.checks import strings
 from optical_sweeps.errors import UserError, first_line
+from optical_sweeps.sweeps.build import build
 from optical_sweeps.sweeps.identity import numeric_facts, run_id
 
 LANGUAGES = f"{__name__}.Languages"
+PARTS = (
+    "encoder", "teacher", "student", "objective", "mixture", "training", "evaluation", "machine", "logger",
+    "backbone", "data", "languages",
+)  # fmt: skip
+"""Keys of a run's config that describe an object."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class RunSpec:
     backbone: Any
     encoder: Any
     teacher: Any
+    student: Any
     objective: Any
     mixture: Any
     training: Any
@@ -75,83 +82,61 @@ class RunSpec:
         Raises:
             UserError: a value is missing, of the wrong type, out of range, or unknown; the key is named.
         """
-        plain = resolved(config)
-        parts = {
-            name: _build(name, plain[name])
-            for name in (
-                "encoder",
-                "teacher",
-                "objective",
-                "mixture",
-                "training",
-                "evaluation",
-                "machine",
-                "logger",
-                "backbone",
-            )
-        }
-        return cls(
-            config=plain,
-            corpus=_built_once("data", json.dumps(plain["data"])),
-            languages=_build("languages", {"_target_": LANGUAGES, **plain["languages"]}),
-            seed=plain["seed"],
-            **parts,
-        )
+        return cls.from_plain(resolved(config))
+
+    @classmethod
+    def from_plain(cls, config: dict[str, Any]) -> "RunSpec":
+        """Build every part of a resolved config; raises as `from_config` does."""
+        return cls.of_parts(config, {name: build_part(name, config[name]) for name in PARTS})
+
+    @classmethod
+    def of_parts(cls, config: dict[str, Any], parts: Mapping[str, Any]) -> "RunSpec":
+        """A spec of parts that are built."""
+        others = {name: part for name, part in parts.items() if name != "data"}
+        return cls(config=config, corpus=parts["data"], seed=config["seed"], **others)
 
     def check(self) -> None:
         """Refuse now what would fail later: unknown languages, missing data or models, too large a budget.
 
         Reads the corpus; trains and encodes nothing.
         """
-        unknown = [language for language in self.languages.all if language not in self.corpus.languages]
-        if unknown:
-            raise UserError(
-                f"languages: {', '.join(unknown)} not in corpus {self.corpus.name}, "
-                f"which has {', '.join(self.corpus.languages)}"
-            )
-        self.machine.check(self.training.precision)
-        self.backbone.check()
-        self._check_layers()
-        self.corpus.relevant_pairs()
-        sizes = self.bitext_sizes()
-        for language in self.languages.all:
-            for split in ("dev", "test"):
-                self.corpus.collection(language, split)
-        if self.objective.trains:
-            self.mixture.draw(sizes, self.languages.high, self.languages.low)
-
-    def _check_layers(self) -> None:
-        """A backbone cut to k layers has no more to freeze; one taken whole is known when it is loaded."""
-        layers = getattr(self.backbone, "layers", None)
-        for name, settings in (("training", self.training), ("teacher.training", self.teacher.training)):
-            if layers is not None and settings.freeze_layers > layers:
-                raise UserError(
-                    f"{name}.freeze_layers: {settings.freeze_layers}, but backbone.layers is {layers}; lower it"
-                )
+        for check in CHECKS:
+            check(self)
 
     def bitext_sizes(self) -> dict[str, int]:
-        return {language: len(self.corpus.bitext(language)) for language in self.languages.all}
+        return dict(_sizes(json.dumps(self.config["data"]), self.languages.all))
 
     def facts(self) -> dict[str, Any]:
         """Everything that can change this run's numbers."""
-        fingerprints = {"corpus": self.corpus_print, "backbone": self.backbone_print}
-        return numeric_facts(self.config, fingerprints=fingerprints, trains=self.objective.trains)
+        return numeric_facts(self.config, fingerprints=self.fingerprints(), trains=self.objective.trains)
+
+    def fingerprints(self) -> dict[str, str]:
+        """The contents that count: corpus, backbone, and the checkpoint that the student starts from."""
+        found = {"corpus": self.corpus_print, "backbone": self.backbone_print}
+        if (checkpoint := self.student.fingerprint()) is not None:
+            found["student_checkpoint"] = checkpoint
+        return found
 
     @property
     def corpus_print(self) -> str:
-        return _content("data", json.dumps(self.config["data"]))
+        return content("data", json.dumps(self.config["data"]))
 
     @property
     def backbone_print(self) -> str:
-        return _content("backbone", json.dumps(self.config["backbone"]))
+        return content("backbone", json.dumps(self.config["backbone"]))
 
-    @property
+    @cached_property
     def id(self) -> str:
         return run_id(self.facts())
 
     @property
+    def sweep(self) -> Path:
+        """The folder of the sweep that the run is part of."""
+        return Path(self.config["paths"]["sweeps"], self.config["sweep"]["name"])
+
+    @property
     def folder(self) -> Path:
-        return Path(self.config["paths"]["sweeps"], self.config["sweep"]["name"], self.id)
+        return self.sweep / self.id
 
     @property
     def artifacts(self) -> Path:
@@ -182,34 +167,104 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     return plain  # type: ignore[return-value]
 
 
-def _build(name: str, settings: Mapping[str, Any]) -> Any:
-    """Instantiate one group of the config, with errors that name its key."""
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
+def build_part(name: str, settings: Mapping[str, Any]) -> Any:
+    """One part of a run; a corpus is read once a process, every other part is the run's own.
 
-    try:
-        return instantiate(settings, _convert_="all")
-    except InstantiationException as error:
-        for cause in _causes(error):
-            if isinstance(cause, UserError):
-                raise cause from None
-        cause = list(_causes(error))[-1]
-        raise UserError(f"{name}: {first_line(cause)}") from error
+    Raises:
+        UserError: a bad value; its key is named.
+    """
+    if name == "data":
+        return _built_once(name, json.dumps(settings))
+    return build(name, {"_target_": LANGUAGES, **settings} if name == "languages" else settings)
 
 
 # All points of a grid in one process read each corpus once, and take each fingerprint once.
 @lru_cache(maxsize=8)
 def _built_once(name: str, settings: str) -> Any:
-    return _build(name, json.loads(settings))
+    return build(name, json.loads(settings))
 
 
 @lru_cache(maxsize=8)
-def _content(name: str, settings: str) -> str:
+def content(name: str, settings: str) -> str:
+    """The fingerprint of what `data` or `backbone` hold, of settings as JSON."""
     return str(_built_once(name, settings).fingerprint())
 
 
-def _causes(error: BaseException) -> list[BaseException]:
-    chain: list[BaseException] = [error]
-    while chain[-1].__cause__ is not None:
-        chain.append(chain[-1].__cause__)
-    return chain
+@lru_cache(maxsize=8)
+def _sizes(settings: str, languages: tuple[str, ...]) -> Mapping[str, int]:
+    corpus = _built_once("data", settings)
+    return {language: len(corpus.bitext(language)) for language in languages}
+
+
+@lru_cache(maxsize=8)
+def _looked_at(settings: str) -> RunSpec:
+    return RunSpec.from_plain(json.loads(settings))
+
+
+def look_at(config: DictConfig) -> RunSpec:
+    """The spec of a composed config, to be checked and named but not run: equal configs share one.
+
+    Raises:
+        UserError: as `RunSpec.from_config`.
+    """
+    return _looked_at(json.dumps(resolved(config)))
+
+
+def _check_languages(spec: RunSpec) -> None:
+    unknown = [language for language in spec.languages.all if language not in spec.corpus.languages]
+    if unknown:
+        raise UserError(
+            f"languages: {', '.join(unknown)} not in corpus {spec.corpus.name}, "
+            f"which has {', '.join(spec.corpus.languages)}"
+        )
+
+
+def _check_machine(spec: RunSpec) -> None:
+    spec.machine.check(spec.training.precision)
+
+
+def _check_backbone(spec: RunSpec) -> None:
+    spec.backbone.check()
+
+
+def _check_layers(spec: RunSpec) -> None:
+    """A backbone cut to k layers has no more to freeze; one taken whole is known when it is loaded."""
+    layers = getattr(spec.backbone, "layers", None)
+    for name, settings in (("training", spec.training), ("teacher.training", spec.teacher.training)):
+        if layers is not None and settings.freeze_layers > layers:
+            raise UserError(
+                f"{name}.freeze_layers: {settings.freeze_layers}, but backbone.layers is {layers}; lower it"
+            )
+
+
+def _check_student(spec: RunSpec) -> None:
+    """What student and objective ask for beyond what their own settings can tell."""
+    from optical_sweeps.objectives import check
+
+    spec.student.check(layers=getattr(spec.backbone, "layers", None))
+    check(spec.objective, brings=(), dim=spec.encoder.dim)
+
+
+def _check_collections(spec: RunSpec) -> None:
+    spec.corpus.relevant_pairs()
+    spec.bitext_sizes()
+    for language in spec.languages.all:
+        for split in ("dev", "test"):
+            spec.corpus.collection(language, split)
+
+
+def _check_budget(spec: RunSpec) -> None:
+    if spec.objective.trains:
+        spec.mixture.check(spec.bitext_sizes(), spec.languages.high, spec.languages.low)
+
+
+CHECKS: Mapping[Callable[[RunSpec], None], tuple[str, ...]] = {
+    _check_languages: ("data", "languages"),
+    _check_machine: ("machine", "training"),
+    _check_backbone: ("backbone",),
+    _check_layers: ("backbone", "training", "teacher"),
+    _check_student: ("student", "backbone", "objective", "encoder"),
+    _check_collections: ("data", "languages"),
+    _check_budget: ("objective", "mixture", "data", "languages"),
+}
+"""Every check, in order, and the keys of the config that it looks at: nothing else can change its answer."""

@@ -64,7 +64,7 @@ def refusal(here: Command, folder: Path, *arguments: str) -> str:
 def test_an_unknown_verb(here, folder):
     line = refusal(here, folder, "trian")
     assert "trian: no such verb" in line
-    assert "train, teacher, evaluate, curves, status" in line
+    assert "train, teacher, evaluate, curves, sweep, status" in line
 
 
 @pytest.mark.parametrize("start", [TRAIN, SWEEP])
@@ -191,7 +191,7 @@ def test_evaluating_a_run_that_is_not_there_or_not_done(here, folder):
     run = folder / "half"
     run.mkdir(exist_ok=True)
     (run / ".lock").touch()
-    assert "is stopped, not done" in refusal(here, folder, "evaluate", "run=half")
+    assert "is stale, not done" in refusal(here, folder, "evaluate", "run=half")
     (run / "FAILED.json").write_text("{}")
     assert "is failed, not done" in refusal(here, folder, "evaluate", "run=half")
     assert "split" in refusal(here, folder, "evaluate", "run=half", "split=train")

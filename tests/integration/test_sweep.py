@@ -168,7 +168,7 @@ def test_shared_parts_are_built_once(folder):
 def test_nothing_else_is_left_in_the_folder(folder):
     assert {path.name for path in folder.iterdir()} - {"curves"} == {"studies", "multirun", "artifacts"}
     files = {path.name for path in (folder / FOLDER).iterdir() if path.is_file()}
-    assert files == {"grid.json", "multirun.yaml"}
+    assert files == {"grid.json", ".grid.lock", "multirun.yaml"}
 
 
 # ------------------------------------------------------------------------------------------------- going on
@@ -178,9 +178,8 @@ def test_a_second_call_skips_all(again, here):
     before = moments(again)
     done = here(again, *SWEEP)
     assert (done.code, done.err) == (0, "")
-    assert done.lines[0] == "6 grid points (5 distinct runs): 5 done -> multirun/small"
-    assert len(done.lines) == 7
-    assert all(line.endswith(", done before") for line in done.lines[1:-1])
+    told = ["6 grid points (5 distinct runs): 5 done -> multirun/small", "5 done in multirun/small"]
+    assert done.lines == told
     assert moments(again) == before
 
 
@@ -190,7 +189,7 @@ def test_another_machine_or_logger_is_the_same_run(again, here):
     logger = ("logger=disabled", "training.log_every=7", "evaluation.memory_budget_mb=64")
     done = here(again, *SWEEP, "objective=contrastive", "mixture.ratio=1", *machine, *logger)
     assert (done.code, done.err) == (0, "")
-    assert done.lines[0].startswith("1 grid points: 1 done")
+    assert done.lines[0].startswith("1 grid point: 1 done")
     assert moments(again) == before
 
 
@@ -199,7 +198,7 @@ def test_a_new_ratio_runs_the_new_points_alone(again, here):
     done = here(again, *SWEEP, "objective=contrastive", "mixture.ratio=0,0.5,1")
     assert (done.code, done.err) == (0, "")
     assert done.lines[0].startswith("3 grid points: 2 done, 1 missing")
-    assert [line.endswith("done before") for line in done.lines[1:-1]] == [True, False, True]
+    assert [line.split(":")[0] for line in done.lines[1:-1]] == ["[2/3] contrastive ratio=0.5 total=80 seed=1"]
     (new,) = run_names(again) - names
     record = json.loads((again / FOLDER / new / "record.json").read_text())
     assert record["training"]["drawn"]["ratio"] == 0.5
@@ -244,24 +243,24 @@ def test_a_single_run_lands_where_its_grid_point_does(again, here):
     assert measures(again) == before
 
 
-def test_a_killed_run_is_stopped_and_then_finished(again, here, there, environment):
+def test_a_killed_run_is_stale_and_then_finished(again, here, there, environment):
     label = "optical ratio=1 total=80 seed=1"
     before, killed = measures(again), RunFolder(run_folder(again, label))
     shutil.rmtree(killed.path)
     point = (*SWEEP, "objective=optical", "mixture.ratio=1")
     kill_when_training(killed, [sys.executable, "-m", "optical_sweeps", *point], again, environment)
-    assert killed.state() == "stopped"
-    assert f"{killed.path.name}  stopped" in here(again, "status", str(FOLDER)).out
+    assert killed.state() == "stale"
+    assert f"{killed.path.name}  ! stale" in here(again, "status", str(FOLDER)).out
     assert label not in measures(again)
 
     told = here(again, "curves", f"sweep={FOLDER}", "output=curves", "replicates=20")
     assert told.code == 0
-    assert "MISSING from the curves: 1 stopped" in told.lines
-    assert f"  missing: {label} (stopped)" in told.lines
+    assert "MISSING from the curves: 1 stale" in told.lines
+    assert f"  missing: {label} (stale)" in told.lines
 
     done = there(again, *point)  # W&B's log is surely on disk when the process has ended, not before
     assert (done.code, done.err) == (0, "")
-    assert done.lines[0].startswith("1 grid points: 1 stopped")
+    assert done.lines[0].startswith("1 grid point: 1 stale")
     assert measures(again) == before
 
     assert len(list(killed.path.glob("wandb/*/*.wandb"))) == 2  # a fragment of each attempt
@@ -304,7 +303,7 @@ def test_a_failing_point_leaves_its_traceback_and_the_others_go_on(again, here):
     assert str(failed.failure_path.relative_to(again)) in done.lines[4]
     assert failed.state() == "failed"
     failure = json.loads(failed.failure_path.read_text())
-    assert failure["error"] == "UserError"
+    assert (failure["error"], failure["cause"]) == ("NotFinite", "nan")
     assert "the loss is" in failure["message"]
     assert failure["traceback"].startswith("Traceback (most recent call last):")
     assert "training_step" in failure["traceback"]
@@ -322,7 +321,9 @@ def test_status_is_a_table(folder, here):
     done = here(folder, "status", str(FOLDER))
     assert (done.code, done.err) == (0, "")
     for label, record in records(folder).items():
-        assert any(line.split() == [record["id"], "done", *label.split()] for line in done.lines), label
+        score = record["measures"]["test"]["nDCG@10"]["group:all"]
+        row = [record["id"], "■", "done", *label.split(), f"{score:.3f}"]
+        assert any(line.split() == row for line in done.lines), label
     assert done.lines[-1] == "5 done"
 
 

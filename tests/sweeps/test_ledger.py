@@ -1,7 +1,9 @@
 """States of a run folder, seen from and caused by real second processes."""
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from optical_sweeps.errors import UserError
+from optical_sweeps.sweeps.heartbeat import beating
 from optical_sweeps.sweeps.ledger import RECORD_SCHEMA, RunFolder, RunIsTaken, write_json
 
 PREAMBLE = """
@@ -84,12 +87,65 @@ def test_a_run_works_is_killed_and_is_claimed_again(folder, start):
 
     worker.send_signal(signal.SIGKILL)
     worker.wait()
-    assert folder.state() == "stopped"
+    assert folder.state() == "stale"
 
     with folder.claim():
-        assert not folder.metrics_path.exists()  # half a history would be taken for a whole one
+        assert folder.metrics_path.exists()  # the run goes on where its checkpoint was
         folder.write_record({"measures": {}})
     assert folder.state() == "done"
+
+
+def test_who_works_in_a_folder_is_told(folder, start):
+    worker = start(HOLD)
+    assert line_of(worker) == "claimed"
+    owner = folder.owner()
+    assert (owner["pid"], owner["host"]) == (worker.pid, socket.gethostname())
+    assert set(owner) == {"host", "pid", "slurm_job", "started"}
+    worker.communicate("")
+    assert worker.returncode == 0
+    assert folder.owner() == {}
+    assert folder.state() == "stale"  # it let go without a record
+
+
+def owned_elsewhere(folder: RunFolder, **facts: object) -> None:
+    """As if another host, whose locks do not reach here, worked in the folder."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    (folder.path / ".lock").touch()
+    write_json(folder.owner_path, {"host": "another", "pid": 1, "slurm_job": None, **facts})
+
+
+def test_another_hosts_sign_of_life_counts_until_it_is_old(folder):
+    owned_elsewhere(folder)
+    assert folder.state() == "running"
+    old = time.time() - 3600
+    os.utime(folder.owner_path, (old, old))
+    assert folder.state() == "stale"
+    with folder.claim():
+        assert folder.state() == "running"
+        assert folder.owner()["pid"] == os.getpid()
+
+
+def test_another_host_that_still_lives_keeps_the_folder(tmp_path, start):
+    folder = RunFolder(tmp_path / "run", beat=0.2)
+    owned_elsewhere(folder)
+    with beating(folder.owner_path, 0.05), pytest.raises(RunIsTaken), folder.claim():
+        pytest.fail("two hosts in one folder")
+    assert folder.owner()["host"] == "another"
+
+
+def test_another_host_that_has_fallen_silent_loses_the_folder(tmp_path):
+    folder = RunFolder(tmp_path / "run", beat=0.05)
+    owned_elsewhere(folder)
+    with folder.claim():
+        assert folder.owner()["host"] == socket.gethostname()
+
+
+def test_a_requeued_job_is_its_own_predecessor(folder, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    owned_elsewhere(folder, slurm_job="7")
+    assert folder.state() == "stale"
+    with folder.claim():  # without waiting for the old owner to fall silent
+        pass
 
 
 def test_a_finished_run_is_done(folder, start):
@@ -121,15 +177,16 @@ def test_a_failure_tells_why_and_a_new_attempt_forgets_it(folder, start):
     assert worker.returncode == 1
     assert stderr.endswith("RuntimeError: the plan has no room\n")  # told and passed on
     assert folder.state() == "failed"
-    failure = json.loads(folder.failure_path.read_text())
+    failure = folder.failure()
     assert (failure["error"], failure["message"]) == ("RuntimeError", "the plan has no room")
+    assert failure["cause"] == "error"
     assert "in part_that_breaks" in failure["traceback"]
     assert not folder.record_path.exists()
 
     with folder.claim():
         assert folder.state() == "running"
         assert not folder.failure_path.exists()
-    assert folder.state() == "stopped"
+    assert folder.state() == "stale"
 
 
 def test_a_done_run_stays_done_whatever_a_failed_attempt_left(folder):

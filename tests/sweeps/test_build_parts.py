@@ -1,0 +1,62 @@
+"""Objects of settings: directly where the class is ours, by Hydra where not, the same either way."""
+
+import pytest
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.sweeps.build import _instantiated, _is_ours, build
+from optical_sweeps.sweeps.hydra_app import HydraApp
+from optical_sweeps.sweeps.run_spec import resolved
+
+FIXED = {"_target_": "optical_sweeps.corpora.mixture.FixedTotal", "total": 8, "ratio": 0.5}
+
+
+@pytest.mark.parametrize("solver", ["sinkhorn", "ipot", "exact", "unbalanced", "partial"])
+def test_every_part_of_ours_is_the_same_either_way(app: HydraApp, solver):
+    config = resolved(app.loader.load_sweep_config(app.master, [f"transport@objective.solver={solver}"]))
+    for name in ("objective", "mixture", "training", "teacher", "encoder", "machine", "backbone"):
+        assert _is_ours(config[name]), name
+        mine, hydras = build(name, config[name]), _instantiated(config[name])
+        assert type(mine) is type(hydras)
+        assert repr(vars(mine)).split(" object at ")[0] == repr(vars(hydras)).split(" object at ")[0]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"_target_": "collections.OrderedDict"},
+        {**FIXED, "_partial_": True},
+        {**FIXED, "seed": {"_target_": "builtins.int"}},
+        {**FIXED, "weighting": "${x}"},
+        {"_target_": "optical_sweeps.nowhere.Thing"},
+        {"total": 1},
+    ],
+)
+def test_what_is_not_wholly_ours_is_hydras(settings):
+    assert not _is_ours(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({**FIXED, "ratio": 2}, "mixture.ratio: 2"),
+        ({**FIXED, "ration": 2}, "mixture: .*unexpected keyword argument 'ration'"),
+        ({"_target_": "optical_sweeps.nowhere.Thing"}, "mixture: .*optical_sweeps.nowhere"),
+    ],
+)
+def test_errors_name_the_key(settings, message):
+    with pytest.raises(UserError, match=message) as error:
+        build("mixture", settings)
+    assert "\n" not in str(error.value)
+
+
+def test_an_object_keeps_nothing_of_its_settings():
+    settings = {
+        "_target_": "optical_sweeps.evaluation.settings.EvaluationSettings",
+        "measures": ["nDCG@10"],
+        "depth": 10,
+        "encode_batch_size": 1,
+        "memory_budget_mb": 1,
+    }
+    built = build("evaluation", settings)
+    settings["measures"].append("MRR@10")
+    assert len(built.measures) == 1

@@ -1,0 +1,223 @@
+"""The fast composition against Hydra's own, over conf/ as it stands and over configs made to be hard."""
+
+import json
+import textwrap
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from hydra.errors import HydraException
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from omegaconf.errors import OmegaConfBaseException
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.sweeps.compose import Composer, hydra_composition, plain
+from optical_sweeps.sweeps.expand import expand
+from optical_sweeps.sweeps.hydra_app import HydraApp, hydra_app
+from optical_sweeps.sweeps.planning import plan_points
+from optical_sweeps.sweeps.run_spec import RunSpec, resolved
+
+Counted = tuple[Composer, list[tuple[str, ...]]]
+AXES = {
+    "objective": ["objective=optical", "objective=contrastive", "objective=none"],
+    "mixture": ["mixture=fixed_total", "mixture=fixed_high"],
+    "solver": ["transport@objective.solver=sinkhorn", "transport@objective.solver=ipot"],
+    "seed": [f"seed={value}" for value in (1, 2, 10, "1.5", "true", "null", "'1'", "word")],
+    "mixture.seed": ["mixture.seed=5", "mixture.seed=${training.batch_size}"],
+    "mixture.ratio": [f"mixture.ratio={value}" for value in (0, 0.25, "1.0", "1e-1", "-0", "nan", "2")],
+    "mixture.multiple": [f"mixture.multiple={value}" for value in (0, 0.5)],
+    "training.batch_size": ["training.batch_size=8", "training.batch_size=16"],
+    "languages": ["languages.low=[ko]", "languages.low=[ko,fa]", "languages.high=[]"],
+    "dict": ["training={batch_size:4}", "training={epochs:2}"],
+    "added": ["+new.key=1", "++training.epochs=3", "++training.epochs=4", "~training.patience"],
+    "text": ["sweep.name=one", "sweep.name='two words'", 'sweep.name="a,b"', "sweep.name=\\${seed}"],
+    "environment": ["paths.artifacts=${oc.env:HOME}", "paths.artifacts=here"],
+    "unknown": ["nothing.there=1", "training.epoch=1"],
+    "missing": ["backbone=huggingface", "backbone=tiny"],
+}
+
+
+def counting(app: HydraApp) -> Counted:
+    """A composer, and what it asked Hydra for."""
+    asked: list[tuple[str, ...]] = []
+    composition = hydra_composition(app.loader, app.master)
+
+    def compose(overrides):
+        asked.append(tuple(overrides))
+        return composition(overrides)
+
+    return Composer(compose), asked
+
+
+def told(compose, overrides):
+    """The config as text, which tells 1 from 1.0 and from true; or the error."""
+    try:
+        return json.dumps(compose(overrides), sort_keys=True)
+    except (HydraException, OmegaConfBaseException, UserError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@st.composite
+def grids(draw) -> list[tuple[str, ...]]:
+    """A product of some axes' values, in any order, some points twice; many are wrong somewhere."""
+    keys = draw(st.lists(st.sampled_from(sorted(AXES)), unique=True, min_size=1, max_size=5))
+    chosen = [draw(st.lists(st.sampled_from(AXES[key]), unique=True, min_size=1, max_size=2)) for key in keys]
+    points: list[tuple[str, ...]] = [()]
+    for texts in chosen:
+        points = [(*point, text) for point in points for text in texts]
+    return draw(st.permutations(points))[:5]
+
+
+def remembering(app: HydraApp):
+    """Hydra's composition, each point once: it takes long, and is never changed."""
+    return lru_cache(maxsize=None)(lambda point: hydra_composition(app.loader, app.master)(point))
+
+
+@given(grids())
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_it_gives_what_hydra_gives(app, points):
+    composition = remembering(app)
+    composer = Composer(composition)
+    for point in points:
+        expected = told(lambda overrides: resolved(composition(overrides)), point)
+        assert told(lambda overrides: plain(composer(overrides)), point) == expected, point
+
+
+def test_points_that_differ_in_values_alone_take_one_composition(app):
+    composer, asked = counting(app)
+    for objective in ("optical", "contrastive"):
+        for ratio in range(20):
+            for seed in range(5):
+                sections = composer(
+                    (
+                        f"objective={objective}",
+                        f"mixture.ratio={ratio / 20}",
+                        f"seed={seed}",
+                        "training.epochs=2",
+                    )
+                )
+                config = plain(sections)
+                assert (config["mixture"]["ratio"], config["mixture"]["seed"]) == (ratio / 20, seed)
+    # a key may be a group: that is known after the first
+    assert len(asked) == 2
+
+
+def test_a_mapping_given_to_a_group_comes_in_its_place_among_the_values(app):
+    """Found by the test above."""
+    composition = hydra_composition(app.loader, app.master)
+    composer = Composer(composition)
+    for size in (8, 16):
+        point = (f"training.batch_size={size}", "training={batch_size:4}")
+        assert plain(composer(point)) == resolved(composition(point))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("languages.low=[ko]", "languages.low=[fa]"),
+        ("mixture.seed=${training.epochs}", "mixture.seed=${training.batch_size}"),
+        ("transport@objective.solver=ipot", "transport@objective.solver=exact"),
+        ("+new=1", "+new=2"),
+    ],
+)
+def test_what_is_more_than_a_value_goes_to_hydra(app, texts):
+    composer, asked = counting(app)
+    for text in texts:
+        composer((text,))
+    assert [point for point in asked if point in {(text,) for text in texts}] == [(text,) for text in texts]
+
+
+def test_equal_values_share_their_section(app):
+    composer, _ = counting(app)
+    _, one, other = (composer((f"mixture.ratio={ratio}", "seed=1")) for ratio in (0, 0.5, 1))
+    assert one["training"] is other["training"]
+    assert one["seed"] is other["seed"]
+    assert one["mixture"] is not other["mixture"]
+
+
+HARD = """
+    defaults:
+      - _self_
+      - override hydra/sweeper: resumable
+    a: 1
+    b: ${a}
+    c: ${b}
+    tree: {left: '${a}', right: {deep: 2}}
+    %s
+    """
+
+
+@pytest.mark.parametrize(
+    ("extra", "points", "compositions"),
+    [
+        ("text: x", ["a=1", "a=2", "a=3"], 1),
+        ("text: other-${tree.right.deep}", ["a=1", "a=2", "a=3"], 1),
+        ("home: ${oc.env:HOME}/x", ["a=1", "a=2", "a=3"], 1),
+        ("text: so-${a}", ["a=1", "a=2", "a=3"], 3),
+        ("text: so-${c}", ["a=1", "a=2", "a=3"], 3),
+        ("copy: ${tree}", ["tree.right.deep=1", "tree.right.deep=5"], 2),
+        ("number: ${oc.decode:'3'}", ["a=1", "a=2"], 2),
+        ("near: {x: 1, y: '${.x}'}", ["near.x=1", "near.x=2"], 2),
+        ("items: [1, '${a}']", ["a=1", "a=2"], 2),
+        ("items: [1, '${tree.right.deep}']", ["a=1", "a=2"], 1),
+        ("chosen: ${hydra.job.override_dirname}", ["a=1", "a=2"], 2),
+        ("needed: ???", ["a=1", "a=2", "needed=1", "needed=2"], 3),
+        ("'odd key': 1", ["a=1", "tree.left=4", "tree.left=5"], 2),
+    ],
+)
+def test_interpolations(tmp_path, extra, points, compositions):
+    """Copies of a swept value are filled in; whatever else may come of it, Hydra composes."""
+    Path(tmp_path, "hard.yaml").write_text(textwrap.dedent(HARD) % extra)
+    with hydra_app("hard", str(tmp_path)) as app:
+        composer, asked = counting(app)
+        composition = hydra_composition(app.loader, app.master)
+        for point in points:
+            expected = told(lambda overrides: resolved(composition(overrides)), [point])
+            assert told(lambda overrides: plain(composer(overrides)), [point]) == expected, point
+    assert len(asked) == compositions
+
+
+SMALL = (
+    "data=synthetic", "languages=synthetic", "backbone=tiny", "data.lexicon_size=60", "data.topics=20",
+    "data.documents_per_topic=1", "mixture.total=40",
+)  # fmt: skip
+SMALL_AXES = {
+    "objective": ("optical", "contrastive", "none"),
+    "mixture.ratio": ("0", "0.5", "1.0", "1", "2"),
+    "mixture.total": ("20", "30", "100000"),
+    "seed": ("1", "2", "1.0", "-1"),
+    "training.freeze_layers": ("0", "1", "9"),
+    "languages.low": ("[fusing]", "[distant]", "[klingon]"),
+    "logger": ("wandb", "disabled"),
+    "training.log_every": ("1", "0"),
+}
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(SMALL_AXES)), st.integers(0, 4), min_size=1, max_size=4).map(
+        lambda chosen: {key: SMALL_AXES[key][: 1 + number] for key, number in chosen.items()}
+    )
+)
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+def test_planned_runs_are_those_of_each_point_alone(app, axes):
+    """The same runs, and of a bad grid the same first error, which names its point."""
+    params = {key: ",".join(values) for key, values in axes.items()}
+    points = expand(params, SMALL, app.loader)[:12]
+    composition = remembering(app)
+    expected: list[str] = []
+    error = None
+    for point in points:
+        try:
+            spec = RunSpec.from_config(composition(point))
+            spec.check()
+        except UserError as raised:
+            error = f"{raised} [grid point: {' '.join(point)}]"
+            break
+        expected.append(spec.id)
+    if error is None:
+        assert [point.run for point in plan_points(points, Composer(composition))] == expected
+    else:
+        with pytest.raises(UserError) as raised:
+            list(plan_points(points, Composer(composition)))
+        assert str(raised.value) == error
