@@ -3,8 +3,12 @@
 import os
 import sys
 
+import hypothesis
 import jaxtyping
 import pytest
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
 
 jaxtyping.install_import_hook("optical_sweeps", "beartype.beartype")
 

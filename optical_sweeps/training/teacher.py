@@ -1,36 +1,18 @@
-"""A ColBERT-style teacher, trained on query-document pairs of the high-resource language.
+"""How the teacher is made: a late-interaction encoder trained on relevant query-document pairs."""
 
-Khattab and Zaharia 2020, arXiv 2004.12832, with in-batch negatives.
-"""
-
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-import torch
-from jaxtyping import Int
-from torch import Tensor
-from torch.utils.data import Dataset
+from typing import TYPE_CHECKING
 
 from optical_sweeps.checks import positive_number, whole_number
-from optical_sweeps.corpora.collections import RelevantPair
-from optical_sweeps.encoders.token_encoder import TokenBatch, TokenEncoder
-from optical_sweeps.errors import UserError
-from optical_sweeps.objectives.contrastive import in_batch_cross_entropy, mean_maxsim
-from optical_sweeps.seeds import derive_seed
-from optical_sweeps.training.callbacks import StepProgress
-from optical_sweeps.training.checkpoints import Checkpoints
-from optical_sweeps.training.distillation import NotFinite
-from optical_sweeps.training.interruption import Interruption
-from optical_sweeps.training.machine import Machine
-from optical_sweeps.training.optimiser import adamw, warmup_then_decay
-from optical_sweeps.training.pairs import EpochBatches
-from optical_sweeps.training.ranks import ALONE
-from optical_sweeps.training.resuming import Checkpointing, Resumable, take_up
 from optical_sweeps.training.settings import TrainingSettings
-from optical_sweeps.training.trainer import fit
+
+if TYPE_CHECKING:  # a grid is planned without Lightning
+    from optical_sweeps.corpora.collections import RelevantPair
+    from optical_sweeps.encoders.token_encoder import TokenEncoder
+    from optical_sweeps.training.checkpoints import Checkpoints
+    from optical_sweeps.training.interruption import Interruption
+    from optical_sweeps.training.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -54,14 +36,14 @@ class Teacher:
 
     def train(
         self,
-        encoder: TokenEncoder,
-        pairs: Sequence[RelevantPair],
-        machine: Machine,
+        encoder: "TokenEncoder",
+        pairs: "Sequence[RelevantPair]",
+        machine: "Machine",
         progress: Callable[[int, int], None],
         *,
-        checkpoints: Checkpoints | None = None,
-        interruption: Interruption | None = None,
-    ) -> TokenEncoder:
+        checkpoints: "Checkpoints | None" = None,
+        interruption: "Interruption | None" = None,
+    ) -> "TokenEncoder":
         """Train an encoder in place on relevant pairs; the same arguments give the same weights on a CPU.
 
         Args:
@@ -71,96 +53,6 @@ class Teacher:
         Raises:
             Interrupted: the process was asked to stop; a checkpoint of the step stands.
         """
-        interruption = interruption or Interruption()
-        encoder.freeze(embeddings=self.training.freeze_embeddings, layers=self.training.freeze_layers).train()
-        dataset = RelevancePairs(pairs, encoder)
-        sampler = EpochBatches(
-            len(dataset), self.training.batch_size, self.training.epochs, derive_seed("teacher", self.seed)
-        )
-        steps = len(sampler)
-        module = TeacherTraining(encoder, self.training, temperature=self.temperature, steps=steps)
-        saved = take_up(module, checkpoints, {}, ALONE)
-        callbacks = [
-            StepProgress(lambda step: progress(step, steps)),
-            Checkpointing(checkpoints, machine.checkpoint_seconds, interruption, ALONE, saved, {}),
-        ]
-        with tempfile.TemporaryDirectory() as folder:
-            torch.manual_seed(derive_seed("dropout", self.seed))
-            fit(
-                module,
-                dataset,
-                sampler,
-                self.training,
-                machine.of_one,
-                ALONE,
-                callbacks,
-                interruption,
-                Path(folder),
-            )
-        return encoder.eval().requires_grad_(False)
+        from optical_sweeps.training.teacher_training import train_teacher
 
-
-@dataclass(frozen=True)
-class RelevanceBatch:
-    """Queries and a relevant document for each; equal concepts are never each other's negatives."""
-
-    queries: TokenBatch
-    documents: TokenBatch
-    concepts: Int[Tensor, " B"]
-
-    def to(self, device: torch.device) -> "RelevanceBatch":
-        return RelevanceBatch(self.queries.to(device), self.documents.to(device), self.concepts.to(device))
-
-
-class RelevancePairs(Dataset[RelevanceBatch]):
-    """Relevant pairs, tokenised once, by lists of positions."""
-
-    def __init__(self, pairs: Sequence[RelevantPair], encoder: TokenEncoder) -> None:
-        if not pairs:
-            raise UserError("teacher: the corpus has no query-document pair to train on")
-        concepts = {pair.concept: number for number, pair in enumerate(pairs)}
-        self.encoder = encoder
-        self.queries = encoder.tokenize_texts([pair.query for pair in pairs], "query")
-        self.documents = encoder.tokenize_texts([pair.document for pair in pairs], "document")
-        self.concepts = torch.tensor([concepts[pair.concept] for pair in pairs])
-
-    def __len__(self) -> int:
-        return len(self.concepts)
-
-    def __getitem__(self, items: Sequence[int]) -> RelevanceBatch:
-        return RelevanceBatch(
-            queries=self.encoder.collate(self.queries.take(items), "query"),
-            documents=self.encoder.collate(self.documents.take(items), "document"),
-            concepts=self.concepts[torch.as_tensor(items)],
-        )
-
-
-class TeacherTraining(Resumable):
-    """In-batch InfoNCE on MaxSim between queries and documents, both encoded by the one encoder."""
-
-    def __init__(
-        self, encoder: TokenEncoder, settings: TrainingSettings, *, temperature: float, steps: int
-    ) -> None:
-        super().__init__()
-        self.encoder, self.settings = encoder, settings
-        self.temperature, self.steps = temperature, steps
-
-    def training_step(self, batch: RelevanceBatch, batch_idx: int) -> Tensor:
-        scores = mean_maxsim(self.encoder(batch.queries), self.encoder(batch.documents))
-        loss = in_batch_cross_entropy(scores / self.temperature, batch.concepts)
-        if not torch.isfinite(loss):
-            raise NotFinite(
-                f"teacher: the loss is {float(loss.detach())} at step {self.step}; try a lower "
-                "teacher.training.learning_rate"
-            )
-        return loss
-
-    def configure_optimizers(self) -> Any:
-        optimiser = adamw(self.encoder.parameters(), self.settings)
-        schedule = warmup_then_decay(optimiser, self.settings, self.steps)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def transfer_batch_to_device(
-        self, batch: RelevanceBatch, device: torch.device, dataloader_idx: int
-    ) -> RelevanceBatch:
-        return batch.to(device)
+        return train_teacher(self, encoder, pairs, machine, progress, checkpoints, interruption)

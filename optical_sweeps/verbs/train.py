@@ -46,6 +46,8 @@ def _run_once(spec: RunSpec, name: str) -> float:
         say(f"{name}: another process works on it")
         return float("nan")
     record = folder.record()
+    if not spec.machine.ranks().is_first:
+        return _score(record, spec)
     main = record["measures"]["test"][str(spec.evaluation.main_measure)]
     groups = "  ".join(f"{group} {main[f'group:{group}']:.3f}" for group in spec.languages.groups)
     say(f"{name}: {spec.evaluation.main_measure} {groups}, {record['timings']['total']:.1f} s{before}")

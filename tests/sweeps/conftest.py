@@ -2,13 +2,9 @@
 
 from collections.abc import Iterator
 
-import hypothesis
 import pytest
 
 from optical_sweeps.sweeps.hydra_app import HydraApp, hydra_app
-
-hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="module")
