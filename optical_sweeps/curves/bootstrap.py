@@ -71,7 +71,7 @@ class _Estimates:
 
 
 class Study:
-    """All curves of one measure, and paired differences between them.
+    """All curves of one measure, and paired differences between them; `rows` are those it is of.
 
     >>> import pandas
     >>> rows = [(f"{r} {s}", "optical", r, s, "ar", q, r) for r in (0., 1.) for s in (0, 1) for q in "12"]
@@ -116,6 +116,7 @@ class Study:
             raise UserError(f"no {measure} of split {split} in the logs; choose a measure and split they hold")
         self.measure, self.split, self.x = measure, split, x
         self.confidence = confidence
+        self.rows = rows
         _refuse_odd_runs(rows, x)
         weights = _Weights(rows, replicates, seed)
         self.languages = tuple(sorted(rows["language"].unique().tolist()))
