@@ -67,6 +67,18 @@ VERBS = {
         None,
         "optical-sweeps verify multirun/demo",
     ),
+    "search": Verb(
+        "optical_sweeps.verbs.search",
+        "what a student finds for a query, and which tokens matched",
+        "search",
+        "optical-sweeps search run=multirun/demo/0123456789ab query='Katze'",
+    ),
+    "cache": Verb(
+        "optical_sweeps.verbs.cache",
+        "list, verify and prune the artifact store",
+        None,
+        "optical-sweeps cache ls",
+    ),
     "status": Verb(
         "optical_sweeps.verbs.status",
         "the same as `sweep status`",

@@ -1,66 +1,63 @@
-"""`evaluate`: search and measure again with a finished run's student."""
+"""`evaluate`: search and measure with a finished run's student, or with any checkpoint, on any collection."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from optical_sweeps.checks import strings
+from optical_sweeps.checks import one_of, strings
 from optical_sweeps.console import progress, say
 from optical_sweeps.errors import UserError, leave_on_user_error
-from optical_sweeps.sweeps.ledger import RunFolder
-from optical_sweeps.sweeps.run_spec import Languages, RunSpec, resolved
+from optical_sweeps.sweeps.run_spec import resolved
 
 
 @leave_on_user_error
 def run(config: DictConfig) -> None:
-    """Hydra's task: load the student, search, print a table, and write files where asked."""
-    from optical_sweeps.encoders.checkpoints import load_difference
-    from optical_sweeps.verbs.search_and_measure import search_and_measure, write_per_query, write_rankings
-    from optical_sweeps.verbs.shared import prepare
+    """Hydra's task: load the encoders, search, print a table, and write files where asked."""
+    from optical_sweeps.verbs.encoders import load_encoders
+    from optical_sweeps.verbs.search_and_measure import measure_collections, write_per_query, write_rankings
 
     settings = resolved(config)
-    if settings["split"] not in ("dev", "test"):
-        raise UserError(f"split: {settings['split']!r} is neither dev nor test")
-    folder = RunFolder(Path(settings["run"]))
-    if folder.state() != "done":
-        raise UserError(f"run: {folder.path} is {folder.state()}, not done; name the folder of a finished run")
-    record = folder.record()
-    spec = RunSpec.from_config(OmegaConf.create({**record["config"], "machine": settings["machine"]}))
-    if spec.id != record["id"]:
-        raise UserError(
-            f"run: {folder.path} is run {record['id']}, but its config now describes {spec.id}: its data or "
-            "backbone changed since; call from the folder it was run in, or run it again"
-        )
-    spec.machine.prepare()
-    shared = prepare(spec)
-    student = load_difference(folder.path / "checkpoints" / "student.safetensors", shared.teacher)
+    one_of("split", settings["split"], ("dev", "test"))
+    encoders = load_encoders(settings)
+    if encoders.spec is not None:
+        groups: Mapping[str, Sequence[str]] = encoders.spec.languages.groups
+    else:
+        groups = {"all": tuple(encoders.corpus.languages)}
     if settings["query_languages"]:
-        spec = replace(spec, languages=_chosen(strings("query_languages", settings["query_languages"]), spec))
-    with progress(record["label"]) as advance:
-        measured = search_and_measure(spec, student, shared.index, settings["split"], advance)
-    Console().print(_table(record["label"], measured))
+        groups = _chosen(strings("query_languages", settings["query_languages"]), groups)
+    with progress(encoders.name) as advance:
+        measured = measure_collections(
+            encoders.corpus,
+            groups,
+            encoders.queries,
+            encoders.index_of,
+            settings["split"],
+            encoders.evaluation,
+            advance,
+        )
+    Console().print(_table(encoders.name, measured))
     if settings["output"]:
         output = Path(settings["output"])
-        write_rankings(measured, output / "runs", tag=record["id"])
+        write_rankings(measured, output / "runs", tag=encoders.tag)
         write_per_query(output / "per_query.parquet", measured)
         say(f"  {output}")
 
 
-def _chosen(languages: tuple[str, ...], spec: RunSpec) -> Languages:
-    """The run's groups, cut down to some of its languages."""
-    unknown = [language for language in languages if language not in spec.languages.all]
+def _chosen(languages: tuple[str, ...], groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Groups cut down to some of their languages; without those that are left empty."""
+    unknown = [language for language in languages if language not in groups["all"]]
     if unknown:
-        known = ", ".join(spec.languages.all)
+        known = ", ".join(groups["all"])
         raise UserError(f"query_languages: {', '.join(unknown)} not among the run's, {known}")
     chosen = {
-        group: tuple(language for language in getattr(spec.languages, group) if language in languages)
-        for group in ("high", "low")
+        name: tuple(language for language in members if language in languages)
+        for name, members in groups.items()
     }
-    return Languages(**chosen)
+    return {name: members for name, members in chosen.items() if members}
 
 
 def _table(label: str, measured: Any) -> Table:

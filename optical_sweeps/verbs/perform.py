@@ -121,7 +121,7 @@ def _student(
     tick = interruption.checked(lambda done, total: None)
 
     def search_dev(student: Any) -> Any:
-        log.dev = search_and_measure(spec, student, shared.index, "dev", tick)
+        log.dev = search_and_measure(spec, student, shared.index_of, "dev", tick)
         return log.dev
 
     def measure(student: Any, step: int) -> float:
@@ -181,7 +181,7 @@ def _untrained(spec: RunSpec, shared: Any) -> Any:
 
 
 def _usage(spec: RunSpec, ranks: Ranks) -> Usage:
-    gpus = ranks.size if spec.machine.device() == "cuda" else 0
+    gpus = ranks.world if spec.machine.device() == "cuda" else 0
     return Usage(gpus=gpus, pairs_per_step=spec.training.batch_size if spec.objective.trains else 0)
 
 
@@ -200,7 +200,7 @@ def _search_and_write(
     from optical_sweeps.verbs.search_and_measure import search_and_measure, write_per_query, write_rankings
 
     with progress(f"{spec.label}: test") as advance:
-        test = search_and_measure(spec, student, shared.index, "test", interruption.checked(advance))
+        test = search_and_measure(spec, student, shared.index_of, "test", interruption.checked(advance))
     clock.lap("test")
     write_rankings(test, folder.path / "runs", tag=spec.id)
     write_rankings(log.dev, folder.path / "runs", tag=spec.id)

@@ -1,12 +1,14 @@
 """Search a study's collections with a student, measure what it finds, and write it down."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optical_sweeps.corpora.collections import Split
+from optical_sweeps.corpora.collections import CollectionSource, Documents, Split
 from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.measures import Measure, QueryScores, evaluate, macro_average
+from optical_sweeps.evaluation.settings import EvaluationSettings
 from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.maxsim import search
 from optical_sweeps.retrieval.runs import RetrievalRun, write_run
@@ -48,29 +50,57 @@ class Measured:
 def search_and_measure(
     spec: RunSpec,
     student: TokenEncoder,
-    index: TokenIndex,
+    index_of: Callable[[Documents], TokenIndex],
     split: Split,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Measured:
-    """Every language's queries of a split over the documents that the index holds."""
+    """Every language's queries of a split over the documents of its collection."""
+    return measure_collections(
+        spec.corpus,
+        spec.languages.groups,
+        student,
+        index_of,
+        split,
+        spec.evaluation,
+        progress,
+    )
+
+
+def measure_collections(
+    corpus: CollectionSource,
+    groups: Mapping[str, Sequence[str]],
+    student: TokenEncoder,
+    index_of: Callable[[Documents], TokenIndex],
+    split: Split,
+    settings: EvaluationSettings,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Measured:
+    """The queries of every language of `groups["all"]` over the index of their collection's documents.
+
+    Raises:
+        UserError: a collection has no relevance judgements.
+    """
     rankings, scores = {}, {}
-    for number, language in enumerate(spec.languages.all):
-        progress(number, len(spec.languages.all))
-        collection = spec.corpus.collection(language, split)
-        queries = student.encode(
-            collection.queries.texts, "query", batch_size=spec.evaluation.encode_batch_size
-        )
+    languages = groups["all"]
+    device = student.projection.weight.device.type
+    for number, language in enumerate(languages):
+        progress(number, len(languages))
+        collection = corpus.collection(language, split)
+        if not collection.qrels:
+            raise UserError(f"{collection.name}, {language}, {split}: no relevance judgements to measure by")
+        queries = student.encode(collection.queries.texts, "query", batch_size=settings.encode_batch_size)
         rankings[language] = search(
-            index,
+            index_of(collection.documents),
             collection.queries.ids,
             queries,
-            spec.evaluation.depth,
-            memory_budget_bytes=spec.evaluation.memory_budget_bytes,
+            settings.depth,
+            memory_budget_bytes=settings.memory_budget_bytes,
+            device=device,
         )
-        scores[language] = evaluate(rankings[language], collection.qrels, spec.evaluation.measures)
+        scores[language] = evaluate(rankings[language], collection.qrels, settings.measures)
     means = {language: of.means() for language, of in scores.items()}
-    groups = {f"group:{name}": members for name, members in spec.languages.groups.items()}
-    return Measured(split, rankings, scores, {**means, **macro_average(means, groups)})
+    named = {f"group:{name}": members for name, members in groups.items()}
+    return Measured(split, rankings, scores, {**means, **macro_average(means, named)})
 
 
 def write_rankings(measured: Measured, folder: Path, tag: str) -> None:

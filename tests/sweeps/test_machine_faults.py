@@ -3,6 +3,7 @@
 import errno
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -20,24 +21,28 @@ def raised(folder, action) -> UserError:
     return error.value
 
 
-@pytest.fixture
+@contextmanager
 def little_room() -> Iterator[None]:
     """No file may grow beyond 1 kB: as on a full disk, what is written is refused in its middle."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:  # before pytest writes its own output, which may be a file
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk(tmp_path, little_room):
-    error = raised(tmp_path, lambda: (tmp_path / "record.json").write_text("x" * 2000))
+def test_a_full_disk(tmp_path):
+    with little_room():
+        error = raised(tmp_path, lambda: (tmp_path / "record.json").write_text("x" * 2000))
     assert str(error).startswith(f"{tmp_path}: File too large; make room")
     assert cause_of(error) == "disk"
 
 
-def test_a_full_disk_met_by_a_library_of_another_language(tmp_path, little_room):
+def test_a_full_disk_met_by_a_library_of_another_language(tmp_path):
     file = tmp_path / "student.safetensors"
-    error = raised(tmp_path, lambda: save_file({"a": torch.zeros(2000)}, file))
+    with little_room():
+        error = raised(tmp_path, lambda: save_file({"a": torch.zeros(2000)}, file))
     assert "File too large; make room" in str(error)
     assert cause_of(error) == "disk"
 

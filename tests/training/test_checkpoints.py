@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -166,19 +167,22 @@ def test_attempts_add_up_and_all_is_removed_but_what_others_wrote(checkpoints):
     assert not checkpoints.folder.exists()
 
 
-@pytest.fixture
+@contextmanager
 def little_room() -> Iterator[None]:
     """No file may grow beyond 20 kB: as on a full disk, what is written is refused in its middle."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:  # before pytest writes its own output, which may be a file
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_leaves_the_old_one_and_warns_once(checkpoints, said, little_room):
+def test_a_full_disk_leaves_the_old_one_and_warns_once(checkpoints, said):
     assert checkpoints.write({"step": 1})
-    for step in (2, 3):
-        assert not checkpoints.write({"step": step, "weight": torch.zeros(10_000)})
+    with little_room():
+        for step in (2, 3):
+            assert not checkpoints.write({"step": step, "weight": torch.zeros(10_000)})
     assert checkpoints.newest() == {"step": 1}
     assert [path.name for path in files(checkpoints)] == ["resume-000001.safetensors"]
     assert said == [f"{checkpoints.folder}: no checkpoint written (File too large); the run goes on without"]

@@ -1,0 +1,92 @@
+"""`cache`: what the artifact store holds, whether it is sound, and how to make room."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from optical_sweeps.artifacts import ArtifactStore, Entry
+from optical_sweeps.console import progress, say
+from optical_sweeps.errors import UserError
+
+USAGE = "cache: say ls, verify or prune, then what of it: a folder of artifacts (default: artifacts)"
+DEFAULT = "artifacts"
+
+
+def run(arguments: list[str]) -> None:
+    """`cache ls|verify|prune [FOLDER] [kind=KIND] [unfinished] [all]`."""
+    if not arguments or arguments[0] not in ("ls", "verify", "prune"):
+        raise UserError(USAGE)
+    what, rest = arguments[0], arguments[1:]
+    kind = next((word.removeprefix("kind=") for word in rest if word.startswith("kind=")), None)
+    flags = {word for word in rest if word in ("unfinished", "all")}
+    folders = [word for word in rest if word not in flags and not word.startswith("kind=")]
+    if len(folders) > 1 or any(folder.startswith("-") for folder in folders) or (flags and what != "prune"):
+        raise UserError(f"cache {what}: {' '.join(rest)!r} is not understood; {USAGE.removeprefix('cache: ')}")
+    root = Path(folders[0] if folders else DEFAULT)
+    if not root.is_dir():
+        raise UserError(f"cache: {root} is no folder; name the folder of artifacts (paths.artifacts)")
+    store = ArtifactStore(root, announce=say)
+    if what == "ls":
+        _list([entry for entry in [*store.ls(), *store.unfinished()] if kind in (None, entry.kind)])
+    elif what == "verify":
+        _verify(store)
+    else:
+        _prune(store, kind, "all" in flags, "unfinished" in flags)
+
+
+def _list(entries: list[Entry]) -> None:
+    table = Table("kind", "size", "built", "entry", "state", box=None)
+    table.columns[1].justify = "right"
+    for entry in entries:
+        table.add_row(entry.kind, size(entry.size), entry.created or "", _name(entry), entry.problem or "sound")
+    Console().print(table)
+    say(f"{len(entries)} entries, {size(sum(entry.size for entry in entries))}")
+
+
+def _verify(store: ArtifactStore) -> None:
+    with progress("checksums") as advance:
+        entries = store.verify(advance)
+    broken = [entry for entry in entries if entry.problem]
+    for entry in broken:
+        say(f"{entry.folder}: {entry.problem}")
+    if broken:
+        raise UserError(
+            f"{len(broken)} of {len(entries)} entries are broken; `optical-sweeps cache prune` removes them, "
+            "and whoever needs one builds it again"
+        )
+    say(f"{len(entries)} entries are sound, {size(sum(entry.size for entry in entries))}")
+
+
+def _prune(store: ArtifactStore, kind: str | None, everything: bool, unfinished: bool) -> None:
+    """Broken entries, and with `kind=` or `all` sound ones too."""
+
+    def unwanted(entry: Entry) -> bool:
+        chosen = everything or (kind is not None and entry.kind == kind)
+        return entry.problem is not None or chosen
+
+    corrupt = {entry.folder for entry in store.verify() if entry.problem}
+    freed = store.prune(lambda entry: entry.folder in corrupt or unwanted(entry), unfinished)
+    say(f"freed {size(freed)}")
+    if left := store.unfinished():
+        held = size(sum(entry.size for entry in left))
+        say(f"{len(left)} unfinished builds hold {held}; the next run goes on with them (`unfinished` removes)")
+
+
+def size(count: int) -> str:
+    """Bytes for people.
+
+    >>> size(999), size(1_540_000)
+    ('999 B', '1.5 MB')
+    """
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _name(entry: Entry) -> str:
+    """The entry's hash, as far as it tells it apart."""
+    return entry.folder.name.removeprefix(".").removesuffix(".parts")[:12]

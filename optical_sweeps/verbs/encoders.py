@@ -1,0 +1,118 @@
+"""Who encodes queries and documents: a finished run's student and teacher, or a checkpoint for both."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from optical_sweeps.artifacts import ArtifactStore
+from optical_sweeps.console import say
+from optical_sweeps.corpora.collections import Documents
+from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.settings import EvaluationSettings
+from optical_sweeps.retrieval.index import TokenIndex
+from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.sweeps.ledger import RunFolder
+from optical_sweeps.sweeps.run_spec import RunSpec, build_part
+from optical_sweeps.verbs.document_index import document_index, load_index
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """Encoders of a search, and the study they come from.
+
+    Args:
+        name: for people.
+        tag: for run files.
+        queries, documents: who encodes them.
+        corpus: whose collections are searched.
+        spec: of the run; None for a checkpoint.
+    """
+
+    name: str
+    tag: str
+    queries: TokenEncoder
+    documents: TokenEncoder
+    corpus: Any
+    evaluation: EvaluationSettings
+    index: IndexSettings
+    store: ArtifactStore
+    spec: RunSpec | None
+
+    def index_of(self, documents: Documents) -> TokenIndex:
+        """The documents' token vectors, from the artifact store or built into it."""
+        from optical_sweeps.encoders.checkpoints import fingerprint
+
+        print_ = fingerprint(self.documents)
+        return load_index(document_index(self.store, self.documents, print_, documents, self.index))
+
+
+def load_encoders(settings: Mapping[str, Any]) -> Encoders:
+    """What `run` or `checkpoint` of a verb's config names.
+
+    Raises:
+        UserError: both or neither, an unfinished run, one whose data changed, no data for a checkpoint.
+    """
+    if (settings["run"] is None) == (settings["checkpoint"] is None):
+        raise UserError("run, checkpoint: give one of them, such as run=multirun/demo/0123456789ab")
+    index = IndexSettings(**settings["index"])
+    return _of_run(settings, index) if settings["run"] is not None else _of_checkpoint(settings, index)
+
+
+def _of_run(settings: Mapping[str, Any], index: IndexSettings) -> Encoders:
+    from optical_sweeps.encoders.checkpoints import load_student
+    from optical_sweeps.verbs.shared import prepare
+
+    folder = RunFolder(Path(settings["run"]))
+    if folder.state() != "done":
+        raise UserError(f"run: {folder.path} is {folder.state()}, not done; name the folder of a finished run")
+    record = folder.record()
+    spec = RunSpec.from_config(OmegaConf.create({**record["config"], "machine": settings["machine"]}))
+    if spec.id != record["id"]:
+        raise UserError(
+            f"run: {folder.path} is run {record['id']}, but its config now describes {spec.id}: its data or "
+            "backbone changed since; call from the folder it was run in, or run it again"
+        )
+    spec.machine.prepare()
+    teacher = prepare(spec).teacher
+    student = load_student(folder.path / "checkpoints", teacher).to(spec.machine.device())
+    return Encoders(
+        name=str(record["label"]),
+        tag=spec.id,
+        queries=student,
+        documents=teacher,
+        corpus=build_part("data", settings["data"]) if settings.get("data") else spec.corpus,
+        evaluation=_evaluation(settings) or spec.evaluation,
+        index=index,
+        store=ArtifactStore(spec.artifacts, announce=say),
+        spec=None if settings.get("data") else spec,
+    )
+
+
+def _of_checkpoint(settings: Mapping[str, Any], index: IndexSettings) -> Encoders:
+    from optical_sweeps.encoders.checkpoints import load_encoder
+
+    if not settings.get("data"):
+        raise UserError("data: a checkpoint has no collection of its own; name one, such as data=emoji")
+    machine = build_part("machine", settings["machine"])
+    machine.prepare()
+    folder = Path(settings["checkpoint"])
+    encoder = load_encoder(folder).to(machine.device())
+    return Encoders(
+        name=folder.name,
+        tag=folder.name,
+        queries=encoder,
+        documents=encoder,
+        corpus=build_part("data", settings["data"]),
+        evaluation=_evaluation(settings) or EvaluationSettings(),
+        index=index,
+        store=ArtifactStore(Path(settings["paths"]["artifacts"]), announce=say),
+        spec=None,
+    )
+
+
+def _evaluation(settings: Mapping[str, Any]) -> EvaluationSettings | None:
+    return build_part("evaluation", settings["evaluation"]) if settings.get("evaluation") else None
