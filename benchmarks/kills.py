@@ -40,7 +40,7 @@ SMALL = (
     "machine.accelerator=cpu", "sweep.name=small",
 )  # fmt: skip
 """40 steps a run, validated every 7."""
-INCIDENTAL = ("timings", "finished", "hardware", "shared", "resumed_from", "code")
+INCIDENTAL = ("timings", "usage", "finished", "hardware", "shared", "resumed_from", "code")
 """Of a record: what two runs of one config may differ in."""
 
 
@@ -66,6 +66,7 @@ def work(folder: str, arguments: Sequence[str]) -> None:
 
     os.chdir(folder)
     os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.pop("WANDB_SERVICE", None)  # of a parent that logs to W&B itself
     sys.argv = ["optical-sweeps", *arguments]
     with Path(f"worker-{os.getpid()}.log").open("w") as out:
         os.dup2(out.fileno(), 1)

@@ -4,8 +4,11 @@
 <root>/<kind>/<hash>/manifest.json  key, sizes, checksums; written last, so its presence means complete
 <root>/<kind>/.<hash>.lock          held by who builds it; stays, since removing a lock file is a race
 <root>/<kind>/.<hash>.tmp-*         a build under way, or what a killed builder left
+<root>/<kind>/.<hash>.parts/        a build of many parts under way or cut off: the next builder goes on with it
+<root>/<kind>/.<hash>.builders      locked, shared, by whoever works in .parts
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -86,6 +89,39 @@ class ArtifactStore:
             _build_into(folder, key, build)
         return folder
 
+    def get_or_build_in_parts(self, kind: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
+        """The same for builds of hours: several processes build at once, and a killed one's parts stay.
+
+        `build` is called in every process that comes, all on one folder, which may hold parts of earlier
+        calls: it has to share out the parts, make each appear whole, and return when all are there.
+
+        Raises:
+            ValueError: `key` is not JSON, or `build` left something other than plain files.
+        """
+        folder = self.folder_of(kind, key)
+        if _problem(folder) is None:
+            return folder
+        parts = _parts_of(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _builders(folder, fcntl.LOCK_SH):
+            if _problem(folder) is None:
+                return folder
+            parts.mkdir(exist_ok=True)
+            build(parts)
+        with _builders(folder, fcntl.LOCK_EX):  # when every builder is through
+            problem = _problem(folder)
+            if problem is None:
+                return folder
+            if folder.exists():
+                self._announce(f"{folder}: {problem}; building it again")
+                _remove(folder)
+            for left in (*parts.rglob("*.lock"), *parts.glob(MANIFEST)):  # the latter by one killed right here
+                left.unlink()
+            _write_manifest(parts, key)
+            parts.rename(folder)
+            _sync_folder(folder.parent)
+        return folder
+
     def folder_of(self, kind: str, key: Mapping[str, Any]) -> Path:
         """Where the entry of `key` is or would be.
 
@@ -110,15 +146,31 @@ class ArtifactStore:
             progress(done, len(folders))
         return entries
 
-    def prune(self, unwanted: Callable[[Entry], bool] = lambda entry: entry.problem is not None) -> int:
+    def unfinished(self) -> list[Entry]:
+        """Builds of many parts that are under way or were cut off."""
+        entries = []
+        for parts in sorted(self.root.glob("*/.*.parts")):
+            with _builders(_folder_of_parts(parts), fcntl.LOCK_EX | fcntl.LOCK_NB) as idle:
+                problem = "cut off; the next run goes on with it" if idle else "being built"
+            entries.append(Entry(parts.parent.name, parts, None, _size(parts), None, problem))
+        return entries
+
+    def prune(
+        self,
+        unwanted: Callable[[Entry], bool] = lambda entry: entry.problem is not None,
+        unfinished: bool = False,
+    ) -> int:
         """Remove what killed builders left, and the entries that are `unwanted` (default: broken ones).
 
         What another process is building stays. Entries in use can be read on where they are open already.
 
+        Args:
+            unfinished: remove cut-off builds of many parts too, which the next run would go on with.
+
         Returns:
             bytes freed.
         """
-        freed = 0
+        freed = self._prune_unfinished() if unfinished else 0
         leftovers = {path.with_name(path.name[1:].split(".")[0]) for path in self.root.glob("*/.*.tmp-*")}
         for folder in sorted({*self._folders(), *leftovers}):
             lock = _lock_of(folder)
@@ -133,6 +185,15 @@ class ArtifactStore:
                     _remove(folder)
             finally:
                 lock.release()
+        return freed
+
+    def _prune_unfinished(self) -> int:
+        freed = 0
+        for parts in sorted(self.root.glob("*/.*.parts")):
+            with _builders(_folder_of_parts(parts), fcntl.LOCK_EX | fcntl.LOCK_NB) as idle:
+                if idle:
+                    freed += _size(parts)
+                    shutil.rmtree(parts, ignore_errors=True)
         return freed
 
     def _folders(self) -> Iterator[Path]:
@@ -171,6 +232,29 @@ def canonical_json(value: Any) -> str:
 
 def _lock_of(folder: Path) -> FileLock:
     return FileLock(folder.with_name(f".{folder.name}.lock"))
+
+
+def _parts_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.parts")
+
+
+def _folder_of_parts(parts: Path) -> Path:
+    return parts.with_name(parts.name.removeprefix(".").removesuffix(".parts"))
+
+
+@contextmanager
+def _builders(folder: Path, mode: int) -> Iterator[bool]:
+    """Shared by those who build parts, exclusive for those who need them gone; yields whether it was had.
+
+    The file stays: removing a lock file is a race.
+    """
+    with folder.with_name(f".{folder.name}.builders").open("a+") as file:
+        try:
+            fcntl.flock(file, mode)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def _build_into(folder: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> None:

@@ -275,3 +275,176 @@ def test_canonical_json_forgets_order_alone(key):
     assert canonical_json(dict(reversed(key.items()))) == text
     assert canonical_json(json.loads(text)) == text
     assert canonical_json({**key, "another key": 1}) != text or key.get("another key") == 1
+
+
+PARTS_BUILDER = """
+import sys, time
+from pathlib import Path
+from optical_sweeps.artifacts import ArtifactStore
+
+root, log, part = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+
+def build(folder):
+    (folder / part).write_text(part)
+    (log / f"{part}-begun").touch()
+    deadline = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2 or not (log / f"{part}-go").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+print(ArtifactStore(root).get_or_build_in_parts("index", {"a": 1}, build))
+"""
+
+
+def start_part(root: Path, log: Path, part: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", PARTS_BUILDER, str(root), str(log), part]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_builders_of_parts_work_at_once_and_the_last_to_leave_completes(tmp_path, log):
+    store = ArtifactStore(tmp_path)
+    builders = [start_part(tmp_path, log, part) for part in ("one", "other")]
+    for part in ("one", "other"):
+        wait_for(log / f"{part}-begun")
+    assert [entry.problem for entry in store.unfinished()] == ["being built"]
+    assert store.prune(unfinished=True) == 0
+    (log / "one-go").touch()
+    time.sleep(0.2)
+    assert store.ls() == [], "one is through, the other still works in the folder"
+    (log / "other-go").touch()
+    outputs = [builder.communicate(timeout=60) for builder in builders]
+    assert [builder.returncode for builder in builders] == [0, 0], outputs
+    assert {Path(out.strip()) for out, _ in outputs} == {store.folder_of("index", {"a": 1})}
+    assert [entry.problem for entry in store.verify()] == [None]
+    assert store.unfinished() == []
+
+
+def test_parts_outlive_their_builder_and_can_be_pruned(tmp_path):
+    store = ArtifactStore(tmp_path)
+
+    def cut_off(folder: Path) -> None:
+        (folder / "first").write_bytes(bytes(1000))
+        (folder / "first.lock").touch()
+        raise KeyboardInterrupt
+
+    def rest(folder: Path) -> None:
+        assert (folder / "first").exists()
+        (folder / "second").touch()
+
+    with pytest.raises(KeyboardInterrupt):
+        store.get_or_build_in_parts("index", KEY, cut_off)
+    (entry,) = store.unfinished()
+    assert (entry.kind, entry.size) == ("index", 1000)
+    assert "the next run goes on" in str(entry.problem)
+    assert store.prune() == 0
+    folder = store.get_or_build_in_parts("index", KEY, rest)
+    assert sorted(path.name for path in folder.iterdir()) == ["first", "manifest.json", "second"]
+    assert store.get_or_build_in_parts("index", KEY, unexpected) == folder
+    with pytest.raises(KeyboardInterrupt):
+        store.get_or_build_in_parts("index", {**KEY, "other": 1}, cut_off)
+    assert store.prune(unfinished=True) == 1000
+    assert store.unfinished() == []
+    assert [entry.folder for entry in store.ls()] == [folder]
+
+
+@pytest.mark.parametrize("damage", [_remove_manifest, _cut_manifest, _spoil_manifest])
+def test_a_broken_entry_of_parts_is_built_again(tmp_path, damage):
+    said: list[str] = []
+    store = ArtifactStore(tmp_path, announce=said.append)
+    damage(store.get_or_build_in_parts("index", KEY, build))
+    folder = store.get_or_build_in_parts("index", KEY, build)
+    assert [(entry.folder, entry.problem) for entry in store.verify()] == [(folder, None)]
+    assert "building it again" in said[0]
+
+
+KILLS = """
+import hashlib, json, os, random, signal, sys, time
+from pathlib import Path
+
+import numpy as np
+
+from optical_sweeps.artifacts import ArtifactStore
+from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
+from optical_sweeps.retrieval.build import build_index
+from optical_sweeps.retrieval.settings import IndexSettings
+
+class Settings(IndexSettings):
+    def __post_init__(self):
+        pass
+
+ids = [f"d{n}" for n in range(60)]
+
+def encode(first, last):
+    for n in range(first, last):
+        time.sleep(0.0005)
+        vectors = np.random.default_rng(n).standard_normal((n % 7 + 1, 16)).astype(np.float32)
+        yield RaggedEmbeddings(vectors, np.array([0, n % 7 + 1]))
+
+def index(folder):
+    build_index(folder, ids, encode, Settings("int8", 8))
+
+def tokens(folder):
+    for name in ("ids.npy", "offsets.npy"):
+        time.sleep(0.004)
+        np.save(folder / name, np.arange(20_000))
+
+def checkpoint(folder):
+    from safetensors.numpy import save_file
+    (folder / "encoder").mkdir()
+    for name in ("model", "projection"):
+        time.sleep(0.004)
+        save_file({name: np.arange(20_000.0)}, folder / "encoder" / f"{name}.safetensors")
+
+def build(root, number):
+    store, key = ArtifactStore(root), {"number": number}
+    store.get_or_build("tokens", key, tokens)
+    store.get_or_build_in_parts("index", key, index)
+    store.get_or_build("teacher", key, checkpoint)
+
+def content(root, number):
+    store, found = ArtifactStore(root), {}
+    for kind in ("tokens", "index", "teacher"):
+        folder = store.folder_of(kind, {"number": number})
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.name != "manifest.json":
+                found[f"{kind}/{path.relative_to(folder)}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+import safetensors.numpy
+root, moments = Path(sys.argv[1]), random.Random(11)
+start = time.monotonic()
+build(root / "undisturbed", 0)
+whole = time.monotonic() - start
+expected, kills, number = content(root / "undisturbed", 0), 0, 0
+while kills < 50:
+    child = os.fork()
+    if not child:
+        build(root / "killed", number)
+        os._exit(0)
+    time.sleep(moments.uniform(0, whole))
+    os.kill(child, signal.SIGKILL)
+    killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    kills += killed
+    if not killed or kills % 5 == 0:
+        build(root / "killed", number)
+        assert content(root / "killed", number) == expected, number
+        number += 1
+problems = [entry.problem for entry in ArtifactStore(root / "killed").verify()]
+left = [str(p) for p in (root / "killed").rglob("*") if ".tmp" in p.name or p.name.endswith(".parts")]
+told = {"files": len(expected), "kills": kills, "entries": len(problems), "problems": problems, "left": left}
+print(json.dumps(told))
+"""
+
+
+def test_fifty_kills_of_tokens_index_and_checkpoint_change_nothing(tmp_path):
+    """At random moments; the next run completes what was left, byte for byte what an undisturbed one builds."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLS, str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["kills"] == 50
+    assert told["files"] > 30
+    assert told["entries"] % 3 == 0
+    assert set(told["problems"]) == {None}
+    assert told["left"] == []

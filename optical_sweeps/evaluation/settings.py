@@ -20,7 +20,11 @@ class EvaluationSettings:
     """
 
     def __init__(
-        self, measures: Sequence[str], depth: int, encode_batch_size: int, memory_budget_mb: int
+        self,
+        measures: Sequence[str] = ("nDCG@10", "MAP@100", "MRR@10", "Recall@100"),
+        depth: int = 100,
+        encode_batch_size: int = 64,
+        memory_budget_mb: int = 512,
     ) -> None:
         self.measures = tuple(Measure.parse(text) for text in measures)
         self.depth = depth

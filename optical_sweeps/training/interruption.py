@@ -51,10 +51,14 @@ class Interruption:
         return tick
 
     def listen(self) -> None:
-        """Take the signals; again after a library has put handlers of its own in front."""
+        """Take the signals; again after a library has put handlers of its own in front.
+
+        What the process was started to ignore (Ctrl-C, in a shell's background) stays ignored.
+        """
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                signal.signal(number, self._note)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asked is not None:

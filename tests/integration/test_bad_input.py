@@ -64,7 +64,7 @@ def refusal(here: Command, folder: Path, *arguments: str) -> str:
 def test_an_unknown_verb(here, folder):
     line = refusal(here, folder, "trian")
     assert "trian: no such verb" in line
-    assert "train, teacher, evaluate, curves, sweep, status" in line
+    assert "train, teacher, evaluate, curves, sweep" in line
 
 
 @pytest.mark.parametrize("start", [TRAIN, SWEEP])

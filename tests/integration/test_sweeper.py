@@ -179,7 +179,13 @@ def test_hydras_own_sweeper_works_still(unswept, here):
 def test_ctrl_c_is_one_line_and_the_same_command_goes_on(swept, unswept, environment, here):
     program = [sys.executable, "-m", "optical_sweeps", *FOUR, "training.epochs=1"]
     process = subprocess.Popen(
-        program, cwd=unswept, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        program,
+        cwd=unswept,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in a background ignore it
     )
     try:
         while not list((unswept / FOLDER).glob("*/metrics.jsonl")):

@@ -1,7 +1,5 @@
 """The index on disk: what goes in comes out, in bounded pieces, and damage is told in one line."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.index import TokenIndex, rank_ids
+from optical_sweeps.retrieval.shards import quantise
 
 
 def ragged(lengths: list[int], dim: int = 4, seed: int = 0) -> RaggedEmbeddings:
@@ -36,22 +35,43 @@ def test_batches_of_any_size_make_the_same_index(tmp_path_factory, lengths, step
     embeddings = ragged(lengths)
     ids = [f"d{number}" for number in range(len(lengths))]
     index = TokenIndex.build(tmp_path_factory.mktemp("index"), ids, slices(embeddings, step), dtype)
-    assert index.ids == tuple(ids)
-    assert index.vectors.dtype == dtype
-    assert np.array_equal(index.vectors, embeddings.vectors.astype(dtype))
-    assert np.array_equal(index.offsets, embeddings.offsets)
+    assert list(index.ids) == ids
+    assert (index.dtype, index.tokens, index.longest) == (dtype, sum(lengths), max(lengths))
+    for number in range(len(ids)):
+        assert np.array_equal(index.vectors_of(number), embeddings[number].astype(dtype).astype(np.float32))
+
+
+@given(st.integers(0, 2**20), st.sampled_from([1e-6, 1.0, 1e4]))
+def test_whole_numbers_are_within_half_a_step(seed, size):
+    vectors = size * np.random.default_rng(seed).standard_normal((20, 16)).astype(np.float32)
+    vectors[3] = 0
+    codes, scales = quantise(vectors)
+    assert np.abs(codes.astype(int)).max(1).tolist() == [127] * 3 + [0] + [127] * 16
+    assert (np.abs(codes * scales[:, None] - vectors) <= scales[:, None] * 0.501).all()
+
+
+def test_an_int8_index_gives_back_steps_of_each_token(tmp_path):
+    embeddings = ragged([3, 0, 2])
+    index = TokenIndex.build(tmp_path, ["a", "b", "c"], slices(embeddings, 1), "int8")
+    (shard,) = index.shards
+    assert (shard.vectors.dtype, shard.scales.dtype) == (np.int8, np.float32)
+    codes, scales = quantise(embeddings.vectors)
+    assert np.array_equal(index.vectors_of(2), (codes * scales[:, None])[3:])
+    norms = np.linalg.norm(codes.astype(float) * scales[:, None], axis=1)
+    assert norms.max() <= shard.largest_norm <= norms.max() * 1.001
+    assert (tmp_path / "shard-00000/vectors.npy").stat().st_size < 5 * 4 + 200
 
 
 def test_vectors_are_mapped_not_read(tmp_path):
     index = TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
-    assert isinstance(index.vectors, np.memmap)
-    assert not index.vectors.flags.writeable
+    assert isinstance(index.shards[0].vectors, np.memmap)
+    assert not index.shards[0].vectors.flags.writeable
 
 
 def test_numpy_reads_the_vectors_file_by_itself(tmp_path):
     """The header is written before the number of rows is known, then in place once more."""
     TokenIndex.build(tmp_path, [str(n) for n in range(300)], slices(ragged([7] * 300), 11))
-    assert np.load(tmp_path / "vectors.npy").shape == (2100, 4)
+    assert np.load(tmp_path / "shard-00000/vectors.npy").shape == (2100, 4)
 
 
 @given(st.lists(st.text(), unique=True))
@@ -73,7 +93,7 @@ def test_id_ranks_sort_the_ids(ids):
 def test_what_does_not_fit_is_refused(tmp_path, ids, batches, message):
     with pytest.raises(ValueError, match=message):
         TokenIndex.build(tmp_path, ids, batches)
-    with pytest.raises(UserError, match="not a complete index"):
+    with pytest.raises(UserError, match="build the index again"):
         TokenIndex.load(tmp_path)
 
 
@@ -84,10 +104,14 @@ def test_a_vector_that_is_not_finite_is_refused_by_document(tmp_path):
         TokenIndex.build(tmp_path, ["a", "b", "c", "d"], slices(embeddings, 2))
 
 
-@pytest.mark.parametrize("name", ["index.json", "documents.json", "vectors.npy", "offsets.npy", "id_ranks.npy"])
+PARTS = ["index.json", "ids.bin", "ids.offsets", "id_ranks.npy"]
+SHARD = [f"shard-00000/{name}" for name in ("shard.json", "vectors.npy", "offsets.npy", "scales.npy")]
+
+
+@pytest.mark.parametrize("name", [*PARTS, *SHARD])
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\x93NUMPY"])
 def test_a_damaged_part_is_one_line(tmp_path, name, content):
-    TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
+    TokenIndex.build(tmp_path, ["one", "other"], [ragged([3, 2])], "int8")
     if content is None:
         (tmp_path / name).unlink()
     else:
@@ -101,22 +125,22 @@ def test_a_damaged_part_is_one_line(tmp_path, name, content):
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("vectors.npy", np.zeros((4, 4), np.float32)),
-        ("vectors.npy", np.zeros((5, 4), np.float64)),
-        ("offsets.npy", np.array([0, 3])),
-        ("offsets.npy", np.array([0, 6, 5])),
+        ("shard-00000/vectors.npy", np.zeros((4, 4), np.float32)),
+        ("shard-00000/vectors.npy", np.zeros((5, 4), np.float64)),
+        ("shard-00000/offsets.npy", np.array([0, 3])),
+        ("shard-00000/offsets.npy", np.array([0, 6, 5])),
         ("id_ranks.npy", np.array([0])),
     ],
 )
 def test_parts_that_disagree_are_told(tmp_path, name, content):
     TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
     np.save(tmp_path / name, content)
-    with pytest.raises(UserError, match=rf"{name}.*build the index again"):
+    with pytest.raises(UserError, match=rf"{name.split('/')[-1]}.*build the index again"):
         TokenIndex.load(tmp_path)
 
 
 def test_ids_that_disagree_are_told(tmp_path):
     TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
-    (tmp_path / "documents.json").write_text(json.dumps(["a"]))
-    with pytest.raises(UserError, match="1 ids, not 2"):
+    (tmp_path / "ids.bin").write_bytes(b"a")
+    with pytest.raises(UserError, match=r"ids\.bin"):
         TokenIndex.load(tmp_path)

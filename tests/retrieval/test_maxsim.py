@@ -1,5 +1,7 @@
 """Search against loops over documents and tokens, and the laws that hold of its order."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -8,17 +10,36 @@ from hypothesis import strategies as st
 
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings
 from optical_sweeps.errors import UserError
-from optical_sweeps.retrieval import maxsim
+from optical_sweeps.retrieval import maxsim, scoring
 from optical_sweeps.retrieval.index import TokenIndex, rank_ids
 from optical_sweeps.retrieval.maxsim import search
+from optical_sweeps.retrieval.shards import Shard, quantise
 
 LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=25)
 
 
-def index_of(texts: list[np.ndarray], ids: list[str] | None = None, dim: int = 4) -> TokenIndex:
+def index_of(
+    texts: list[np.ndarray], ids: list[str] | None = None, dim: int = 4, shards: int = 1, dtype: str = "float32"
+) -> TokenIndex:
     ids = ids or [f"d{number}" for number in range(len(texts))]
+    bounds = np.linspace(0, len(texts), shards + 1).astype(int)
+    parts = [shard_of(texts[a:b], dim, dtype) for a, b in itertools.pairwise(bounds)]
+    return TokenIndex(tuple(ids), rank_ids(ids), tuple(parts))
+
+
+def shard_of(texts: list[np.ndarray], dim: int, dtype: str) -> Shard:
     ragged = ragged_of(texts, dim)
-    return TokenIndex(tuple(ids), ragged.vectors, rank_ids(ids), ragged.offsets)
+    if dtype != "int8":
+        return Shard(ragged.vectors.astype(dtype), ragged.offsets)
+    codes, scales = quantise(ragged.vectors)
+    norms = np.linalg.norm(codes * scales[:, None].astype(float), axis=1)
+    return Shard(codes, ragged.offsets, scales, float(norms.max(initial=0)) * (1 + 2**-20))
+
+
+def as_floats(index: TokenIndex) -> TokenIndex:
+    """The vectors that an index stands for, in float32."""
+    shards = tuple(Shard(shard.floats(slice(None)), shard.offsets) for shard in index.shards)
+    return TokenIndex(index.ids, index.id_ranks, shards)
 
 
 def ragged_of(texts: list[np.ndarray], dim: int = 4) -> RaggedEmbeddings:
@@ -56,25 +77,26 @@ def rankings(run) -> list[list[tuple[str, float]]]:
 @pytest.fixture
 def small_cut(monkeypatch):
     """A cut so fine that a few documents make many blocks and tiles."""
-    monkeypatch.setattr(maxsim, "BLOCK_TOKENS", 20)
+    monkeypatch.setattr(maxsim, "LARGEST_BLOCK", 20)
     monkeypatch.setattr(maxsim, "BLOCK_DOCUMENTS", 5)
-    monkeypatch.setattr(maxsim, "TILE_DOCUMENT_TOKENS", 6)
+    monkeypatch.setattr(scoring, "SMALLEST_CHUNK", 6)
+    monkeypatch.setattr(scoring, "LARGEST_CHUNK", 6)
     monkeypatch.setattr(maxsim, "TILE_QUERY_TOKENS", 7)
     monkeypatch.setattr(maxsim, "TILE_QUERIES", 2)
 
 
-def check_against_loops(document_lengths, query_lengths, k, seed):
+def check_against_loops(document_lengths, query_lengths, k, seed, shards=1):
     documents, queries = whole_numbers(document_lengths, seed), whole_numbers(query_lengths, seed + 1)
-    index = index_of(documents)
+    index = index_of(documents, shards=shards)
     run = search(index, [f"q{n}" for n in range(len(queries))], ragged_of(queries), k)
     expected = [slow_ranking(query, documents, list(index.ids), k) for query in queries]
     assert rankings(run) == expected
 
 
 @settings(deadline=None, max_examples=60)
-@given(LENGTHS, LENGTHS, st.integers(1, 30), st.integers(0, 2**20))
-def test_equals_the_loops_to_the_last_bit(document_lengths, query_lengths, k, seed):
-    check_against_loops(document_lengths, query_lengths, k, seed)
+@given(LENGTHS, LENGTHS, st.integers(1, 30), st.integers(0, 2**20), st.integers(1, 4))
+def test_equals_the_loops_to_the_last_bit(document_lengths, query_lengths, k, seed, shards):
+    check_against_loops(document_lengths, query_lengths, k, seed, shards)
 
 
 @pytest.mark.usefixtures("small_cut")
@@ -116,7 +138,7 @@ def test_ties_are_in_the_order_of_ids_whatever_the_cut(monkeypatch):
     ids = ["d2", "d10", "e", "D", "d1", "ä", "d", "z9"]
     documents = [np.ones((length, 4), np.float32) for length in (3, 1, 2, 3, 1, 1, 4, 2)]
     index = index_of(documents, ids)
-    for block in (1, 3, 1000):
+    for block in (1, 3, 4096):
         monkeypatch.setattr(maxsim, "BLOCK_DOCUMENTS", block)
         for k in (1, 3, 8):
             run = search(index, ["q"], ragged_of([np.ones((2, 4), np.float32)]), k)
@@ -134,6 +156,56 @@ def unit_vectors():
     return index_of(documents, dim=32), ragged_of(queries, 32), [f"q{n}" for n in range(len(queries))]
 
 
+@pytest.mark.parametrize("k", [1, 10, 200, 2000])
+def test_whole_numbers_find_what_their_vectors_score(unit_vectors, k, monkeypatch):
+    """The filter of int8 indexes changes nothing: the same documents, the same bits."""
+    index, queries, ids = unit_vectors
+    documents = [index.vectors_of(number) for number in range(len(index))]
+    whole = index_of(documents, dim=32, shards=3, dtype="int8")
+    assert scoring.whole_numbers_are_exact(), "this machine reads int8 indexes as float32: nothing is tested"
+    monkeypatch.setattr(maxsim, "LARGEST_BLOCK", 4096)
+    some = RaggedEmbeddings(queries.vectors[: queries.offsets[60]], queries.offsets[:61])
+    found = search(whole, ids[:60], some, k)
+    assert same_bits(found, search(as_floats(whole), ids[:60], some, k))
+    monkeypatch.setattr(scoring, "_filters", lambda dtype: False)
+    assert same_bits(found, search(whole, ids[:60], some, k))
+
+
+@settings(deadline=None, max_examples=40)
+@given(LENGTHS, LENGTHS, st.integers(1, 30), st.integers(0, 2**20), st.sampled_from([0.0, 1e-3, 1.0, 50.0]))
+def test_whole_numbers_under_ties_and_any_length_of_vectors(document_lengths, query_lengths, k, seed, size):
+    documents = [size * text for text in whole_numbers(document_lengths, seed)]
+    queries = ragged_of(whole_numbers(query_lengths, seed + 1))
+    whole = index_of(documents, dtype="int8", shards=2)
+    names = [f"q{number}" for number in range(len(query_lengths))]
+    assert same_bits(search(whole, names, queries, k), search(as_floats(whole), names, queries, k))
+
+
+def test_the_filter_scores_few_documents_exactly(monkeypatch):
+    """What makes int8 fast: most documents are ruled out by the bound."""
+    rng = np.random.default_rng(1)
+    index = index_of(normal([20] * 2000, 1, 64), dim=64, dtype="int8")
+    scored = []
+    exact = scoring._add_exact
+    monkeypatch.setattr(scoring, "_add_exact", lambda b, d, *rest: (scored.append(len(d)), exact(b, d, *rest)))
+    search(index, ["q"], ragged_of(normal([8], int(rng.integers(99)), 64), 64), 10)
+    assert 10 <= sum(scored) < 1000
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_the_way_of_a_gpu_gives_the_same_ranking(dtype, monkeypatch):
+    """Run on the CPU: only the arithmetic of its products is another's."""
+    documents, queries = whole_numbers([3, 0, 5, 2, 4, 4], 1, 8), ragged_of(whole_numbers([3, 0, 1], 2, 8), 8)
+    index = index_of(documents, dim=8, dtype=dtype, shards=2)
+    there = search(index, ["a", "b", "c"], queries, 4)
+    monkeypatch.setattr(maxsim, "TILE_QUERIES", 1)
+    assert [len(found) for found in there.documents] == [4, 0, 4]
+    meta = search(as_floats(index), ["a", "b", "c"], queries, 4, device="cpu:0")
+    assert meta.documents == there.documents
+    for one, other in zip(meta.scores, there.scores, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
 def same_bits(one, other) -> bool:
     return one.documents == other.documents and all(map(np.array_equal, one.scores, other.scores))
 
@@ -146,7 +218,7 @@ def least_memory(index, queries, k) -> int:
 
 def test_memory_and_threads_change_no_bit(unit_vectors, monkeypatch):
     index, queries, ids = unit_vectors
-    monkeypatch.setattr(maxsim, "BLOCK_TOKENS", 4096)
+    monkeypatch.setattr(maxsim, "LARGEST_BLOCK", 4096)
     least = least_memory(index, queries, 20)
     plan = maxsim._plan(index, queries, 20, least)
     assert len(plan.passes) > 1, "the smallest budget has to read the index more than once"
@@ -205,7 +277,7 @@ def test_an_index_on_disk_in_half_precision(tmp_path):
 
 def test_progress_ends_at_all_pairs(unit_vectors, monkeypatch):
     index, queries, ids = unit_vectors
-    monkeypatch.setattr(maxsim, "BLOCK_TOKENS", 4096)
+    monkeypatch.setattr(maxsim, "LARGEST_BLOCK", 4096)
     told: list[tuple[int, int]] = []
     search(index, ids, queries, 5, progress=lambda done, total: told.append((done, total)))
     assert len(told) > 3
