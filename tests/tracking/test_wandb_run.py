@@ -130,8 +130,10 @@ def test_a_dead_service_starts_a_new_fragment(run_client: RunClient, tmp_path: P
         import subprocess
         run = begin("run0", warn=print)
         log_until_on_disk(run, range(3))
-        lines = subprocess.run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()
-        mine = [line.split()[0] for line in lines if f"--pid {os.getpid()}" in line and "wandb-core" in line]
+        ps = ["ps", "-ww", "-eo", "pid,args"]
+        lines = subprocess.run(ps, capture_output=True, text=True).stdout.splitlines()
+        own = [line for line in lines if f"--pid {os.getpid()}" in line and "wandb-core" in line]
+        mine = [line.split()[0] for line in own]
         for pid in mine:
             os.kill(int(pid), signal.SIGKILL)
         time.sleep(0.5)
