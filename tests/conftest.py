@@ -1,6 +1,7 @@
 """Shapes and types of annotations are checked at run time in every test."""
 
 import os
+import signal
 import sys
 
 import hypothesis
@@ -9,6 +10,9 @@ import pytest
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; tests of Ctrl-C send it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 jaxtyping.install_import_hook("optical_sweeps", "beartype.beartype")
 

@@ -185,7 +185,6 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(swept, unswept, environ
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in a background ignore it
     )
     try:
         while not list((unswept / FOLDER).glob("*/metrics.jsonl")):

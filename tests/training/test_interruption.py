@@ -12,19 +12,12 @@ import pytest
 from optical_sweeps.training.interruption import SIGNALS, Interrupted, Interruption, interruptible
 
 
-@pytest.fixture
-def ctrl_c_as_python_has_it():
-    """Tests that a shell started in its background are told to ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_what_is_ignored_stays_ignored(ctrl_c_as_python_has_it):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def test_what_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     with interruptible() as interruption:
         signal.raise_signal(signal.SIGINT)
         interruption.check()
+    signal.signal(signal.SIGINT, before)
 
 
 def handlers() -> list[object]:
@@ -63,7 +56,7 @@ def test_a_signal_is_noted_and_met_at_the_next_tick(number):
     assert handlers() == before
 
 
-def test_ctrl_c_stays_a_keyboard_interrupt(ctrl_c_as_python_has_it):
+def test_ctrl_c_stays_a_keyboard_interrupt():
     def work() -> None:
         with interruptible() as interruption:
             signal.raise_signal(signal.SIGINT)
