@@ -11,7 +11,7 @@ SCRIPT_RANGES: Mapping[str, str] = MappingProxyType(
         "greek": "Ͱ-Ͽἀ-῿",
         "cyrillic": "Ѐ-ԯᲀ-ᲈⷠ-ⷿꙀ-ꚟ",
         "armenian": "Ա-֏ﬓ-ﬗ",
-        "hebrew": "א-ײיִ-ﭏ",
+        "hebrew": "\u05d0-\u05f2\ufb1d-\ufb4f",  # by number: normalising an editor would take these forms apart
         "arabic": "ؠ-يٮ-ۓە-ۼݐ-ݿࡰ-ࢎࢠ-ࣉﭐ-﷿ﹰ-ﻼ",
         "devanagari": "\u0900-\u097f\ua8e0-\ua8ff",
         "bengali": "\u0980-\u09ff",
@@ -30,7 +30,7 @@ SCRIPT_RANGES: Mapping[str, str] = MappingProxyType(
         "ethiopic": "ሀ-፼ᎀ-᎙ⶀ-ⷞꬁ-ꬮ",
         "khmer": "\u1780-\u17dd",
         "kana": "ぁ-ゟァ-ヿㇰ-ㇿｦ-ﾟ",
-        "han": "々〇㐀-䶿一-鿿豈-﫿\U00020000-\U0003ffff",
+        "han": "々〇㐀-䶿一-鿿\uf900-\ufaff\U00020000-\U0003ffff",
     }
 )
 """Script -> ranges of its letters and marks, as inside a regular expression's brackets."""

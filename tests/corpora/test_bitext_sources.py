@@ -3,6 +3,8 @@
 import gzip
 import importlib.util
 import json
+import re
+import sys
 
 import pytest
 from hypothesis import given
@@ -264,3 +266,11 @@ def test_shares_of_all_scripts_add_up_to_at_most_one(text):
     shares = [script_share(text, (script,)) for script in SCRIPT_RANGES]
     assert all(0 <= share <= 1 for share in shares)
     assert script_share(text, tuple(SCRIPT_RANGES)) == pytest.approx(min(sum(shares), 1.0))
+
+
+def test_no_letter_is_of_two_scripts():
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    of_a_script = [
+        letter for ranges in SCRIPT_RANGES.values() for letter in re.findall(f"[{ranges}]", everything)
+    ]
+    assert len(of_a_script) == len(set(of_a_script)) > 100_000
