@@ -6,9 +6,13 @@ STAMP := $(VENV)/.installed
 
 .PHONY: demo test check install clean
 
+JOBS ?= 2
+
 demo: $(STAMP)                 ## a ratio sweep on embedded data, its curves and its page
 	@$(BIN)/optical-sweeps warm-up
-	@$(BIN)/optical-sweeps train -m experiment=demo
+	@$(BIN)/optical-sweeps teacher experiment=demo
+	@$(BIN)/optical-sweeps train -m experiment=demo \
+	  hydra/launcher=joblib hydra.launcher.n_jobs=$(strip $(JOBS)) machine.threads=1
 	@$(BIN)/optical-sweeps curves sweep=multirun/demo
 	@$(BIN)/optical-sweeps report multirun/demo
 

@@ -32,19 +32,23 @@ class HydraApp:
     loader: Any
     master: "DictConfig"
 
-    def launch_here(self, task: Any, jobs: Sequence[Sequence[str]], first: int = 0) -> list[Any]:
-        """Run jobs in this process, as Hydra's basic launcher does; what they return, or raised."""
+    def launch_here(self, task: Any, job: Sequence[str], sweep: Path, number: int) -> Any:
+        """Run a job of a sweep in this process, as Hydra's basic launcher does; what it returns, or raised."""
         from hydra._internal.callbacks import Callbacks
         from hydra._internal.core_plugins.basic_launcher import BasicLauncher
         from hydra.core.utils import JobStatus
         from hydra.types import HydraContext
+        from omegaconf import read_write
 
-        context = HydraContext(config_loader=self.loader, callbacks=Callbacks(self.master))
+        master = self.master.copy()
+        with read_write(master):  # the launcher makes this folder: that of the job, not of the config alone
+            master.hydra.sweep.dir = str(sweep)
+        context = HydraContext(config_loader=self.loader, callbacks=Callbacks(master))
         launcher = BasicLauncher()
-        launcher.setup(hydra_context=context, task_function=task, config=self.master)
-        done = launcher.launch(jobs, initial_job_idx=first)
+        launcher.setup(hydra_context=context, task_function=task, config=master)
+        (done,) = launcher.launch([job], initial_job_idx=number)
         # `return_value` prints before it raises
-        return [job.return_value if job.status == JobStatus.COMPLETED else job._return_value for job in done]
+        return done.return_value if done.status == JobStatus.COMPLETED else done._return_value
 
 
 @contextmanager

@@ -32,6 +32,8 @@ def run_points(
     *,
     config: str = "train",
     config_dir: str | None = None,
+    places: Sequence[int] | None = None,
+    of: int | None = None,
     fail_fast: bool = False,
 ) -> list[PointResult]:
     """Run points that are not done; imports, corpora and shared parts are loaded once.
@@ -41,6 +43,7 @@ def run_points(
     Args:
         overrides: of each point, as `Grid.points` holds them.
         config, config_dir: as in `Grid`.
+        places, of: where each stands in its sweep, from 1, and of how many runs; by default, in `overrides`.
 
     Returns:
         one result a point that was reached, in order.
@@ -57,7 +60,7 @@ def run_points(
     results: list[PointResult] = []
     with hydra_app(config, config_dir) as app:
         planner = Planner(Composer(hydra_composition(app.loader, app.master)))
-        for number, of_point in enumerate(overrides, start=1):
+        for number, of_point in zip(places or range(1, len(overrides) + 1), overrides, strict=True):
             try:
                 point, sweep = planner.placed(of_point)
             except UserError as error:
@@ -67,8 +70,8 @@ def run_points(
                 folder = RunFolder(sweep / point.run)
                 score: object = math.nan
                 if folder.state() != "done":
-                    job = job_of(point, number, len(overrides))
-                    (score,) = app.launch_here(train.run, [job], first=number)
+                    job = job_of(point, number, of or len(overrides))
+                    score = app.launch_here(train.run, job, sweep, number)
                 results.append(_result(point.overrides, point.run, folder, score))
             if fail_fast and results[-1].state == "failed":
                 break

@@ -20,7 +20,7 @@ def run(arguments: list[str]) -> None:
     grid = Grid.load(given.sweep())
     runs = chosen(grid, given.options.get("cause", ()), given.options.get("run", ()))
     submits = (grid.folder / "submissions").is_dir() and "here" not in given.flags
-    results = _submit(grid, runs) if submits and runs else retried(grid, runs)
+    results = _submit(grid, runs, quiet=given.json) if submits and runs else retried(grid, runs)
     if given.json:
         say(json.dumps({"sweep": str(grid.folder), "runs": runs, "submitted": bool(submits and runs),
                         "results": [asdict(each) for each in results]}, ensure_ascii=False))  # fmt: skip
@@ -62,7 +62,10 @@ def retried(grid: Grid, runs: Sequence[str]) -> list[PointResult]:
     points = [grid.point_of[run].overrides for run in runs]
     config_dir = None if grid.config_dir is None else str(Path(grid.config_dir).resolve())
     with contextlib.chdir(started_in(grid)):
-        results = run_points(points, config=grid.config, config_dir=config_dir)
+        places = [grid.place_of(run) for run in runs]
+        results = run_points(
+            points, config=grid.config, config_dir=config_dir, places=places, of=len(grid.runs)
+        )
     for run, result in zip(runs, results, strict=False):
         if result.run not in ("", run):
             say(f"{run} is run {result.run} now: data, backbone or configs changed since it was asked for")
@@ -92,10 +95,10 @@ def started_in(grid: Grid) -> Path:
     return Path(*folder.parts[: -len(parts)])
 
 
-def _submit(grid: Grid, runs: Sequence[str]) -> list[PointResult]:
+def _submit(grid: Grid, runs: Sequence[str], *, quiet: bool) -> list[PointResult]:
     from optical_sweeps.sweeps.submission import submit_again
 
     for run in runs:
         grid.runs[run].failure_path.unlink(missing_ok=True)
-    submit_again(grid.folder, list(runs))
+    submit_again(grid.folder, list(runs), say=(lambda line: None) if quiet else say)
     return []

@@ -14,6 +14,7 @@ from optical_sweeps.console import say
 from optical_sweeps.sweeps.grid_map import grid_map
 from optical_sweeps.sweeps.ledger import RunFolder, State
 from optical_sweeps.sweeps.plan import ORDER, Grid, describe
+from optical_sweeps.sweeps.submission_queue import problems
 from optical_sweeps.verbs.sweep.arguments import read
 from optical_sweeps.verbs.sweep.screens import failures_text, map_text, rows_text
 
@@ -63,6 +64,7 @@ def as_json(grid: Grid, states: Mapping[str, State]) -> dict[str, object]:
         "sweep": str(grid.folder),
         "points": len(grid.points),
         "counts": {state: count for state in ORDER if (count := Counter(states.values())[state])},
+        "problems": problems(grid.folder),
         "runs": [asdict(_status(grid, run, states[run], with_score=False)) for run in grid.runs],
     }
 
@@ -82,6 +84,8 @@ def _screen(grid: Grid, states: Mapping[str, State], flags: frozenset[str]) -> R
         parts.append(Text("no map: fewer than two keys were swept"))
     if any(state == "failed" for state in states.values()):
         parts.append(failures_text(grid.folder, _causes(grid, states)))
+    if lines := problems(grid.folder):
+        parts.append(Text("\n".join(lines), style="red"))
     hidden = f" ({len(states) - len(listed):,} not listed: --all)" if len(listed) < len(states) else ""
     summary = Text.assemble((describe(states), "bold"), hidden)
     return Group(*_apart(parts), summary)

@@ -1,4 +1,4 @@
-"""`sweep sync`: upload the finished runs that W&B logged offline, with W&B's own client."""
+"""`sweep sync`: upload the finished runs whose logs are on disk alone, with W&B's own client."""
 
 import json
 import subprocess
@@ -10,7 +10,11 @@ from pathlib import Path
 from optical_sweeps.console import progress, say
 from optical_sweeps.errors import UserError
 from optical_sweeps.sweeps.plan import Grid
+from optical_sweeps.tracking.wandb_run import UNSENT
 from optical_sweeps.verbs.sweep.arguments import read
+
+OFFLINE = "offline-"
+"""How the client's folders of offline attempts begin."""
 
 TOGETHER = 20
 """Runs that one call of W&B's client uploads: its start takes seconds."""
@@ -57,12 +61,14 @@ def sync(grid: Grid, client: Client | None = None) -> Synced:
     A run is uploaded when the client has marked all of its folders.
 
     Raises:
-        UserError: there is no W&B client in this environment.
+        UserError: something waits, and W&B is not installed, does not answer or refuses the key.
     """
-    client = client or _wandb
     finished = [run for run, state in grid.states().items() if state == "done"]
     folders = {run: offline_folders(grid.folder / run) for run in finished}
     waiting = [run for run in finished if any(not is_synced(folder) for folder in folders[run])]
+    if waiting and client is None:
+        _require_wandb()
+    client = client or _wandb
     uploaded: list[str] = []
     failed: dict[str, str] = {}
     with progress("uploading") as advance:
@@ -84,8 +90,13 @@ def sync(grid: Grid, client: Client | None = None) -> Synced:
 
 
 def offline_folders(run: Path) -> list[Path]:
-    """A run's offline logs, one of each attempt, the oldest first."""
-    return sorted(path for path in run.glob("wandb/offline-run-*") if any(path.glob("*.wandb")))
+    """A run's logs that are on disk alone, one of each attempt, the oldest first.
+
+    Offline ones, and those of attempts that began online and lost the server.
+    """
+    cut = (path for path in run.glob("wandb/run-*") if (path / UNSENT).exists())
+    logs = [path for path in (*run.glob("wandb/offline-run-*"), *cut) if any(path.glob("*.wandb"))]
+    return sorted(logs, key=lambda path: path.name.removeprefix(OFFLINE))
 
 
 def is_synced(folder: Path) -> bool:
@@ -98,14 +109,22 @@ def sync_arguments(folders: Sequence[Path]) -> list[str]:
 
     All folders of a run go together, since the client orders the attempts of one run by their start.
     """
-    return ["sync", *(str(folder) for folder in folders)]
+    online = any(not folder.name.startswith(OFFLINE) for folder in folders)
+    return ["sync", *(["--include-online"] if online else []), *(str(folder) for folder in folders)]
 
 
-def _wandb(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def _require_wandb() -> None:
+    """The client would repeat its requests to a server that is down for hours."""
     from importlib.util import find_spec
 
     if find_spec("wandb") is None:
         raise UserError("sweep sync: W&B's client is not installed; pip install wandb")
+    from optical_sweeps.tracking.service import require_service
+
+    require_service()
+
+
+def _wandb(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "wandb", *arguments], capture_output=True, text=True, check=False
     )

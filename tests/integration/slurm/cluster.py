@@ -1,4 +1,4 @@
-"""A private Slurm cluster of one node: own keys, ports and folders; it ends with the process that started it.
+"""A private Slurm cluster on one machine: own keys, ports, folders; it ends with the process that started it.
 
 `python cluster.py FOLDER` is the keeper: it starts the daemons, says `ready`, and stops them all when its
 standard input closes, which happens however its parent ends.
@@ -26,18 +26,17 @@ SETTINGS = """\
 ClusterName=sweeps
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
-SlurmdPort={node_port}
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CryptoType=crypto/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/completed.txt
 ProctrackType=proctrack/linuxproc
@@ -54,9 +53,11 @@ MaxArraySize={max_array_size}
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
-PartitionName=low Nodes=ALL Default=YES PriorityTier=1 GraceTime=8 State=UP
-PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF State=UP
+NodeName={host} NodeAddr=127.0.0.1 Port={node_port} CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
+NodeName={host}-b NodeHostname={host} NodeAddr=127.0.0.1 Port={second_port} CPUs=2 RealMemory=2000 Feature=new
+PartitionName=low Nodes={host} Default=YES PriorityTier=1 GraceTime=8 State=UP
+PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF State=UP
+PartitionName=wide Nodes=ALL PriorityTier=1 State=UP
 """
 
 
@@ -134,7 +135,7 @@ def keep(folder: Path) -> None:
         _write_settings(folder)
         daemons.append(_munged(folder))
         daemons.append(_daemon(folder, "slurmctld", "-i"))
-        daemons.append(_daemon(folder, "slurmd", "-N", socket.gethostname().split(".")[0]))
+        daemons += [_daemon(folder, "slurmd", "-N", node) for node in _nodes()]
         _wait_until_idle(folder, daemons)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
@@ -144,16 +145,23 @@ def keep(folder: Path) -> None:
         _stop(folder, daemons)
 
 
-def _write_settings(folder: Path) -> None:
-    for name in ("state", "spool"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    controller_port, node_port = _free_ports(2)
+def _nodes() -> tuple[str, str]:
+    """Two nodes on this machine; the second is in the partition `wide` alone."""
     host = socket.gethostname().split(".")[0]
+    return host, f"{host}-b"
+
+
+def _write_settings(folder: Path) -> None:
+    host = _nodes()[0]
+    for path in (folder / "state", *(folder / "spool" / node for node in _nodes())):
+        path.mkdir(parents=True, exist_ok=True)
+    controller_port, node_port, second_port = _free_ports(3)
     text = SETTINGS.format(
         folder=folder,
         host=host,
         controller_port=controller_port,
         node_port=node_port,
+        second_port=second_port,
         max_array_size=MAX_ARRAY_SIZE,
     )
     (folder / "slurm.conf").write_text(text)

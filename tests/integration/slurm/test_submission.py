@@ -9,12 +9,13 @@ import pytest
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.sweeps import slurm
+from optical_sweeps.sweeps.plan import Grid
 from optical_sweeps.sweeps.slurm import SlurmError
 from optical_sweeps.sweeps.submission import queued_runs, submit_again
 from optical_sweeps.sweeps.submission_plan import Shared, Submission, submissions_of
 from optical_sweeps.sweeps.submission_queue import problems
 from optical_sweeps.sweeps.waiting import wait_for
-from optical_sweeps.verbs.sweep import cancel, logs
+from optical_sweeps.verbs.sweep import cancel, logs, status
 
 from .cluster import MAX_ARRAY_SIZE
 from .conftest import QuickSweep
@@ -190,6 +191,38 @@ def test_several_processes_a_run_start_by_srun_and_agree(quick_sweep: QuickSweep
     assert {restart for _, restart, _ in quick_sweep.began("s1")} == {"0"}
 
 
+def test_a_run_on_two_nodes(quick_sweep: QuickSweep):
+    quick_sweep.ask({"n1": "ok", "n2": "ok"})
+    quick_sweep.submit(nodes=2, partition="wide", points_per_task=2)
+    quick_sweep.until_over()
+    assert quick_sweep.states() == {"n1": "done", "n2": "done"}
+    assert sorted(rank for _, _, rank in quick_sweep.began("n1")) == ["0", "1"]
+
+
+def test_account_constraint_setup_and_container_reach_the_task(quick_sweep: QuickSweep, tmp_path):
+    """A container is a command put before the program: here one that leaves its mark and runs it."""
+    container = tmp_path / "container"
+    container.write_text('#!/bin/sh\nenv > "$1"; shift\nexec "$@"\n')
+    container.chmod(0o755)
+    quick_sweep.ask({"c1": "ok"})
+    submission = quick_sweep.submit(
+        account="retrieval",
+        partition="wide",
+        constraint="new",
+        setup=["export LOADED=module"],
+        prefix=f"{container} {tmp_path}/seen",
+        environment={"MORE": "of it"},
+    )
+    assert submission
+    told = quick_sweep.cluster.call("scontrol", "show", "job", submission.jobs[0].job)
+    quick_sweep.until_over()
+    assert quick_sweep.states() == {"c1": "done"}
+    assert "Account=retrieval" in told
+    seen = dict(line.partition("=")[::2] for line in (tmp_path / "seen").read_text().splitlines())
+    assert (seen["LOADED"], seen["MORE"], seen["WANDB_MODE"]) == ("module", "of it", "offline")
+    assert seen["SLURM_JOB_NODELIST"].endswith("-b")  # the only node with that feature
+
+
 def test_the_users_limit_makes_longer_packs(quick_sweep: QuickSweep):
     quick_sweep.ask({f"m{number}": "ok" for number in range(7)})
     submission = quick_sweep.submit(max_submit=3)
@@ -236,6 +269,8 @@ def test_tasks_that_wait_in_vain_are_told(quick_sweep: QuickSweep):
     told = f"2 of Slurm job {submission.jobs[0].job}'s tasks wait in vain (PartitionNodeLimit): "
     quick_sweep.until(lambda it: any(line.startswith(told) for line in problems(it.folder)))
     assert set(quick_sweep.states().values()) == {"queued"}
+    shown = status.as_json(Grid.load(quick_sweep.folder), quick_sweep.states())
+    assert shown["problems"] == problems(quick_sweep.folder) != []
     cancel.cancel(quick_sweep.folder, ["v1", "v2"])
     quick_sweep.until_over()
     assert problems(quick_sweep.folder) == []

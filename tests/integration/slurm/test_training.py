@@ -181,6 +181,20 @@ def test_a_run_on_two_processes_ends_near_the_run_on_one(folder, submitted, call
     assert measured == pytest.approx(expected, abs=0.02)
 
 
+def test_a_run_on_two_nodes_ends_as_on_two_devices_of_one(folder, submitted, call, cluster):
+    devices = ("hydra/launcher=slurm_ddp", *SMALL, "hydra.launcher.prepare.mem=1G", "hydra.launcher.gpus=null")
+    where = ("machine.nodes=2", "hydra.launcher.partition=wide", "hydra.launcher.prepare.gpus=null")
+    asked = ("objective=optical", "mixture.ratio=0.5", "sweep.name=nodes")
+    done = call("sweep", "submit", *STUDIES, *devices, *where, *asked, "--json")
+    assert (done.code, done.err) == (0, ""), done
+    wait(cluster.idle, folder)
+    (run,) = json.loads(done.out)["runs"]
+    over_nodes = RunFolder(folder / "multirun" / "nodes" / run)
+    assert over_nodes.record_path.exists(), logs(folder)
+    expected = run_of(folder, "optical").record()["measures"]["test"]["nDCG@10"]
+    assert over_nodes.record()["measures"]["test"]["nDCG@10"] == pytest.approx(expected, abs=0.02)
+
+
 def test_submitit_works_through_the_same_sweeper(folder, submitted, call):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     settings = ("partition=low", "timeout_min=5", "cpus_per_task=1", "mem_gb=1", "max_num_timeout=0")
