@@ -136,14 +136,14 @@ def kill_and_finish(
     random = np.random.default_rng(seed)
     killed, start = Killed(folder), time.monotonic()
     crew = Workers(folder, arguments, workers)
-    rows_a_kill = max(2, 2 * runs * 45 // kills)  # a run logs some 45 rows
     with _watched(folder, killed):
         try:
             while (done := len(_records(folder))) < runs:
                 if time.monotonic() - start > limit:
                     raise RuntimeError(f"{done} of {runs} runs done after {limit:.0f} s: {_logs(folder)}")
                 if killed.kills < kills:
-                    _wait_for_a_moment(folder, random, rows_a_kill)
+                    rows_left = (runs - done) * 45  # a run logs some 45 rows
+                    _wait_for_a_moment(folder, random, max(2, int(1.5 * rows_left / (kills - killed.kills))))
                     killed.kills += crew.kill(int(random.integers(workers)))
                 else:
                     time.sleep(0.1)
