@@ -16,12 +16,17 @@ from optical_sweeps.sweeps.hydra_app import conf_folder
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb of the command line; its module's `run` takes the composed config, or the arguments."""
+    """A verb of the command line; its module's `run` takes the composed config, or the arguments.
+
+    Args:
+        of_sweep: its config has a key `sweep`, for which `experiment=NAME` may stand.
+    """
 
     module: str
     summary: str
     config: str | None = None
     example: str = ""
+    of_sweep: bool = False
 
 
 VERBS = {
@@ -48,12 +53,27 @@ VERBS = {
         "assemble nDCG@10 curves, tables and figures from W&B logs",
         "curves",
         "optical-sweeps curves sweep=multirun/demo",
+        of_sweep=True,
     ),
     "sweep": Verb(
         "optical_sweeps.verbs.sweep.dispatch",
         "plan, submit, look at, retry, cancel and synchronise sweeps",
         None,
         "optical-sweeps sweep status multirun/demo",
+    ),
+    "claims": Verb(
+        "optical_sweeps.verbs.claims",
+        "test objectives against each other: differences, equivalences, crossings",
+        "claims",
+        "optical-sweeps claims sweep=multirun/demo",
+        of_sweep=True,
+    ),
+    "figures": Verb(
+        "optical_sweeps.verbs.figures",
+        "every figure and table of a study, at paper size",
+        "figures",
+        "optical-sweeps figures experiment=demo",
+        of_sweep=True,
     ),
     "report": Verb(
         "optical_sweeps.verbs.report",
@@ -67,11 +87,35 @@ VERBS = {
         None,
         "optical-sweeps verify multirun/demo",
     ),
+    "dashboard": Verb(
+        "optical_sweeps.verbs.dashboard",
+        "a W&B workspace and report of a sweep",
+        None,
+        "optical-sweeps dashboard multirun/demo --dry-run",
+    ),
     "search": Verb(
         "optical_sweeps.verbs.search",
         "what a student finds for a query, and which tokens matched",
         "search",
         "optical-sweeps search run=multirun/demo/0123456789ab query='Katze'",
+    ),
+    "compare": Verb(
+        "optical_sweeps.verbs.compare",
+        "the table of systems by languages: trained ones, BM25, translate-test, structured queries",
+        "compare",
+        "optical-sweeps compare experiment=demo systems=[bm25_untranslated,psq,zero_shot,optical]",
+    ),
+    "export": Verb(
+        "optical_sweeps.verbs.export",
+        "a student or a teacher as a folder for transformers or PyLate",
+        "export",
+        "optical-sweeps export run=multirun/demo/0123456789ab to=student format=huggingface",
+    ),
+    "inspect": Verb(
+        "optical_sweeps.verbs.inspect",
+        "look inside: a pair's transport plan, alignment error, an encoder's vectors",
+        "inspect",
+        "optical-sweeps inspect run=multirun/demo/0123456789ab language=de row=7",
     ),
     "cache": Verb(
         "optical_sweeps.verbs.cache",
@@ -125,6 +169,10 @@ def _dispatch(arguments: list[str]) -> None:
 
 def _run_hydra(verb: Verb, arguments: list[str]) -> None:
     """Hand over to Hydra, whose flags and overrides then work as its users expect."""
+    if verb.of_sweep and any(argument.startswith("experiment=") for argument in arguments):
+        from optical_sweeps.sweeps.experiment_folder import with_sweep_of_experiment
+
+        arguments = with_sweep_of_experiment(arguments)
     # With this set Hydra passes exceptions on in place of printing parts of their tracebacks.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     import hydra

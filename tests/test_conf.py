@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from optical_sweeps.cli import VERBS, conf_folder
 from optical_sweeps.sweeps.resolvers import register_resolvers
-from optical_sweeps.sweeps.run_spec import RunSpec
+from optical_sweeps.sweeps.run_spec import RunSpec, build_part, resolved
 
 CONF = conf_folder()
 ROOTS = sorted({verb.config for verb in VERBS.values() if verb.config})
@@ -19,6 +19,15 @@ FILES = (
     "da/queries.test.tsv",
     "da/qrels.dev.txt",
     "da/qrels.test.txt",
+)
+PAPER_FILES = (
+    "docs.jsonl.gz",
+    "msmarco.pairs.tsv.gz",
+    "qrels.dev.txt",
+    "qrels.test.txt",
+    "bitext/da.tsv.gz",
+    "da/topics.dev.tsv",
+    "da/topics.test.tsv",
 )
 
 
@@ -42,14 +51,18 @@ def _compose_with_hydra(*overrides: str):
 @pytest.fixture
 def required(tmp_path) -> dict[tuple[str, str], list[str]]:
     """Values that a user has to give."""
-    for name in FILES:
+    for name in (*FILES, *PAPER_FILES):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
     return {
         ("data", "files"): [f"data.root={tmp_path}", "data.languages=[da]"],
+        ("experiment", "debian"): [f"data.root={tmp_path}", "data.languages=[da]"],
+        ("experiment", "optical_paper"): [f"data.root={tmp_path}", "data.languages=[da]"],
         ("backbone", "huggingface"): ["backbone.name=some/model"],
         ("student", "checkpoint"): ["student.checkpoint=multirun/demo/0123456789ab"],
+        ("teacher", "colbert"): ["teacher.path=models/colbert"],
+        ("teacher", "triples"): [f"teacher.triples.path={tmp_path / FILES[1]}"],
     }
 
 
@@ -65,6 +78,9 @@ def test_every_option_composes_and_builds(group, name, required):
         return
     if group.startswith("hydra"):
         assert OmegaConf.load(CONF / group / f"{name}.yaml").version == 1
+        return
+    if group == "translator":
+        assert build_part(group, resolved(_compose("compare", f"translator={name}"))["translator"]).name
         return
     if group == "transport":
         config = _compose("train", f"transport@objective.solver={name}")

@@ -8,8 +8,19 @@ from typing import Literal, Protocol, runtime_checkable
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 
 Split = Literal["dev", "test"]
+PERTURBED = "+"
+"""Between a split and how its queries were perturbed, wherever scores are named: `test+typing@0.1`."""
 Qrels = Mapping[str, Mapping[str, int]]
 """Query id -> document id -> relevance grade (0 and absent: not relevant)."""
+
+
+def unperturbed(split: str) -> str:
+    """The split of the corpus that a split of scores was made from.
+
+    >>> unperturbed("test+typing@0.1"), unperturbed("dev")
+    ('test', 'dev')
+    """
+    return split.partition(PERTURBED)[0]
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ class _Estimates:
 class Study:
     """All curves of one measure, and paired differences between them; `rows` are those it is of.
 
+    `runs` has a row for each run, with its facts; `values` scores by (objective, language): runs by queries.
+
     >>> import pandas
     >>> rows = [(f"{r} {s}", "optical", r, s, "ar", q, r) for r in (0., 1.) for s in (0, 1) for q in "12"]
     >>> names = ["run", "objective", "ratio", "seed", "language", "query_id", "value"]
@@ -117,7 +119,10 @@ class Study:
         self.measure, self.split, self.x = measure, split, x
         self.confidence = confidence
         self.rows = rows
-        _refuse_odd_runs(rows, x)
+        self.runs = rows.drop_duplicates("run")
+        self.values: dict[tuple[str, str], pandas.DataFrame] = {}
+        self.kept: dict[Any, Any] = {}  # what others worked out and may ask for again
+        _refuse_odd_runs(rows, self.runs, x)
         weights = _Weights(rows, replicates, seed)
         self.languages = tuple(sorted(rows["language"].unique().tolist()))
         self.groups = {
@@ -126,7 +131,10 @@ class Study:
         }
         self._estimates: dict[tuple[str, str], _Estimates] = {}
         for (objective, language), part in rows.groupby(["objective", "language"], sort=True):
-            self._estimates[str(objective), str(language)] = _estimate(part, x, weights)
+            values = _values_by_run(part)
+            self.values[str(objective), str(language)] = values
+            facts = self.runs.set_index("run").loc[values.index]
+            self._estimates[str(objective), str(language)] = _estimate(values, facts, x, weights)
         for objective in rows["objective"].unique().tolist():
             self._add_groups(objective)
 
@@ -226,10 +234,8 @@ class _Draws:
         return np.asarray(1 / n + np.sqrt((n + 1) / (n - 1)) * deviations)
 
 
-def _estimate(rows: "pandas.DataFrame", x: str, weights: _Weights) -> _Estimates:
+def _estimate(values: "pandas.DataFrame", facts: "pandas.DataFrame", x: str, weights: _Weights) -> _Estimates:
     """Estimates of one objective on one language."""
-    values = _values_by_run(rows)
-    facts = rows.drop_duplicates("run").set_index("run").loc[values.index]
     x_of_run = facts[x].to_numpy(dtype=float, na_value=np.nan)
     seed_of_run = [plain(seed) for seed in facts["seed"]]
     by_run = weights.of_queries(values.columns.tolist()) @ values.to_numpy().T  # R x runs
@@ -272,9 +278,8 @@ def _values_by_run(rows: "pandas.DataFrame") -> "pandas.DataFrame":
     return values
 
 
-def _refuse_odd_runs(rows: "pandas.DataFrame", x: str) -> None:
+def _refuse_odd_runs(rows: "pandas.DataFrame", runs: "pandas.DataFrame", x: str) -> None:
     """One run at each point, and every language in every run."""
-    runs = rows.drop_duplicates("run")
     points: dict[tuple[Any, ...], str] = {}
     for run, *point in runs[["run", "objective", x, "seed"]].itertuples(index=False):
         known = tuple(plain(value) for value in point)

@@ -1,7 +1,8 @@
 """Figures of a study at paper size: a measure against the swept variable, objectives side by side.
 
-One column of a paper is 3.3 in wide, a page 6.9 in; no text is smaller than 7 pt at that size. Colours are
-Okabe and Ito's, and markers and line styles tell objectives apart without them. Equal data give equal bytes.
+One column of a paper is 3.3 in wide, a page 6.9 in, unless inches are given; no text is smaller than 7 pt
+at that size. Colours are Okabe and Ito's, and markers and line styles tell objectives apart without them. Equal
+data give equal bytes.
 """
 
 import math
@@ -11,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from optical_sweeps.curves.bootstrap import Study
+import numpy as np
+
+from optical_sweeps.curves.bootstrap import Curve, Study
+from optical_sweeps.curves.fitted_curve import FittedCurve, law_inputs
 from optical_sweeps.curves.table import ZERO_SHOT
 
 if TYPE_CHECKING:
@@ -20,6 +24,11 @@ if TYPE_CHECKING:
 
 Width = Literal["column", "page"]
 INCHES: Mapping[Width, float] = {"column": 3.3, "page": 6.9}
+NARROW = 5.0
+"""Figures of fewer inches are those of a column: fewer panels a row, shorter titles."""
+
+Laws = Mapping[tuple[str, str], FittedCurve]
+"""(objective, slice) -> the law that its curve follows."""
 
 X_LABELS: Mapping[str, str] = {
     "ratio": "share of low-resource pairs",
@@ -31,6 +40,7 @@ GROUP_TITLES: Mapping[str, str] = {
     "low": "low-resource languages",
     "all": "all languages",
 }
+SHORT_TITLES: Mapping[str, str] = {"high": "high-resource", "low": "low-resource", "all": "all languages"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,14 @@ STYLES: Mapping[str, LineStyle] = {
     "score_kl": LineStyle("#CC79A7", "D", (0, (1, 1))),
     "greedy": LineStyle("#E69F00", "v", (0, (7, 1, 1, 1, 1, 1))),
 }
+LEVEL_STYLES = tuple(
+    LineStyle(colour, "", line)
+    for colour, line in (
+        ("#777777", (0, (4, 1.5))), ("#999999", (0, (1, 1.2))), ("#555555", (0, (5, 1.2, 1, 1.2))),
+        ("#999999", "-"), ("#333333", (0, (2, 1))), ("#777777", (0, (8, 2))),
+    )
+)  # fmt: skip
+"""Published figures: grey, no markers."""
 OTHER_STYLES = (LineStyle("#56B4E9", "P", "-"), LineStyle("#000000", "X", (0, (3, 1.5))))
 ZERO_SHOT_COLOUR = "#555555"
 
@@ -78,28 +96,62 @@ RC: Mapping[str, Any] = {
 }
 
 
-def group_figure(study: Study, groups: Sequence[str] = ("high", "low"), width: Width = "page") -> "Figure":
-    """The measure of each group against x; zero-shot is a dashed level."""
-    slices = _slices(study, groups)
-    return _figure(study, slices, width, columns=len(slices), panel_height=1.75)
+@dataclass(frozen=True)
+class Level:
+    """A constant to compare with, such as a published figure."""
+
+    label: str
+    value: float
 
 
-def gain_figure(study: Study, groups: Sequence[str] = ("high", "low"), width: Width = "page") -> "Figure":
+def group_figure(
+    study: Study,
+    groups: Sequence[str] = ("high", "low"),
+    width: Width | float = "page",
+    *,
+    laws: Laws | None = None,
+    levels: Mapping[str, Sequence[Level]] | None = None,
+) -> "Figure":
+    """The measure of each group against x; zero-shot is a dashed level.
+
+    Args:
+        laws: drawn in place of the lines between points, where given.
+        levels: by slice.
+    """
+    slices = slices_of(study, groups)
+    stacked = bool(levels) and inches(width) < NARROW
+    return _figure(
+        study,
+        slices,
+        width,
+        columns=1 if stacked else len(slices),
+        panel_height=1.6 if levels else 1.75,
+        laws=laws or {},
+        levels=levels or {},
+    )
+
+
+def gain_figure(
+    study: Study, groups: Sequence[str] = ("high", "low"), width: Width | float = "page"
+) -> "Figure":
     """What distillation gains over zero-shot in each group: paired, so narrower than two curves' intervals.
 
     Raises:
         KeyError: the study has no zero-shot run.
     """
-    slices = _slices(study, groups)
+    slices = slices_of(study, groups)
     return _figure(study, slices, width, columns=len(slices), panel_height=1.75, gain=True)
 
 
-def language_figure(study: Study, width: Width = "page") -> "Figure":
+def language_figure(
+    study: Study, width: Width | float = "page", *, levels: Mapping[str, Sequence[Level]] | None = None
+) -> "Figure":
     """The measure of each language against x, in small panels: high-resource languages first."""
-    ordered = [language for group in study.groups.values() for language in group]
-    slices = list(dict.fromkeys((*ordered, *study.languages)))
-    columns = min(len(slices), 5 if width == "page" else 3)
-    return _figure(study, slices, width, columns=columns, panel_height=1.15)
+    by_group = [language for group in study.groups.values() for language in group]
+    slices = list(dict.fromkeys((*by_group, *study.languages)))
+    rows = math.ceil(len(slices) / (5 if inches(width) >= NARROW else 3))
+    columns = math.ceil(len(slices) / rows)
+    return _figure(study, slices, width, columns=columns, panel_height=1.15, levels=levels or {})
 
 
 def save_figure(figure: "Figure", stem: Path) -> tuple[Path, Path]:
@@ -110,6 +162,9 @@ def save_figure(figure: "Figure", stem: Path) -> tuple[Path, Path]:
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
         "png": {"Software": None},
     }
+    with _style():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once for both
     for path in (pdf, png):
         kind = path.suffix.removeprefix(".")
         temporary = path.with_name(f".{path.name}.tmp")
@@ -122,7 +177,7 @@ def save_figure(figure: "Figure", stem: Path) -> tuple[Path, Path]:
 def save_all_figures(study: Study, folder: Path) -> list[Path]:
     """Every figure of the study at both widths: `groups-column.pdf`, `languages-page.png` and so on."""
     draw: dict[str, Callable[..., Figure]] = {"languages": language_figure}
-    if groups := _slices(study, ("high", "low")):
+    if groups := slices_of(study):
         draw["groups"] = group_figure
         if study.objectives and all(study.reference(group) for group in groups):
             draw["gains"] = gain_figure
@@ -134,66 +189,160 @@ def save_all_figures(study: Study, folder: Path) -> list[Path]:
     ]
 
 
-def _slices(study: Study, groups: Sequence[str]) -> list[str]:
+def inches(width: Width | float) -> float:
+    return INCHES[width] if isinstance(width, str) else float(width)
+
+
+def slices_of(study: Study, groups: Sequence[str] = ("high", "low")) -> list[str]:
+    """Those of the groups that the study has."""
     return [f"group:{group}" for group in groups if f"group:{group}" in study.slices]
+
+
+def small_multiples(
+    names: Sequence[str],
+    width: Width | float,
+    draw: "Callable[[Axes, str], None]",
+    *,
+    columns: int,
+    panel_height: float,
+    x: str,
+    y_label: str,
+    share_scale: bool = True,
+) -> "Figure":
+    """A panel for each name, with one legend above all; `draw` fills a panel and gives it its title."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if not names:
+        raise ValueError("a figure needs at least one slice")
+    rows = math.ceil(len(names) / columns)
+    size = inches(width)
+    with _style():
+        layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.04, hspace=0.04)
+        figure = Figure(figsize=(size, rows * panel_height + 0.6), layout=layout)
+        panels = [figure.add_subplot(rows, columns, number + 1) for number in range(len(names))]
+        for panel, name in zip(panels, names, strict=True):
+            draw(panel, name)
+            x_axis(panel, x, roomy=size / columns > 1.2)
+        if share_scale:
+            _share_scale(panels)
+        figure.supxlabel(X_LABELS.get(x, x), fontsize=RC["axes.labelsize"])
+        figure.supylabel(y_label, fontsize=RC["axes.labelsize"])
+        legend(figure, panels, size)
+    return figure
+
+
+def legend(figure: "Figure", panels: Sequence["Axes"], size: float) -> None:
+    """What the panels show, each name once, in as many columns as there is room for."""
+    found: dict[str, Any] = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if not found:
+        return
+    figure.legend(
+        found.values(),
+        found.keys(),
+        loc="outside upper center",
+        ncols=_columns_that_fit([4.1 * len(label) + 26 for label in found], 72 * size),
+        frameon=False,
+        columnspacing=1.2,
+    )
+
+
+def _columns_that_fit(widths: Sequence[float], room: float) -> int:
+    """Most columns, filled one after the other, each as wide as its widest entry; all in points."""
+    for columns in range(len(widths), 1, -1):
+        rows = math.ceil(len(widths) / columns)
+        parts = [widths[start : start + rows] for start in range(0, len(widths), rows)]
+        if sum(map(max, parts)) + 8.4 * (len(parts) - 1) <= room:
+            return columns
+    return 1
+
+
+def draw_curve(panel: "Axes", curve: Curve, style: LineStyle, label: str, law: Curve | None = None) -> None:
+    """Points, their intervals as a band, and lines between them; or points with bars, and a law."""
+    look: dict[str, Any] = {
+        "color": style.colour,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.4,
+        "clip_on": False,
+    }
+    if law is None:
+        panel.fill_between(curve.x, curve.low, curve.high, color=style.colour, alpha=0.16, linewidth=0)
+        panel.plot(
+            curve.x,
+            curve.mean,
+            marker=style.marker,
+            linestyle=style.line,
+            label=label,
+            zorder=3,
+            **look,
+        )
+        return
+    panel.fill_between(law.x, law.low, law.high, color=style.colour, alpha=0.16, linewidth=0)
+    panel.plot(law.x, law.mean, color=style.colour, linestyle=style.line, zorder=2)
+    panel.vlines(curve.x, curve.low, curve.high, color=style.colour, linewidth=0.6, alpha=0.7, zorder=2)
+    panel.plot(curve.x, curve.mean, marker=style.marker, linestyle="none", zorder=3, **look)
+    panel.plot([], [], color=style.colour, marker=style.marker, linestyle=style.line, label=label)
 
 
 def _figure(
     study: Study,
     slices: Sequence[str],
-    width: Width,
+    width: Width | float,
     *,
     columns: int,
     panel_height: float,
     gain: bool = False,
+    laws: Laws | None = None,
+    levels: Mapping[str, Sequence[Level]] | None = None,
 ) -> "Figure":
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    if not slices:
-        raise ValueError("a figure needs at least one slice")
-    rows = math.ceil(len(slices) / columns)
-    with _style():
-        layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.04, hspace=0.04)
-        figure = Figure(figsize=(INCHES[width], rows * panel_height + 0.6), layout=layout)
-        panels = [figure.add_subplot(rows, columns, number + 1) for number in range(len(slices))]
-        for panel, slice in zip(panels, slices, strict=True):
-            _draw(panel, study, slice, gain)
-            _x_axis(panel, study.x, roomy=INCHES[width] / columns > 1.2)
-        _share_scale(panels)
-        figure.supxlabel(X_LABELS.get(study.x, study.x), fontsize=RC["axes.labelsize"])
-        label = f"{study.measure} above zero-shot" if gain else study.measure
-        figure.supylabel(label, fontsize=RC["axes.labelsize"])
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
-    return figure
+    titles = {slice: title_of(study, slice, short=inches(width) < NARROW) for slice in slices}
+    return small_multiples(
+        slices,
+        width,
+        lambda panel, slice: _draw(panel, study, slice, titles[slice], gain, laws or {}, levels or {}),
+        columns=columns,
+        panel_height=panel_height,
+        x=study.x,
+        y_label=f"{study.measure} above zero-shot" if gain else study.measure,
+    )
 
 
-def _draw(panel: "Axes", study: Study, slice: str, gain: bool) -> None:
-    for objective in _ordered(study.objectives):
+def _draw(
+    panel: "Axes",
+    study: Study,
+    slice: str,
+    title: str,
+    gain: bool,
+    laws: Laws,
+    levels: Mapping[str, Sequence[Level]],
+) -> None:
+    for objective in ordered(study.objectives):
         curve = study.difference(objective, ZERO_SHOT, slice) if gain else study.curve(objective, slice)
-        style = _style_of(objective, study.objectives)
-        panel.fill_between(curve.x, curve.low, curve.high, color=style.colour, alpha=0.16, linewidth=0)
-        panel.plot(
-            curve.x,
-            curve.mean,
-            color=style.colour,
-            marker=style.marker,
-            linestyle=style.line,
-            markeredgecolor="white",
-            markeredgewidth=0.4,
-            label=objective,
-            clip_on=False,
-            zorder=3,
-        )
+        law = None if gain or (objective, slice) not in laws else _along(study, laws[objective, slice], curve)
+        draw_curve(panel, curve, style_of(objective, study.objectives), objective, law)
     reference = study.reference(slice)
     if gain or reference is not None:
-        level = 0.0 if gain or reference is None else float(reference.mean[0])
-        panel.axhline(level, color=ZERO_SHOT_COLOUR, linestyle=(0, (2.5, 2)), linewidth=0.9, label="zero-shot")
-    panel.set_title(_title(study, slice))
+        value = 0.0 if gain or reference is None else float(reference.mean[0])
+        panel.axhline(value, color=ZERO_SHOT_COLOUR, linestyle=(0, (2.5, 2)), linewidth=0.9, label="zero-shot")
+    for place, level in enumerate(levels.get(slice, ())):
+        style = LEVEL_STYLES[place % len(LEVEL_STYLES)]
+        panel.axhline(
+            level.value, color=style.colour, linestyle=style.line, linewidth=0.8, label=level.label, zorder=1
+        )
+    panel.set_title(title)
 
 
-def _x_axis(panel: "Axes", x: str, roomy: bool) -> None:
+def _along(study: Study, law: FittedCurve, curve: Curve) -> Curve:
+    """A law at a hundred places over the range that was run."""
+    space = np.geomspace if study.x == "total" else np.linspace
+    places = space(float(curve.x[0]), float(curve.x[-1]), 100)
+    return law.predict(law_inputs(study, law.slice, law.law, places, {}), places)
+
+
+def x_axis(panel: "Axes", x: str, roomy: bool) -> None:
     if x == "ratio":
         panel.set_xlim(-0.03, 1.03)
         ticks = {0.0: "0", 0.25: ".25", 0.5: ".5", 0.75: ".75", 1.0: "1"}
@@ -212,21 +361,30 @@ def _share_scale(panels: Sequence["Axes"]) -> None:
         panel.locator_params(axis="y", nbins=5)
 
 
-def _title(study: Study, slice: str) -> str:
+def same_scale(panels: Sequence["Axes"]) -> None:
+    """One y axis for all, from the lowest to the highest, so that heights compare across panels."""
+    bounds = [panel.get_ylim() for panel in panels]
+    for panel in panels:
+        panel.set_ylim(min(low for low, _ in bounds), max(high for _, high in bounds))
+        panel.locator_params(axis="y", nbins=5)
+
+
+def title_of(study: Study, slice: str, *, short: bool = False) -> str:
+    """Of a panel."""
     if slice.startswith("group:"):
         group = slice.removeprefix("group:")
-        return GROUP_TITLES.get(group, group)
+        return (SHORT_TITLES if short else GROUP_TITLES).get(group, group)
     group = next((name for name, members in study.groups.items() if slice in members and name != "all"), "")
     return f"{slice} ({group})" if group else slice
 
 
-def _ordered(objectives: Sequence[str]) -> list[str]:
+def ordered(objectives: Sequence[str]) -> list[str]:
     """Those with a style of their own first, in its order."""
     known = [name for name in STYLES if name in objectives]
     return known + [name for name in objectives if name not in STYLES]
 
 
-def _style_of(objective: str, objectives: Sequence[str]) -> LineStyle:
+def style_of(objective: str, objectives: Sequence[str]) -> LineStyle:
     if objective in STYLES:
         return STYLES[objective]
     others = [name for name in objectives if name not in STYLES]

@@ -185,6 +185,12 @@ def crossings_table(found: Sequence[Crossings]) -> PaperTable:
     return PaperTable(("objectives", "slice", "leads", f"from {x}"), tuple(rows), 3, caption, tuple(records))
 
 
+def plain_cell(cell: Cell) -> str:
+    """A cell as plain text, with its marks."""
+    text, verdict = (cell.text, cell.verdict) if isinstance(cell, Marked) else (cell, "")
+    return f"{text} {_marks(verdict, 0)}".strip()
+
+
 def _points(value: float, *, signed: bool = True) -> str:
     text = f"{100 * value:{'+' if signed else ''}.2f}"
     return text.replace("-", "−") if float(text) else text.lstrip("+-")

@@ -4,15 +4,18 @@ Rows are objectives and values of x; columns are groups and languages; a cell is
 queries and the half-width of its interval, both in points (hundredths), such as `41.2 ±1.3`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optical_sweeps.curves.bootstrap import Curve, Study
+from optical_sweeps.curves.paper_tables import PaperTable, plain_cell
+from optical_sweeps.curves.table import ZERO_SHOT
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.table import Table
 
 Cells = list[str]
 
@@ -45,6 +48,46 @@ def terminal_table(study: Study, width: int = 80) -> "Group":
         f"{study.measure} x 100, {study.split}; ± half of the {confidence} interval over queries and seeds"
     )
     return Group(Text(caption, style="dim"), *(part for table in tables for part in (Text(""), table)))
+
+
+def results_table(study: Study) -> PaperTable:
+    """The same for papers: groups, and in CSV groups and languages with their intervals."""
+    groups = [slice for slice in study.slices if slice.startswith("group:")] or study.slices
+    header, *rows = _rows(study, groups)
+    caption = (
+        f"{study.measure} x 100 on {study.split}; ± half of the {study.confidence:.0%} interval over queries "
+        "and seeds."
+    )
+    return PaperTable(tuple(header), tuple(tuple(row) for row in rows), 1, caption, tuple(_records(study)))
+
+
+def terminal_paper_table(table: PaperTable) -> "Table":
+    """A paper's table for the terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for place, name in enumerate(table.header):
+        shown.add_column(name, justify="left" if place < table.words else "right", no_wrap=True)
+    for row in table.rows:
+        shown.add_row(*(Text(plain_cell(cell)) for cell in row))
+    return shown
+
+
+def _records(study: Study) -> Iterator[Mapping[str, object]]:
+    for objective in (ZERO_SHOT, *study.objectives):
+        for slice in study.slices:
+            if objective == ZERO_SHOT and study.reference(slice) is None:
+                continue
+            curve = study.curve(objective, slice)
+            for x, mean, low, high, seeds in zip(
+                *(values.tolist() for values in (curve.x, curve.mean, curve.low, curve.high, curve.n_seeds)),
+                strict=True,
+            ):
+                yield {
+                    "objective": objective, "slice": slice, study.x: None if np.isnan(x) else x, "mean": mean,
+                    "low": low, "high": high, "n_seeds": seeds, "n_queries": curve.n_queries,
+                }  # fmt: skip
 
 
 def _rows(study: Study, slices: Sequence[str]) -> Iterator[Cells]:

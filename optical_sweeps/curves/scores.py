@@ -83,19 +83,22 @@ def scores(study: "Study", objective: str, slice: str) -> Scores:
         UserError: the study holds no such runs, or no seed stands at every x.
     """
     members = study.groups.get(slice.removeprefix("group:"), ()) if slice.startswith("group:") else (slice,)
-    rows = study.rows[study.rows["objective"] == objective]
-    if rows.empty or not members or set(members) - set(study.languages):
+    runs = study.runs[study.runs["objective"] == objective]
+    if runs.empty or not members or set(members) - set(study.languages):
         raise UserError(f"objective {objective} on {slice}: the study holds no such runs; see its table")
-    grid = _grid(rows, study.x)
+    if ("scores", objective, slice) in study.kept:
+        block: Scores = study.kept["scores", objective, slice]
+        return block
+    grid = _grid(runs, study.x)
     points = sorted({x for x, _ in grid}, key=lambda x: np.inf if x is None else x)
     seeds = [seed for seed in dict.fromkeys(seed for _, seed in grid) if all((x, seed) in grid for x in points)]
     if not seeds:
         raise UserError(
             f"objective {objective}: no seed stands at every {study.x}; run one over the whole grid"
         )
-    runs = [grid[x, seed] for x in points for seed in sorted(seeds, key=repr)]
-    values, query_ids, strata = _contributions(rows, members, runs)
-    return Scores(
+    names = [grid[x, seed] for x in points for seed in sorted(seeds, key=repr)]
+    values, query_ids, strata = _contributions(study, objective, members, names)
+    block = Scores(
         objective,
         slice,
         np.array([np.nan if x is None else x for x in points], dtype=float),
@@ -104,10 +107,11 @@ def scores(study: "Study", objective: str, slice: str) -> Scores:
         values.reshape(len(points), len(seeds), -1),
         strata,
     )
+    study.kept["scores", objective, slice] = block
+    return block
 
 
-def _grid(rows: "pandas.DataFrame", x: str) -> dict[tuple[Any, Any], str]:
-    runs = rows.drop_duplicates("run")
+def _grid(runs: "pandas.DataFrame", x: str) -> dict[tuple[Any, Any], str]:
     return {
         (plain(point), plain(seed)): run
         for run, point, seed in zip(runs["run"], runs[x], runs["seed"], strict=True)
@@ -115,15 +119,10 @@ def _grid(rows: "pandas.DataFrame", x: str) -> dict[tuple[Any, Any], str]:
 
 
 def _contributions(
-    rows: "pandas.DataFrame", members: Sequence[str], runs: Sequence[str]
+    study: "Study", objective: str, members: Sequence[str], runs: Sequence[str]
 ) -> tuple[Float[np.ndarray, "runs Q"], tuple[Any, ...], Int[np.ndarray, " Q"]]:
     """What every query adds: its mean over all is the mean over languages."""
-    tables = [
-        rows[rows["language"] == language]
-        .pivot(index="run", columns="query_id", values="value")
-        .loc[list(runs)]
-        for language in members
-    ]
+    tables = [study.values[objective, language].loc[list(runs)] for language in members]
     query_ids = tuple(sorted(set().union(*(table.columns for table in tables))))
     place = {query: column for column, query in enumerate(query_ids)}
     total = np.zeros((len(runs), len(query_ids)))

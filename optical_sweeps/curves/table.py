@@ -1,6 +1,7 @@
 """Tidy tables of a study: one row per run, split, slice and measure; and one row per query beside it.
 
-A slice is a language (`ar`) or a group of languages (`group:low`), named as in the logs.
+A slice is a language (`ar`) or a group of languages (`group:low`), named as in the logs. A split is `dev` or
+`test`, or `test+typing@0.1`: test with its queries so perturbed.
 """
 
 import itertools
@@ -10,10 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from optical_sweeps.curves.query_files import read_queries, stacked
 from optical_sweeps.errors import UserError
 
 if TYPE_CHECKING:
     import pandas
+    import pyarrow
 
 ZERO_SHOT = "none"
 """The objective of runs that train nothing: a reference level, without ratio, budget or seed."""
@@ -36,7 +39,7 @@ OF_TRAINING = ("protocol", "ratio", "total", "multiple", "high_total", "seed")
 
 PER_QUERY_FILE = "per_query.parquet"
 _NAMES = {"no_distillation": ZERO_SHOT}
-_MEASURED = re.compile(r"(?P<split>dev|test)/(?P<measure>[^/]+)/(?P<slice>[^/]+)")
+_MEASURED = re.compile(r"(?P<split>(?:dev|test)(?:\+[^/]+)?)/(?P<measure>[^/]+)/(?P<slice>[^/]+)")
 
 
 @runtime_checkable
@@ -95,12 +98,24 @@ def per_query_table(
     """
     import pandas
 
-    frames = [_queries_of(run, columns, measures, splits) for run in runs if run.complete]
+    finished = [run for run in runs if run.complete]
     order = ["run", "sweep", *columns, "split", "language", "query_id", "measure", "value"]
-    if not frames:
+    if not finished:
         return pandas.DataFrame(columns=order)
-    table = pandas.concat(frames, ignore_index=True)[order]
-    return table.sort_values(["run", "split", "language", "measure", "query_id"], ignore_index=True)
+    tables = [_queries_of(run, measures, splits) for run in finished]
+    rows = [_facts(run, columns) for run in finished]
+    facts = {name: [row[name] for row in rows] for name in ("run", "sweep", *columns)}
+    # a column with gaps keeps the values of the others as they are
+    gaps = {name: None in values for name, values in facts.items()}
+    return stacked(
+        tables,
+        pandas.DataFrame(
+            {
+                name: pandas.Series(values, dtype=object if gaps[name] else None)
+                for name, values in facts.items()
+            }
+        ),
+    )[order]
 
 
 def missing_points(
@@ -214,24 +229,15 @@ def _with_missing_values(column: "pandas.Series[Any]") -> "pandas.Series[Any]":
     return column.astype("Int64") if whole else column
 
 
-def _queries_of(
-    run: LoggedRun, columns: Mapping[str, str], measures: Sequence[str], splits: Sequence[str]
-) -> "pandas.DataFrame":
-    import pandas
-
+def _queries_of(run: LoggedRun, measures: Sequence[str], splits: Sequence[str]) -> "pyarrow.Table":
     path = run.files.get(PER_QUERY_FILE)
     if path is None:
         raise UserError(f"run {run.id}: its log holds no {PER_QUERY_FILE}; run that point again")
-    wanted = ["split", "language", "query_id", "measure", "value"]
     try:
-        filters = [("split", "in", list(splits)), ("measure", "in", list(measures))]
-        queries = pandas.read_parquet(path, columns=wanted, filters=filters)
+        return read_queries(path, splits, measures)
     except (OSError, ValueError, KeyError) as error:
         first = next(iter(str(error).splitlines()), "")
         raise UserError(f"{path}: not a per-query table ({first}); run that point again") from error
-    for column, value in _facts(run, columns).items():
-        queries[column] = value
-    return queries
 
 
 def _grid_point(axes: Mapping[str, Sequence[Any]], values: Sequence[Any]) -> tuple[Any, ...]:

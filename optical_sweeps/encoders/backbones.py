@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from optical_sweeps.encoders import e5_offline
@@ -260,7 +261,7 @@ class HuggingFaceBackbone:
         import transformers
 
         folder = self._local() or self._download()
-        with _quiet_transformers():
+        with quiet_transformers():
             try:
                 config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
                 if self.dropout is not None:
@@ -271,7 +272,7 @@ class HuggingFaceBackbone:
                 tokenizer = transformers.AutoTokenizer.from_pretrained(
                     folder, trust_remote_code=False, use_fast=True
                 )
-            except (OSError, ValueError, KeyError, ImportError) as error:
+            except (OSError, ValueError, KeyError, ImportError, UnpicklingError) as error:
                 reason = " ".join(str(error).split())[:300]
                 raise UserError(f"backbone.name={self.name}: {folder} cannot be loaded: {reason}") from None
         if absent := sorted(name for name in report["missing_keys"] if "pooler" not in name):
@@ -355,7 +356,7 @@ def _commit_of(folder: Path) -> str | None:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """No load report and no progress bar: what is dropped here is dropped on purpose."""
     from transformers.utils import logging
 

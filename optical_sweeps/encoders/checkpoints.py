@@ -1,6 +1,5 @@
 """Token encoders on disk: a folder for a whole one, a file for what sets one apart from another."""
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -41,7 +40,7 @@ def save_encoder(encoder: TokenEncoder, folder: Path | str) -> None:
     """Write config.json, model.safetensors and tokenizer.json; `folder` is replaced at the very end."""
     import safetensors.torch
 
-    with _new_folder(Path(folder)) as part:
+    with new_folder(Path(folder)) as part:
         (part / "config.json").write_text(json.dumps(_description(encoder), indent=2, sort_keys=True) + "\n")
         (part / "tokenizer.json").write_text(encoder.rust_tokenizer.to_str())
         safetensors.torch.save_file(_weights(encoder), part / "model.safetensors")
@@ -85,7 +84,7 @@ def save_difference(encoder: TokenEncoder, base: TokenEncoder, file: Path | str)
         "format": DIFFERENCE,
         "version": str(VERSION),
         "base": fingerprint(base),
-        "settings": json.dumps(dataclasses.asdict(encoder.settings)),
+        "settings": json.dumps(encoder.settings.described()),
     }
     file = Path(file)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
@@ -138,7 +137,7 @@ def _description(encoder: TokenEncoder) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "name": encoder.name,
-        "settings": dataclasses.asdict(encoder.settings),
+        "settings": encoder.settings.described(),
         "backbone": {key: value for key, value in config.items() if key not in INCIDENTAL},
         "special_tokens": _special_tokens(encoder.tokenizer),
     }
@@ -223,7 +222,7 @@ def _empty_model(config: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
+def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder` that takes its name when the block ends well."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))

@@ -1,7 +1,7 @@
 """The student before its training: what it begins as, and which of its parts train."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,22 +69,12 @@ class StudentSettings:
         """The sides to train, in order."""
         return SIDES[self.side]
 
-    def check(
-        self,
-        layers: int | None = None,
-        *,
-        sides: Collection[str] = ("query",),
-        one_for: Collection[str] = ("all",),
-    ) -> None:
+    def check(self, layers: int | None = None) -> None:
         """Refuse before any work what would fail later: no peft, no checkpoint, no such layer.
 
         Args:
             layers: of the encoder that the student begins as; None where not known.
-            sides, one_for: what the training and the search that follow can do.
         """
-        for key, value, known in (("side", self.side, sides), ("one_for", self.one_for, one_for)):
-            if value not in known:
-                raise UserError(f"student.{key}: {value} is not supported here; choose {' or '.join(known)}")
         if self.lora is not None:
             self.lora.check()
         if self.checkpoint is not None:
@@ -167,15 +157,15 @@ def _from_checkpoint(path: str, teacher: TokenEncoder) -> TokenEncoder:
 def _checkpoint_file(path: str) -> Path:
     """The encoder's folder or the difference's file that a path of either, or of a run, means."""
     folder = Path(path)
-    for encoder in (folder, folder / "checkpoints" / "student"):
+    for encoder in (folder, folder / "student", folder / "checkpoints" / "student"):
         if (encoder / "config.json").is_file() and (encoder / "model.safetensors").is_file():
             return encoder
-    for file in (folder, folder / "checkpoints" / "student.safetensors"):
+    for file in (folder, folder / "student.safetensors", folder / "checkpoints" / "student.safetensors"):
         if file.is_file():
             return file
     raise UserError(
-        f"student.checkpoint: {path} holds no student; name the folder of a finished run, or one with an "
-        "encoder's config.json and model.safetensors"
+        f"student.checkpoint: {path} holds no student; name the folder of a finished run (of several students, "
+        "RUN/checkpoints/LANGUAGE), or one with an encoder's config.json and model.safetensors"
     )
 
 

@@ -5,6 +5,7 @@ d dimensions, V pieces of the vocabulary.
 """
 
 import copy
+import dataclasses
 import string
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,9 @@ from optical_sweeps.seeds import derive_seed
 Side = Literal["query", "document"]
 Progress = Callable[[int, int], None]  # texts done, texts in all
 
+ADDED_LATER = ("query_marker", "document_marker", "skip_tokens", "projection_bias")
+"""Settings that came after encoders had been saved; at their defaults nothing differs."""
+
 
 @dataclass(frozen=True)
 class TokenEncoderSettings:
@@ -44,6 +48,10 @@ class TokenEncoderSettings:
             2004.12832, section 3.2).
         augmentation_attends: whether other tokens attend to those [MASK] tokens.
         seed: base seed of the projection's initial weights.
+        query_marker, document_marker: one token of the vocabulary, put between the first special tokens and the
+            text, such as `[unused0]`; takes part where the prefix does. None: none.
+        skip_tokens: documents: leave out these tokens of the vocabulary too (ColBERT's skip-list).
+        projection_bias: whether the projection adds a vector.
     """
 
     dim: int = 128
@@ -57,17 +65,33 @@ class TokenEncoderSettings:
     query_augmentation: bool = False
     augmentation_attends: bool = False
     seed: int = 0
+    query_marker: str | None = None
+    document_marker: str | None = None
+    skip_tokens: Sequence[str] = ()
+    projection_bias: bool = False
 
     def __post_init__(self) -> None:
         for name in ("dim", "query_length", "document_length"):
             if getattr(self, name) < 1:
                 raise UserError(f"encoder.{name}={getattr(self, name)}: it has to be at least 1")
+        object.__setattr__(self, "skip_tokens", tuple(self.skip_tokens))
 
     def prefix(self, side: Side) -> str:
         return self.query_prefix if side == "query" else self.document_prefix
 
     def length(self, side: Side) -> int:
         return self.query_length if side == "query" else self.document_length
+
+    def marker(self, side: Side) -> str | None:
+        return self.query_marker if side == "query" else self.document_marker
+
+    def described(self) -> dict[str, Any]:
+        """The settings for a file or a digest: later ones only where used, so that old digests stand."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ADDED_LATER or getattr(self, field.name) != field.default
+        }
 
 
 @dataclass(frozen=True)
@@ -147,14 +171,16 @@ class TokenEncoder(nn.Module):
         prefix = self.settings.prefix(side)
         whole = [prefix + text for text in texts]
         encodings = self.rust_tokenizer.encode_batch(whole, add_special_tokens=False)
-        room = self.settings.length(side) - len(self._leading) - len(self._trailing)
-        rows = [[*self._leading, *e.ids[:room], *self._trailing] or [self._stand_in] for e in encodings]
+        leading = [*self._leading, *self._markers[side]]
+        room = self.settings.length(side) - len(leading) - len(self._trailing)
+        rows = [[*leading, *e.ids[:room], *self._trailing] or [self._stand_in] for e in encodings]
         ids = np.fromiter(chain.from_iterable(rows), np.int32)
         offsets = _offsets(np.fromiter(map(len, rows), np.int64, len(rows)))
         # The blank between prefix and text may be cut as a token of its own: it belongs to the text.
         end = len(prefix.rstrip())
         prefix_sizes = [_tokens_up_to(e.offsets, end) if end else 0 for e in encodings]
-        return TokenizedTexts(ids, self._mask(ids, offsets, np.array(prefix_sizes, np.int64), side), offsets)
+        prefix_ends = np.array(prefix_sizes, np.int64) + len(self._markers[side])
+        return TokenizedTexts(ids, self._mask(ids, offsets, prefix_ends, side), offsets)
 
     def collate(self, texts: TokenizedTexts, side: Side) -> TokenBatch:
         """Pad to the longest of these texts, or, for queries under augmentation, to `query_length`."""
@@ -200,10 +226,50 @@ class TokenEncoder(nn.Module):
             mask &= ~prefix
         if self.settings.skip_punctuation and side == "document":
             mask &= ~self._punctuation[ids]
+        if self.settings.skip_tokens and side == "document":
+            mask &= ~np.isin(ids, self._skipped_ids)
         first = position == -len(self._leading)
         for fallback in (~special & ~prefix, first):
             mask |= fallback & np.repeat(_sums(mask, offsets) == 0, lengths)
         return mask
+
+    @cached_property
+    def _skipped_ids(self) -> Int32[np.ndarray, " k"]:
+        return np.array([self._known_id("skip_tokens", token) for token in self.settings.skip_tokens], np.int32)
+
+    @cached_property
+    def _markers(self) -> dict[Side, list[int]]:
+        named: dict[Side, str | None] = {
+            "query": self.settings.query_marker,
+            "document": self.settings.document_marker,
+        }
+        return {
+            side: [] if token is None else [self._known_id(f"{side}_marker", token)]
+            for side, token in named.items()
+        }
+
+    def _known_id(self, key: str, token: str) -> int:
+        number = self.rust_tokenizer.token_to_id(token)
+        if number is None:
+            raise UserError(
+                f"encoder.{key}: {token!r} is no token of {self.name}'s vocabulary; name one that is"
+            )
+        return int(number)
+
+    @property
+    def leading_tokens(self) -> tuple[int, ...]:
+        """The special tokens before every text."""
+        return tuple(self._leading)
+
+    @property
+    def longest_text(self) -> int:
+        """The most tokens that the backbone takes."""
+        return _longest_text(self.backbone)
+
+    def punctuation_tokens(self) -> tuple[str, ...]:
+        """The tokens that `skip_punctuation` leaves out."""
+        numbers = np.flatnonzero(self._punctuation).tolist()
+        return tuple(self.rust_tokenizer.id_to_token(number) for number in numbers)
 
     @cached_property
     def _punctuation(self) -> Bool[np.ndarray, " V"]:
@@ -260,7 +326,7 @@ class TokenEncoder(nn.Module):
         change the last bits, as matrix products round according to their shape.
         """
         tokens = texts if isinstance(texts, TokenizedTexts) else self.tokenize_texts(texts, side)
-        order = _by_length(tokens)
+        order = by_length(tokens)
         chunks: list[np.ndarray] = []
         counts: list[np.ndarray] = []
         training = self.training
@@ -310,13 +376,15 @@ class TokenEncoder(nn.Module):
 
     def _check(self) -> None:
         settings, tokenizer = self.settings, self.tokenizer
+        assert len(self._skipped_ids) == len(settings.skip_tokens)  # looked up: an unknown one is met here
         if settings.query_augmentation and tokenizer.mask_token_id is None:
             raise UserError(f"encoder.query_augmentation=true: the tokenizer of {self.name} has no mask token")
         longest = _longest_text(self.backbone)
         ends = len(self._leading) + len(self._trailing)
         for side in ("query", "document"):
             prefix = self.rust_tokenizer.encode(settings.prefix(side), add_special_tokens=False)
-            least, length = ends + len(prefix.ids) + 1, settings.length(side)
+            least = ends + len(self._markers[side]) + len(prefix.ids) + 1
+            length = settings.length(side)
             if not least <= length <= longest:
                 raise UserError(
                     f"encoder.{side}_length={length}: choose from {least} (special tokens, "
@@ -330,7 +398,29 @@ def build_token_encoder(
     """The encoder over a backbone fitted to `texts` and to the prefixes that will stand before them."""
     if texts is not None:
         texts = chain((settings.query_prefix, settings.document_prefix), texts)
-    return TokenEncoder(backbone.build(texts), settings)
+    built = backbone.build(texts)
+    add_tokens(built, [token for token in (settings.query_marker, settings.document_marker) if token], settings)
+    return TokenEncoder(built, settings)
+
+
+def add_tokens(backbone: Backbone, tokens: Sequence[str], settings: TokenEncoderSettings) -> None:
+    """Give a backbone those of the tokens that its vocabulary lacks, in place.
+
+    Their embeddings are drawn about the mean of all others, with their spread, from `settings.seed`.
+    """
+    known = backbone.tokenizer.backend_tokenizer
+    if missing := [token for token in dict.fromkeys(tokens) if known.token_to_id(token) is None]:
+        backbone.tokenizer.add_tokens(missing)
+        old = backbone.model.get_input_embeddings().weight
+        with torch.random.fork_rng(devices=[]):  # it draws rows, which are replaced below
+            rows = max(len(backbone.tokenizer), len(old))
+            backbone.model.resize_token_embeddings(rows, mean_resizing=False)
+        new = backbone.model.get_input_embeddings().weight
+        generator = torch.Generator().manual_seed(derive_seed("added tokens", settings.seed))
+        with torch.no_grad():
+            for token in missing:
+                drawn = torch.randn(new.shape[1], generator=generator) * old.std(0) + old.mean(0)
+                new[known.token_to_id(token)] = drawn
 
 
 def normalize(vectors: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
@@ -346,9 +436,12 @@ def normalize(vectors: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
 
 def _projection(hidden_size: int, settings: TokenEncoderSettings) -> nn.Linear:
     """Random orthonormal rows: they keep the backbone's cosines as far as so few dimensions can."""
-    projection = nn.Linear(hidden_size, settings.dim, bias=False, device="meta").to_empty(device="cpu")
+    bias = settings.projection_bias
+    projection = nn.Linear(hidden_size, settings.dim, bias=bias, device="meta").to_empty(device="cpu")
     generator = torch.Generator().manual_seed(derive_seed("projection", settings.seed))
     nn.init.orthogonal_(projection.weight, generator=generator)
+    if bias:
+        nn.init.zeros_(projection.bias)
     return projection
 
 
@@ -388,7 +481,7 @@ def _sums(values: Bool[np.ndarray, " T"], offsets: Int64[np.ndarray, " bounds"])
     return np.diff(_offsets(values.astype(np.int64))[offsets])
 
 
-def _by_length(texts: TokenizedTexts) -> Int64[np.ndarray, " N"]:
+def by_length(texts: TokenizedTexts) -> Int64[np.ndarray, " N"]:
     """Longest first, so that memory runs out at once or never; then by content, to forget the order given."""
     bounds = pairwise(texts.offsets)
     keys = [(int(start - end), texts.ids[start:end].tobytes()) for start, end in bounds]

@@ -33,6 +33,9 @@ KERNELS: Mapping[str, str] = MappingProxyType(
 )
 """Our names of measures, and ranx's of the functions."""
 
+BY_ANSWERS = "AnswerRecall"
+"""Whether an answer is among the first so many tokens of the ranked texts: R@2kt of XOR-Retrieve."""
+
 _CHUNK = 512  # queries; they are padded to the one with most relevant documents
 _NO_DOCUMENT = -1.0
 # numba's thread layer here aborts the process when two threads enter it at once
@@ -41,7 +44,7 @@ _KERNEL_LOCK = threading.Lock()
 
 @dataclass(frozen=True, order=True)
 class Measure:
-    """A measure of the first `cutoff` documents of a ranking; prints as `nDCG@10`.
+    """A measure of the first `cutoff` documents of a ranking, or tokens of their texts; prints as `nDCG@10`.
 
     >>> str(Measure.parse("nDCG@10"))
     'nDCG@10'
@@ -53,6 +56,11 @@ class Measure:
     def __str__(self) -> str:
         return f"{self.name}@{self.cutoff}"
 
+    @property
+    def by_answers(self) -> bool:
+        """Whether it looks for answers in texts, and its cutoff counts tokens."""
+        return self.name == BY_ANSWERS
+
     @classmethod
     def parse(cls, text: str) -> "Measure":
         """Read `name@cutoff`. The cutoff is not optional: a measure must not depend on the run's depth.
@@ -61,8 +69,8 @@ class Measure:
             UserError: an unknown name, or no cutoff of 1 or more.
         """
         match = re.fullmatch(r"(\w+)@([1-9]\d*)", str(text))
-        if not match or match[1] not in KERNELS:
-            known = ", ".join(f"{name}@k" for name in KERNELS)
+        if not match or match[1] not in (*KERNELS, BY_ANSWERS):
+            known = ", ".join(f"{name}@k" for name in (*KERNELS, BY_ANSWERS))
             raise UserError(
                 f"evaluation.measures: {text!r} is not a measure; known are {known}, such as nDCG@10"
             )

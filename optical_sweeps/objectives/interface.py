@@ -81,20 +81,37 @@ def needs(objective: Objective) -> frozenset[str]:
     return frozenset(getattr(objective, "needs", ()))
 
 
-def check(objective: Objective, brings: Collection[str] = (), dim: int | None = None) -> None:
+def check(
+    objective: Objective,
+    brings: Collection[str] = (),
+    dim: int | None = None,
+    sides: Collection[str] = ("query",),
+) -> None:
     """Refuse before training an objective that a batch cannot serve.
 
     Args:
         brings: the names of `NEEDS` that batches will carry.
         dim: dimensions of the encoder's token vectors; None where not known.
+        sides: of retrieval that the student learns.
 
     Raises:
-        UserError: something is missing, or the objective was made for vectors of other dimensions.
+        UserError: something is missing, the objective was made for vectors of other dimensions, or it makes no
+            sense over these sides.
     """
     for name in sorted(needs(objective) - set(brings)):
         raise UserError(
             f"objective: {objective.name} as configured needs {NEEDS[name]} in every batch, which this run's "
             "training does not bring; change the objective's settings or choose another"
+        )
+    if "documents" in needs(objective) and tuple(sides) != ("query",):
+        raise UserError(
+            f"student.side: {' and '.join(sides)}, but objective {objective.name} scores mined documents by "
+            "queries; set student.side=query, or take the objective's documents from the batch"
+        )
+    if len(sides) > 1 and any(True for _ in getattr(objective, "buffers", tuple)()):
+        raise UserError(
+            f"student.side: both, but objective {objective.name} keeps texts of earlier steps as negatives, "
+            "which would mix queries and documents; set student.side=query or document, or objective.queue=0"
         )
     own = getattr(objective, "expected_dim", None)
     if None not in (own, dim) and own != dim:

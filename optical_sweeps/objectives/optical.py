@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor, nn, no_grad
 from torch.nn.functional import normalize
 
 from optical_sweeps.checks import one_of, whole_number
@@ -99,8 +99,21 @@ class Optical(nn.Module):
             loss = (plan.matrix.to(cost.dtype) * cost).sum((-2, -1)).mean()
         return ObjectiveOutput(loss, _diagnostics(plan, cost, self.solver))
 
-    def _centred_cost(self, student: TokenEmbeddings, teacher: TokenEmbeddings) -> Float[Tensor, "B n m"]:
-        mean = mean_vector(teacher.vectors[teacher.mask])
+    def align(
+        self, student: TokenEmbeddings, teacher: TokenEmbeddings, mean: Float[Tensor, " d"] | None = None
+    ) -> TransportPlan:
+        """The plan alone, a constant; centred on `mean`, where given, in place of the batch's."""
+        with no_grad():
+            if self.centre == "none":
+                cost = self._cost(student.vectors, teacher.vectors)
+            else:
+                cost = self._centred_cost(student, teacher, mean)
+            return self.solver(TransportProblem.uniform(cost, student.mask, teacher.mask))
+
+    def _centred_cost(
+        self, student: TokenEmbeddings, teacher: TokenEmbeddings, mean: Float[Tensor, " d"] | None = None
+    ) -> Float[Tensor, "B n m"]:
+        mean = mean_vector(teacher.vectors[teacher.mask]) if mean is None else mean
         return self._cost(_recentre(student, mean), _recentre(teacher, mean))
 
     def _subspace(self) -> SubspaceCost:

@@ -14,6 +14,7 @@ def over_sides(
     objective: Objective,
     sides: Mapping[str, tuple[TokenEmbeddings, TokenEmbeddings]],
     english: Int[Tensor, " B"],
+    own: Mapping[str, Mapping[str, Any]] | None = None,
     **context: Any,
 ) -> ObjectiveOutput:
     """The mean of the objective over sides; with one side, the objective itself.
@@ -21,10 +22,13 @@ def over_sides(
     Args:
         sides: (student, teacher) tokens of the same pairs, encoded as queries, as documents, or as both. Where
             there are several, each one's diagnostics go by `side_`.
-        context: what the objective needs beside the pairs.
+        own: what the objective needs of a side, by side.
+        context: what it needs beside that, the same for all sides.
     """
+    own = own or {}
     outputs = {
-        side: objective(student, teacher, english, **context) for side, (student, teacher) in sides.items()
+        side: objective(student, teacher, english, **own.get(side, {}), **context)
+        for side, (student, teacher) in sides.items()
     }
     if len(outputs) == 1:
         return next(iter(outputs.values()))

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from optical_sweeps.corpora.collections import unperturbed
 from optical_sweeps.errors import UserError
-from optical_sweeps.evaluation.measures import Measure, evaluate, macro_average
+from optical_sweeps.evaluation.judging import judge
+from optical_sweeps.evaluation.measures import Measure, macro_average
 from optical_sweeps.report.sweep_runs import SweepRun, read_runs
 from optical_sweeps.retrieval.runs import read_run
 from optical_sweeps.sweeps.plan import Grid
@@ -118,7 +120,7 @@ def derive(run: SweepRun) -> Scores:
             path = run.folder / "runs" / f"{split}.{language}.trec.gz"
             if not path.exists():
                 raise UserError(f"{path}: no such run file")
-            scores = evaluate(read_run(path), corpus.collection(language, split).qrels, measures)
+            scores = judge(read_run(path), corpus.collection(language, unperturbed(split)), measures)
             means[language] = scores.means()
         groups = macro_average(means, {f"group:{name}": of for name, of in languages.groups.items()})
         for slice, by_measure in {**means, **groups}.items():
@@ -162,5 +164,5 @@ def _wandb(folder: Path, warn: Callable[[str], None]) -> dict[str, Scores]:
 def _measured(summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for key, value in summary.items():
         split, _, rest = key.partition("/")
-        if split in ("dev", "test") and "/" in rest and isinstance(value, int | float):
+        if unperturbed(split) in ("dev", "test") and "/" in rest and isinstance(value, int | float):
             yield key, float(value)

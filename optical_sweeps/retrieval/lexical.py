@@ -1,40 +1,26 @@
 """BM25 (Robertson and Zaragoza 2009) as first stage and baseline, through the package bm25s.
 
-Words are runs of letters and digits, lower-cased; scripts written without blanks are cut into pairs of
-characters. No stop words and no stemmer: the same rule for every language. A query finds documents of its own
-language: across languages, hand over its translation.
+A query finds documents of its own language: across languages, hand over its translation, or see `psq`. Words
+are those of `corpora.words`, the same rule for every language.
 """
 
 import importlib
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
 
 from optical_sweeps.checks import number_between, positive_number
+from optical_sweeps.corpora.words import words
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.index import rank_ids, refuse_duplicates
 from optical_sweeps.retrieval.keys import keys, unpack
 from optical_sweeps.retrieval.runs import RetrievalRun
 
-# Han, kana, Thai, Lao, Khmer and Burmese
-_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]+|[^\W{_UNSPACED}]+")
-
-
-def words(text: str) -> list[str]:
-    """What BM25 counts.
-
-    >>> words("BM25, na\u00efve: \u6771\u4eac\u90fd")
-    ['bm25', 'na\u00efve', '\u6771\u4eac', '\u4eac\u90fd']
-    """
-    found: list[str] = []
-    for word in _WORD.findall(text.lower()):
-        unspaced = re.match(f"[{_UNSPACED}]", word) and len(word) > 1
-        found += [word[at : at + 2] for at in range(len(word) - 1)] if unspaced else [word]
-    return found
+__all__ = ["LexicalIndex", "best_sharing", "check_bm25", "words"]
 
 
 class LexicalIndex:
@@ -49,8 +35,7 @@ class LexicalIndex:
     """
 
     def __init__(self, ids: Sequence[str], texts: Sequence[str], k1: float = 0.9, b: float = 0.4) -> None:
-        positive_number("lexical.k1", k1)
-        number_between("lexical.b", b, 0.0, 1.0)
+        check_bm25(k1, b)
         refuse_duplicates(ids)
         self.ids = ids
         self._ranks = torch.from_numpy(rank_ids(ids))
@@ -68,10 +53,23 @@ class LexicalIndex:
         known = [word for word in words(text) if word in self._bm25.vocab_dict]
         if not known:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        scores = torch.from_numpy(np.asarray(self._bm25.get_scores(known), np.float32))
-        sharing = torch.nonzero(scores > 0)[:, 0]
-        best = keys(scores[None, sharing], self._ranks[sharing])[0].topk(min(k, len(sharing))).values
-        return unpack(best.numpy())
+        return best_sharing(np.asarray(self._bm25.get_scores(known), np.float32), self._ranks, k)
+
+
+def best_sharing(
+    scores: Float32[np.ndarray, " N"], ranks: Int64[Tensor, " N"], k: int
+) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+    """The id ranks of the k best documents that score above 0, and their scores; ties in the order of ids."""
+    all_scores = torch.from_numpy(scores)
+    sharing = torch.nonzero(all_scores > 0)[:, 0]
+    best = keys(all_scores[None, sharing], ranks[sharing])[0].topk(min(k, len(sharing))).values
+    return unpack(best.numpy())
+
+
+def check_bm25(k1: float, b: float) -> None:
+    """Refuse parameters that are out of range."""
+    positive_number("lexical.k1", k1)
+    number_between("lexical.b", b, 0.0, 1.0)
 
 
 def _bm25s() -> Any:

@@ -14,8 +14,18 @@ NEUTRAL_KEYS = (
     "evaluation.memory_budget_mb",
     "objective.solver.threads",
     "objective.solver.solver.threads",
+    "index.shard_documents",
+    "training.code_switching.alignment.solver.threads",
     "objective.dim",  # repeats encoder.dim
     "student.checkpoint",  # counts by its content
+    "teacher.path",  # so does this
+    "teacher.triples.path",  # and these
+    "teacher.triples.queries",
+    "teacher.triples.collection",
+    "teacher.triples.cache",
+    "teacher.triples.documents",
+    "evaluation.lexicon",  # counts by its content
+    "training.code_switching.lexicon",  # and so does this
 )
 """Settings of groups that count which change speed, memory or logging alone."""
 
@@ -27,6 +37,16 @@ ADDED_SINCE_SCHEMA: Mapping[str, Any] = {
     "objective.symmetric": False,
     "objective.learn_temperature": False,
     "objective.queue": 0,
+    "teacher.loss": "in_batch",
+    "teacher.triples": None,
+    "teacher.negatives": "none",
+    "teacher.mining": {
+        "_target_": "optical_sweeps.training.teacher.Mining",
+        "depth": 100,
+        "skip": 0,
+        "per_query": 1,
+        "seed": 0,
+    },
     "student._target_": "optical_sweeps.encoders.student.StudentSettings",
     "student.init": "teacher",
     "student.projection": "teacher",
@@ -34,6 +54,13 @@ ADDED_SINCE_SCHEMA: Mapping[str, Any] = {
     "student.lora": None,
     "student.side": "query",
     "student.one_for": "all",
+    "evaluation.perturbations": [],
+    "evaluation.perturbation_seed": 0,
+    "training.batch_tokens": None,
+    "training.mined_documents": 8,
+    "training.code_switching": None,
+    "index._target_": "optical_sweeps.retrieval.settings.IndexSettings",
+    "index.dtype": "float32",
 }
 """Keys that came later, each with the value at which numbers are what they were without it."""
 
@@ -80,7 +107,7 @@ def counted(trains: bool) -> tuple[str, ...]:
 
     A run that trains nothing does not depend on mixture, training or seed, so all its grid points are one run.
     """
-    always = ("languages", "encoder", "teacher", "student", "objective", "evaluation")
+    always = ("languages", "encoder", "teacher", "student", "objective", "index", "evaluation")
     return (*always, "mixture", "training", "seed") if trains else always
 
 

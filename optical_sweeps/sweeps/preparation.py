@@ -8,7 +8,7 @@ from typing import Any
 
 from optical_sweeps.artifacts import MANIFEST, canonical_json
 from optical_sweeps.sweeps.compose import Sections, plain
-from optical_sweeps.sweeps.identity import IDENTITY_SCHEMA
+from optical_sweeps.sweeps.identity import IDENTITY_SCHEMA, fact
 from optical_sweeps.sweeps.ledger import write_json
 from optical_sweeps.sweeps.run_spec import RunSpec
 from optical_sweeps.sweeps.submission_plan import Shared
@@ -24,9 +24,11 @@ def marker_of(spec: RunSpec) -> Path:
         "corpus": spec.corpus_print,
         "backbone": spec.backbone_print,
         "languages": sorted(spec.languages.all),
-        "encoder": spec.config["encoder"],
-        "teacher": spec.config["teacher"],
+        "encoder": fact("encoder", spec.config["encoder"]),
+        "teacher": fact("teacher", spec.config["teacher"]),
     }
+    if (content := spec.teacher.fingerprint()) is not None:
+        key["teacher_content"] = content
     name = hashlib.blake2b(canonical_json(key).encode(), digest_size=16).hexdigest()
     return spec.artifacts / "prepared" / f"{name}.json"
 

@@ -18,9 +18,14 @@ from optical_sweeps.sweeps.identity import numeric_facts, run_id
 LANGUAGES = f"{__name__}.Languages"
 PARTS = (
     "encoder", "teacher", "student", "objective", "mixture", "training", "evaluation", "machine", "logger",
-    "backbone", "data", "languages",
+    "backbone", "data", "languages", "index",
 )  # fmt: skip
 """Keys of a run's config that describe an object."""
+LATER_PARTS: Mapping[str, Any] = {
+    "student": {"_target_": "optical_sweeps.encoders.student.StudentSettings"},
+    "index": {"_target_": "optical_sweeps.retrieval.settings.IndexSettings"},
+}
+"""Parts that records of early runs lack, as they were."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class RunSpec:
     mixture: Any
     training: Any
     evaluation: Any
+    index: Any
     machine: Any
     logger: Any
     seed: int
@@ -87,6 +93,7 @@ class RunSpec:
     @classmethod
     def from_plain(cls, config: dict[str, Any]) -> "RunSpec":
         """Build every part of a resolved config; raises as `from_config` does."""
+        config = {**LATER_PARTS, **config}
         return cls.of_parts(config, {name: build_part(name, config[name]) for name in PARTS})
 
     @classmethod
@@ -115,6 +122,13 @@ class RunSpec:
         found = {"corpus": self.corpus_print, "backbone": self.backbone_print}
         if (checkpoint := self.student.fingerprint()) is not None:
             found["student_checkpoint"] = checkpoint
+        if (teacher := self.teacher.fingerprint()) is not None:
+            found["teacher"] = teacher
+        if (lexicon := self.evaluation.fingerprint(self.languages.all)) is not None:
+            found["lexicon"] = lexicon
+        switching = self.training.code_switching if self.objective.trains else None
+        if switching is not None and (lexicon := switching.fingerprint(self.languages.all)) is not None:
+            found["training_lexicon"] = lexicon
         return found
 
     @property
@@ -123,6 +137,8 @@ class RunSpec:
 
     @property
     def backbone_print(self) -> str:
+        if not uses_backbone(self):
+            return "none"
         return content("backbone", json.dumps(self.config["backbone"]))
 
     @cached_property
@@ -147,7 +163,8 @@ class RunSpec:
         """A short name for people, such as `optical ratio=0.25 seed=1`."""
         if not self.objective.trains:
             return f"{self.objective.name} (zero-shot)"
-        return f"{self.objective.name} {self.mixture.label} seed={self.seed}"
+        switched = " code-switched" if self.training.code_switching is not None else ""
+        return f"{self.objective.name}{switched} {self.mixture.label} seed={self.seed}"
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -223,34 +240,82 @@ def _check_machine(spec: RunSpec) -> None:
     spec.machine.check(spec.training.precision)
 
 
+def uses_backbone(spec: RunSpec) -> bool:
+    """Whether anything of the run is built from `backbone`: a teacher that is loaded brings its own."""
+    return bool(spec.teacher.uses_backbone) or spec.student.init == "backbone"
+
+
 def _check_backbone(spec: RunSpec) -> None:
-    spec.backbone.check()
+    if uses_backbone(spec):
+        spec.backbone.check()
+
+
+def _check_teacher(spec: RunSpec) -> None:
+    """Whether a teacher that is loaded and the study's own settings agree."""
+    spec.teacher.check(spec.encoder, spec.objective)
 
 
 def _check_layers(spec: RunSpec) -> None:
     """A backbone cut to k layers has no more to freeze; one taken whole is known when it is loaded."""
-    layers = getattr(spec.backbone, "layers", None)
+    layers = _layers(spec)
     for name, settings in (("training", spec.training), ("teacher.training", spec.teacher.training)):
-        if layers is not None and settings.freeze_layers > layers:
+        if None not in (layers, settings) and settings.freeze_layers > layers:
             raise UserError(
                 f"{name}.freeze_layers: {settings.freeze_layers}, but backbone.layers is {layers}; lower it"
             )
 
 
+def _layers(spec: RunSpec) -> Any:
+    """Of the encoder that the student begins as, where that is known before it is loaded."""
+    loaded = not spec.teacher.uses_backbone and spec.student.init != "backbone"
+    return spec.teacher.layers() if loaded else getattr(spec.backbone, "layers", None)
+
+
 def _check_student(spec: RunSpec) -> None:
     """What student and objective ask for beyond what their own settings can tell."""
     from optical_sweeps.objectives import check
+    from optical_sweeps.objectives.interface import NEEDS
 
-    spec.student.check(layers=getattr(spec.backbone, "layers", None))
-    check(spec.objective, brings=(), dim=spec.encoder.dim)
+    spec.student.check(layers=_layers(spec))
+    check(spec.objective, brings=NEEDS, dim=spec.encoder.dim, sides=spec.student.sides)
+
+
+def _check_batches(spec: RunSpec) -> None:
+    longest = max(spec.teacher.length(spec.encoder, side) for side in spec.student.sides)
+    if spec.training.batch_tokens is not None and spec.training.batch_tokens < longest:
+        raise UserError(
+            f"training.batch_tokens: {spec.training.batch_tokens}, but one sentence may have {longest} tokens; "
+            "raise it, or lower encoder.query_length or encoder.document_length"
+        )
 
 
 def _check_collections(spec: RunSpec) -> None:
-    spec.corpus.relevant_pairs()
+    if spec.teacher.reads_pairs:
+        spec.corpus.relevant_pairs()
     spec.bitext_sizes()
     for language in spec.languages.all:
         for split in ("dev", "test"):
             spec.corpus.collection(language, split)
+
+
+def _check_judgements(spec: RunSpec) -> None:
+    from optical_sweeps.evaluation.judging import check_judgements
+
+    for language in spec.languages.all:
+        for split in ("dev", "test"):
+            check_judgements(spec.corpus.collection(language, split), spec.evaluation.measures)
+
+
+def _check_perturbations(spec: RunSpec) -> None:
+    from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
+
+    settings = spec.evaluation
+    check_perturbations(settings.perturbations, spec.corpus, spec.languages.all, settings.lexicon)
+
+
+def _check_code_switching(spec: RunSpec) -> None:
+    if spec.objective.trains and spec.training.code_switching is not None:
+        spec.training.code_switching.check(spec.languages.all)
 
 
 def _check_budget(spec: RunSpec) -> None:
@@ -261,10 +326,15 @@ def _check_budget(spec: RunSpec) -> None:
 CHECKS: Mapping[Callable[[RunSpec], None], tuple[str, ...]] = {
     _check_languages: ("data", "languages"),
     _check_machine: ("machine", "training"),
-    _check_backbone: ("backbone",),
-    _check_layers: ("backbone", "training", "teacher"),
-    _check_student: ("student", "backbone", "objective", "encoder"),
-    _check_collections: ("data", "languages"),
+    _check_backbone: ("backbone", "teacher", "student"),
+    _check_teacher: ("teacher", "encoder", "objective"),
+    _check_layers: ("backbone", "training", "teacher", "student"),
+    _check_student: ("student", "backbone", "objective", "encoder", "teacher"),
+    _check_batches: ("training", "encoder", "student", "teacher"),
+    _check_collections: ("data", "languages", "teacher"),
+    _check_judgements: ("data", "languages", "evaluation"),
+    _check_perturbations: ("data", "languages", "evaluation"),
+    _check_code_switching: ("objective", "training", "languages"),
     _check_budget: ("objective", "mixture", "data", "languages"),
 }
 """Every check, in order, and the keys of the config that it looks at: nothing else can change its answer."""

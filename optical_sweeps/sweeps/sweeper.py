@@ -54,7 +54,10 @@ def asked_grid(master: Any, loader: Any, arguments: Sequence[str], composer: Com
     with progress("checking the grid") as advance:
         planned = tuple(plan_points(points, composer, advance))
     return Grid(
-        Path(str(master.hydra.sweep.dir)), planned, str(master.hydra.job.config_name), _config_dir(master)
+        Path(str(master.hydra.sweep.dir)),
+        planned,
+        str(master.hydra.job.config_name),
+        config_dir_of(master.hydra),
     )
 
 
@@ -134,9 +137,9 @@ def failures(grid: Grid, states: Mapping[str, State], most: int = 10) -> list[st
     return lines
 
 
-def _config_dir(master: Any) -> str | None:
-    """The folder that --config-dir named."""
-    for source in master.hydra.runtime.config_sources:
+def config_dir_of(hydra: Any) -> str | None:
+    """The folder that --config-dir named, of Hydra's own part of a config."""
+    for source in hydra.runtime.config_sources:
         if source.provider == "command-line" and source.schema == "file":
             return str(Path(source.path).resolve())
     return None

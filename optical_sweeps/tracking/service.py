@@ -96,8 +96,8 @@ def read_wandb(
         UserError: not logged in, no such project, a refused key, or a service that does not answer.
     """
     warn = warn or logging.getLogger(__name__).warning
-    with _errors_for_users(selection.path):
-        api = _api(timeout)
+    with errors_for_users(selection.path):
+        api = public_api(timeout)
         reader = _Reader(api, selection, folder, tuple(files), history, warn)
         runs = reader.read(incremental, progress)
     return sorted(runs, key=lambda run: run.id)
@@ -212,7 +212,12 @@ class _Reader:
         )
 
 
-def _api(timeout: float) -> Any:
+def public_api(timeout: float) -> Any:
+    """The client's API.
+
+    Raises:
+        UserError: not logged in.
+    """
     if not is_logged_in():
         raise UserError("W&B: not logged in; run `wandb login`, or use source=offline or source=records")
     import wandb
@@ -273,8 +278,24 @@ def _entry_of_artifacts(run: Any, name: str) -> Any:
     return None
 
 
+def require_service(timeout: float = 10.0) -> None:
+    """Ask the service who the user is.
+
+    Raises:
+        UserError: not logged in, a refused key, or a service that does not answer.
+    """
+    try:
+        known = public_api(timeout).default_entity
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"W&B: {one_line(error)}; check the key and the network") from error
+    if known is None:
+        raise UserError("W&B: the service does not know the key; run `wandb login`")
+
+
 @contextmanager
-def _errors_for_users(path: str) -> Iterator[None]:
+def errors_for_users(path: str) -> Iterator[None]:
     """The client's errors, which are of many kinds, as one line without keys."""
     try:
         yield

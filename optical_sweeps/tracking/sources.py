@@ -21,7 +21,7 @@ SOURCES = {
 
 
 def disagreements(logs: Iterable[RunLog], records: Iterable[RunLog]) -> list[str]:
-    """Lines that say where two sources differ: complete runs, configs, and every value of the test split.
+    """Lines on where two sources differ: complete runs, configs, every value of test, perturbed or not.
 
     >>> disagreements([RunLog("a", {}, {"test/nDCG@10/ar": .4}, complete=True)], [])
     ['a: in the first source alone']
@@ -42,5 +42,5 @@ def _differences(first: RunLog, second: RunLog) -> Iterator[str]:
         yield f"config differs in {', '.join(differ)}"
     for key in sorted({**first.summary, **second.summary}):
         here, there = first.summary.get(key), second.summary.get(key)
-        if key.startswith("test/") and here != there:
+        if key.startswith(("test/", "test+")) and here != there:
             yield f"{key} is {here} and {there}"

@@ -9,6 +9,7 @@ import math
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,9 @@ from optical_sweeps.tracking.tracker import Metrics, NullTracker, Tracker
 from optical_sweeps.tracking.upload_log import upload_problem
 
 ARTIFACT_TYPE = "retrieval-run"
+
+UNSENT = "unsent"
+"""File in the folder of an online fragment whose end never reached the server; `sweep sync` looks for it."""
 
 
 def tracker_for(settings: WandbSettings, warn: Callable[[str], None] | None = None) -> Tracker:
@@ -92,8 +96,11 @@ class WandbRun:
             _abandon_service()  # it holds on to the id of the run it could not start
         if (refused or wanted == "offline") and (error := self._open("offline")):
             self._warn(f"W&B: {error}; this run is not logged to W&B")
-        elif refused:
-            self._warn(f"W&B: {refused}; this run is logged offline, {self._how_to_sync()}")
+            return
+        killed = self._killed_online() if self.mode == "offline" else []
+        _mark(killed)
+        if refused:
+            self._warn(f"W&B: {refused}; this run is logged offline, {self._how_to_sync(killed)}")
 
     def log(self, step: int, metrics: Metrics) -> None:
         """See `Tracker.log`."""
@@ -133,15 +140,22 @@ class WandbRun:
             self._warn(f"W&B: {problem}; {self._how_to_sync([fragment] if cut else [])}")
 
     def _how_to_sync(self, cut: Sequence[Path] = ()) -> str:
-        """The command that brings to the server what is on disk alone.
+        """The command that brings to the server what is on disk alone; folders that need it are marked.
 
         Args:
             cut: online fragments that ended without the server; the client passes those over unless told.
         """
+        _mark(cut)
         waiting = [path for path in _fragments(self._identity["dir"]) if path.name.startswith("offline-")]
         waiting = [path for path in waiting if not list(path.glob("*.synced"))]
         folders = " ".join(shlex.quote(str(path)) for path in sorted({*waiting, *cut}))
         return f"synchronise it with `wandb sync {'--include-online ' if cut else ''}{folders}`"
+
+    def _killed_online(self) -> list[Path]:
+        """Earlier attempts that began online and never ended: nobody knows which of their rows arrived."""
+        logs = log_files(Path(self._identity["dir"], "wandb"))
+        online = [path for path in logs if not path.parent.name.startswith("offline-")]
+        return [path.parent for path in online if _never_ended(path)]
 
     def _catch_up(self, below: Step = math.inf) -> None:
         """Log what earlier starts of this run left on disk alone."""
@@ -222,6 +236,22 @@ def _on_server(run: Any) -> Has:
 
 def _fragments(folder: str) -> list[Path]:
     return sorted(Path(folder, "wandb").glob("*run-*"))
+
+
+def _mark(folders: Sequence[Path]) -> None:
+    """Say that not all of them reached the server."""
+    for folder in folders:
+        with suppress(OSError):
+            (folder / UNSENT).touch()
+
+
+def _never_ended(log: Path) -> bool:
+    """It holds rows, and no end; one that could not begin holds none."""
+    try:
+        fragment = read_fragment(log)
+    except (NotAWandbLog, OSError):
+        return False
+    return fragment.exit_code is None and bool(fragment.rows)
 
 
 def _folder_of(run: Any) -> Path:

@@ -1,6 +1,6 @@
 """One distillation, from drawn pairs to a trained student."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from optical_sweeps.corpora.bitext import Bitext
-from optical_sweeps.corpora.mixture import Mixture
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.encoders.token_encoder import TokenEncoder
-from optical_sweeps.objectives import Objective
+from optical_sweeps.objectives import Objective, needs
 from optical_sweeps.seeds import derive_seed
+from optical_sweeps.training.buckets import BucketedBatches
 from optical_sweeps.training.callbacks import DevRetrieval, Log, LossLog, StepProgress
 from optical_sweeps.training.checkpoints import Checkpoints
 from optical_sweeps.training.distillation import Distillation
 from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.machine import Machine
+from optical_sweeps.training.material import Material
 from optical_sweeps.training.pairs import DistillationPairs, EpochBatches
 from optical_sweeps.training.ranks import ALONE, Ranks
 from optical_sweeps.training.resuming import Checkpointing, Stateful, take_up
@@ -36,6 +35,7 @@ class Distilled:
         tokens: student tokens trained on, special tokens included.
         attempts: the step at which each process took the training up; the first began at 0.
         seconds_before: of training, in processes before this one.
+        pairs: trained on, each as often as it was.
     """
 
     steps: int
@@ -43,15 +43,13 @@ class Distilled:
     tokens: int
     attempts: tuple[int, ...] = (0,)
     seconds_before: float = 0.0
+    pairs: int = 0
 
 
 def distil(
     student: TokenEncoder,
     objective: Objective,
-    mixture: Mixture,
-    bitext: Mapping[str, Bitext],
-    english: Mapping[str, int],
-    vectors: RaggedEmbeddings,
+    material: Material,
     settings: TrainingSettings,
     machine: Machine,
     *,
@@ -64,12 +62,11 @@ def distil(
     parts: Mapping[str, Stateful] | None = None,
     interruption: Interruption | None = None,
     ranks: Ranks = ALONE,
+    begins: Callable[[int, int], None] = lambda pairs, steps: None,
 ) -> Distilled:
     """Train `student` in place on the pairs of a mixture, from the newest checkpoint where there is one.
 
     Args:
-        english: the row of each English text in `vectors`.
-        vectors: the teacher's token vectors of the English texts.
         measure: (student, step) -> dev score; called where the settings ask for validation, and at the end.
             Where the process is asked to stop it may raise `Interrupted`.
         folder: receives the batch of a step that broke the run.
@@ -77,15 +74,17 @@ def distil(
         parts: what else the rest of the training depends on, such as logs; brought to the same step.
         interruption: tells when the process is asked to stop.
         ranks: the devices that share every batch; `log` and `measure` are called on the first alone.
+        begins: told the pairs and steps of all epochs.
 
     Raises:
         Interrupted: the process was asked to stop; a checkpoint of the step stands.
         NotFinite: the loss or a gradient is NaN or infinite.
     """
     student.freeze(embeddings=settings.freeze_embeddings, layers=settings.freeze_layers).train()
-    pairs = drawn_pairs(student, mixture, bitext, english, vectors, seed, ranks)
-    sampler = EpochBatches(len(pairs), settings.batch_size, settings.epochs, derive_seed("batches", seed))
+    pairs = material.pairs(student, needs(objective), seed, ranks)
+    sampler = _sampler(pairs, settings, derive_seed("batches", seed))
     steps = len(sampler)
+    begins(len(pairs) * settings.epochs, steps)
     module = Distillation(student, objective, settings, steps=steps, wreck=folder / "wreck", ranks=ranks)
     validation = DevRetrieval(measure, settings, steps, ranks)
     parts = {"validation": validation, **(parts or {})}
@@ -110,26 +109,16 @@ def distil(
             student.load_state_dict(validation.best_weights, strict=False)
         keeping.keep_result(module)
     seen = np.fromiter(chain.from_iterable(islice(iter(sampler), module.step)), np.int64)
-    tokens = int(pairs.sentences.lengths[seen].sum())
-    return Distilled(module.step, validation.best_step, tokens, attempts, keeping.seconds_before)
+    return Distilled(
+        module.step, validation.best_step, pairs.tokens(seen), attempts, keeping.seconds_before, len(seen)
+    )
 
 
 def _nowhere(step: int, metrics: Mapping[str, float]) -> None:
     """Where the metrics of all ranks but the first go."""
 
 
-def drawn_pairs(
-    student: TokenEncoder,
-    mixture: Mixture,
-    bitext: Mapping[str, Bitext],
-    english: Mapping[str, int],
-    vectors: RaggedEmbeddings,
-    seed: int,
-    ranks: Ranks = ALONE,
-) -> DistillationPairs:
-    """The pairs of a mixture in training order, tokenised once."""
-    items = list(mixture)
-    ordered: Sequence[tuple[str, int, int]] = [items[number] for number in mixture.order(seed)]
-    texts = [bitext[language].translations[pair] for language, pair, _ in ordered]
-    rows = [english[bitext[language].english[pair]] for language, pair, _ in ordered]
-    return DistillationPairs(student.tokenize_texts(texts, "query"), np.array(rows), vectors, student, ranks)
+def _sampler(pairs: DistillationPairs, settings: TrainingSettings, seed: int) -> EpochBatches | BucketedBatches:
+    if settings.batch_tokens is None:
+        return EpochBatches(len(pairs), settings.batch_size, settings.epochs, seed)
+    return BucketedBatches(pairs.longest, settings.batch_size, settings.batch_tokens, settings.epochs, seed)

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
-from optical_sweeps.objectives import Objective, ObjectiveOutput
+from optical_sweeps.objectives import Objective, ObjectiveOutput, over_sides
 from optical_sweeps.objectives.interface import fresh
 from optical_sweeps.training.optimiser import adamw, warmup_then_decay
 from optical_sweeps.training.pairs import DistillationBatch
@@ -25,7 +26,7 @@ class NotFinite(UserError):
 
 
 class Distillation(Resumable):
-    """Trains the student's query encoder; the teacher takes part through its stored vectors alone.
+    """Trains the student on the sides that batches have; the teacher takes part through stored vectors alone.
 
     Args:
         student: the encoder that is trained, already frozen where the settings say so.
@@ -59,10 +60,20 @@ class Distillation(Resumable):
 
     def training_step(self, batch: DistillationBatch, batch_idx: int) -> Tensor:
         self._batch, self.weight = batch, batch.weight
-        self.output = self.objective(self.student(batch.student), batch.teacher, batch.english)
+        self.output = self._output(batch)
         if self.ranks.any(not torch.isfinite(self.output.loss)):
             self._stop("loss", float(self.output.loss.detach()))
         return self.output.loss if self.weight == 1.0 else self.output.loss * self.weight
+
+    def _output(self, batch: DistillationBatch) -> ObjectiveOutput:
+        sides: dict[str, tuple[TokenEmbeddings, TokenEmbeddings]] = {}
+        own: dict[str, dict[str, Any]] = {}
+        for side, of in batch.sides.items():
+            sides[side] = (self.student(of.student), of.teacher)
+            if of.student_english is not None:
+                own[side] = {"student_english": self.student(of.student_english)}
+        context = {} if batch.documents is None else {"documents": batch.documents}
+        return over_sides(self.objective, sides, batch.english, own, **context)
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         # fp16's scaler skips steps of infinite gradients by itself
@@ -88,16 +99,16 @@ class Distillation(Resumable):
         assert output is not None
         self.wreck.mkdir(parents=True, exist_ok=True)
         whose = "" if self.ranks.is_first else f".{self.ranks.rank}"  # all stop where one has to
-        save_file(
-            {
-                "input_ids": batch.student.input_ids,
-                "attention_mask": batch.student.attention_mask,
-                "teacher_vectors": batch.teacher.vectors,
-                "teacher_mask": batch.teacher.mask,
-                "items": batch.items,
-            },
-            self.wreck / f"batch{whose}.safetensors",
-        )
+        tensors = {"items": batch.items}
+        for side, of in batch.sides.items():
+            prefix = "" if len(batch.sides) == 1 else f"{side}."
+            tensors |= {
+                f"{prefix}input_ids": of.student.input_ids,
+                f"{prefix}attention_mask": of.student.attention_mask,
+                f"{prefix}teacher_vectors": of.teacher.vectors,
+                f"{prefix}teacher_mask": of.teacher.mask,
+            }
+        save_file(tensors, self.wreck / f"batch{whose}.safetensors")
         # as text: JSON has no NaN
         diagnostics = {name: str(float(value)) for name, value in output.diagnostics.items()}
         report = {"step": self.step, what: str(value), "diagnostics": diagnostics}

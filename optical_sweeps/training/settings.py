@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from optical_sweeps.checks import number_between, one_of, positive_number, true_or_false, whole_number
+from optical_sweeps.corpora.code_switching import CodeSwitching
 from optical_sweeps.errors import UserError
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -14,7 +15,9 @@ class TrainingSettings:
     """AdamW with linear warm-up and linear decay to zero.
 
     Args:
-        batch_size: pairs a step.
+        batch_size: pairs a step; the most, where `batch_tokens` is set.
+        batch_tokens: most student tokens a step, counted as if padded to the longest; batches are then of pairs
+            of like length. None makes batches of `batch_size` pairs in the order of the draw.
         epochs: passes over the drawn pairs.
         learning_rate: the peak, reached after `warmup_fraction` of all steps.
         weight_decay: on matrices; biases and norms are left out.
@@ -26,6 +29,8 @@ class TrainingSettings:
         validate_every: steps between retrieval on dev; none: only after the last step.
         patience: stop after so many validations without a better dev score; none: never.
         keep: the weights to end with, those of the last step or of the best validation.
+        mined_documents: of each English text, for objectives that need mined documents.
+        code_switching: what of the bitext is put into the other language; none: nothing.
     """
 
     batch_size: int = 32
@@ -41,13 +46,16 @@ class TrainingSettings:
     validate_every: int | None = None
     patience: int | None = None
     keep: str = "last"
+    batch_tokens: int | None = None
+    mined_documents: int = 8
+    code_switching: CodeSwitching | None = None
 
     __no_type_check__ = True
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "log_every"):
+        for name in ("batch_size", "epochs", "log_every", "mined_documents"):
             whole_number(f"training.{name}", getattr(self, name), least=1)
-        for name in ("validate_every", "patience"):
+        for name in ("validate_every", "patience", "batch_tokens"):
             if getattr(self, name) is not None:
                 whole_number(f"training.{name}", getattr(self, name), least=1)
         positive_number("training.learning_rate", self.learning_rate)

@@ -1,6 +1,6 @@
-"""A ColBERT-style teacher, trained on query-document pairs of the high-resource language.
+"""A ColBERT-style teacher, trained on query-document pairs or triples of the high-resource language.
 
-Khattab and Zaharia 2020, arXiv 2004.12832, with in-batch negatives.
+Khattab and Zaharia 2020, arXiv 2004.12832.
 """
 
 import tempfile
@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from optical_sweeps.corpora.collections import RelevantPair
+from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.token_encoder import TokenBatch, TokenEncoder
 from optical_sweeps.errors import UserError
-from optical_sweeps.objectives.contrastive import in_batch_cross_entropy, mean_maxsim
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.training.callbacks import StepProgress
 from optical_sweeps.training.checkpoints import Checkpoints
@@ -30,13 +31,14 @@ from optical_sweeps.training.ranks import ALONE
 from optical_sweeps.training.resuming import Checkpointing, Resumable, take_up
 from optical_sweeps.training.settings import TrainingSettings
 from optical_sweeps.training.teacher import Teacher
+from optical_sweeps.training.teacher_losses import teacher_loss
 from optical_sweeps.training.trainer import fit
 
 
 def train_teacher(
     settings: Teacher,
     encoder: TokenEncoder,
-    pairs: Sequence[RelevantPair],
+    examples: Sequence[RelevantPair] | Triples,
     machine: Machine,
     progress: Callable[[int, int], None],
     checkpoints: Checkpoints | None,
@@ -47,7 +49,11 @@ def train_teacher(
     encoder.freeze(
         embeddings=settings.training.freeze_embeddings, layers=settings.training.freeze_layers
     ).train()
-    dataset = RelevancePairs(pairs, encoder)
+    dataset: RelevancePairs | RelevanceTriples = (
+        RelevanceTriples(examples, encoder)
+        if isinstance(examples, Triples)
+        else RelevancePairs(examples, encoder)
+    )
     sampler = EpochBatches(
         len(dataset),
         settings.training.batch_size,
@@ -55,7 +61,9 @@ def train_teacher(
         derive_seed("teacher", settings.seed),
     )
     steps = len(sampler)
-    module = TeacherTraining(encoder, settings.training, temperature=settings.temperature, steps=steps)
+    module = TeacherTraining(
+        encoder, settings.training, temperature=settings.temperature, loss=settings.loss, steps=steps
+    )
     saved = take_up(module, checkpoints, {}, ALONE)
     callbacks = [
         StepProgress(lambda step: progress(step, steps)),
@@ -79,14 +87,23 @@ def train_teacher(
 
 @dataclass(frozen=True)
 class RelevanceBatch:
-    """Queries and a relevant document for each; equal concepts are never each other's negatives."""
+    """Queries, a relevant document for each, then each query's negatives.
+
+    Documents of a query's own concept are never its in-batch negatives.
+    """
 
     queries: TokenBatch
     documents: TokenBatch
     concepts: Int[Tensor, " B"]
+    document_concepts: Int[Tensor, " D"]
 
     def to(self, device: torch.device) -> "RelevanceBatch":
-        return RelevanceBatch(self.queries.to(device), self.documents.to(device), self.concepts.to(device))
+        return RelevanceBatch(
+            self.queries.to(device),
+            self.documents.to(device),
+            self.concepts.to(device),
+            self.document_concepts.to(device),
+        )
 
 
 class RelevancePairs(Dataset[RelevanceBatch]):
@@ -105,26 +122,57 @@ class RelevancePairs(Dataset[RelevanceBatch]):
         return len(self.concepts)
 
     def __getitem__(self, items: Sequence[int]) -> RelevanceBatch:
+        concepts = self.concepts[torch.as_tensor(items)]
         return RelevanceBatch(
             queries=self.encoder.collate(self.queries.take(items), "query"),
             documents=self.encoder.collate(self.documents.take(items), "document"),
-            concepts=self.concepts[torch.as_tensor(items)],
+            concepts=concepts,
+            document_concepts=concepts,
+        )
+
+
+class RelevanceTriples(Dataset[RelevanceBatch]):
+    """Triples by lists of positions; texts are read from disk and tokenised batch by batch."""
+
+    def __init__(self, triples: Triples, encoder: TokenEncoder) -> None:
+        if not len(triples):
+            raise UserError("teacher: there is no triple to train on; name others in teacher.triples")
+        self.triples, self.encoder = triples, encoder
+
+    def __len__(self) -> int:
+        return len(self.triples)
+
+    def __getitem__(self, items: Sequence[int]) -> RelevanceBatch:
+        triples = self.triples
+        rows = np.asarray(triples.rows[np.asarray(items)], np.int64)
+        documents = np.concatenate([rows[:, 1], rows[:, 2:].ravel()])
+        return RelevanceBatch(
+            queries=self.encoder.tokenize([triples.queries[int(row)] for row in rows[:, 0]], "query"),
+            documents=self.encoder.tokenize([triples.documents[int(row)] for row in documents], "document"),
+            concepts=torch.from_numpy(triples.concepts[np.asarray(items)]),
+            document_concepts=torch.from_numpy(triples.document_concepts[documents]),
         )
 
 
 class TeacherTraining(Resumable):
-    """In-batch InfoNCE on MaxSim between queries and documents, both encoded by the one encoder."""
+    """Softmax over MaxSim between queries and documents, both encoded by the one encoder."""
 
     def __init__(
-        self, encoder: TokenEncoder, settings: TrainingSettings, *, temperature: float, steps: int
+        self, encoder: TokenEncoder, settings: TrainingSettings, *, temperature: float, loss: str, steps: int
     ) -> None:
         super().__init__()
         self.encoder, self.settings = encoder, settings
-        self.temperature, self.steps = temperature, steps
+        self.temperature, self.loss, self.steps = temperature, loss, steps
 
     def training_step(self, batch: RelevanceBatch, batch_idx: int) -> Tensor:
-        scores = mean_maxsim(self.encoder(batch.queries), self.encoder(batch.documents))
-        loss = in_batch_cross_entropy(scores / self.temperature, batch.concepts)
+        loss = teacher_loss(
+            self.loss,
+            self.encoder(batch.queries),
+            self.encoder(batch.documents),
+            self.temperature,
+            batch.concepts,
+            batch.document_concepts,
+        )
         if not torch.isfinite(loss):
             raise NotFinite(
                 f"teacher: the loss is {float(loss.detach())} at step {self.step}; try a lower "

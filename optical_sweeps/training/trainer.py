@@ -11,6 +11,7 @@ import lightning
 from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
 from torch.utils.data import Dataset
 
+from optical_sweeps.training.buckets import BucketedBatches
 from optical_sweeps.training.interruption import Interrupted, Interruption
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.pairs import EpochBatches, batches
@@ -107,7 +108,7 @@ def quiet_trainer(
 def fit(
     module: Resumable,
     dataset: Dataset[Any],
-    sampler: EpochBatches,
+    sampler: EpochBatches | BucketedBatches,
     settings: TrainingSettings,
     machine: Machine,
     ranks: Ranks,

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+from jaxtyping import Float
+from torch import Tensor
+
 from optical_sweeps.transport.plan import TransportPlan
 
 Pair = tuple[int, int]
@@ -18,9 +21,13 @@ def aligned_pairs(plan: TransportPlan, index: int, share: float = 0.5) -> set[Pa
     >>> sorted(aligned_pairs(solve(TransportProblem.uniform(1 - torch.eye(2)[None])), 0))
     [(0, 0), (1, 1)]
     """
+    return strongest_pairs(plan.matrix[index].detach(), share)
+
+
+def strongest_pairs(matrix: Float[Tensor, "n m"], share: float = 0.5) -> set[Pair]:
+    """As `aligned_pairs`, of one matrix of masses, such as a plan gathered from tokens to words."""
     if not 0 < share <= 1:
         raise ValueError("share must be above 0 and at most 1")
-    matrix = plan.matrix[index].detach()
     if not matrix.numel():
         return set()
     enough = share * matrix.amax(1, keepdim=True), share * matrix.amax(0, keepdim=True)

@@ -1,7 +1,7 @@
 """Who encodes queries and documents: a finished run's student and teacher, or a checkpoint for both."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class Encoders:
         queries, documents: who encodes them.
         corpus: whose collections are searched.
         spec: of the run; None for a checkpoint.
+        teacher: of the run, which the student learnt from.
+        languages: whose queries these encoders are for, where a run has several students; None: all.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Encoders:
     index: IndexSettings
     store: ArtifactStore
     spec: RunSpec | None
+    teacher: TokenEncoder | None = None
+    languages: tuple[str, ...] | None = None
 
     def index_of(self, documents: Documents) -> TokenIndex:
         """The documents' token vectors, from the artifact store or built into it."""
@@ -51,21 +55,43 @@ class Encoders:
 
 
 def load_encoders(settings: Mapping[str, Any]) -> Encoders:
-    """What `run` or `checkpoint` of a verb's config names.
+    """What `run` or `checkpoint` of a verb's config names; of several students, that of `language`.
 
     Raises:
-        UserError: both or neither, an unfinished run, one whose data changed, no data for a checkpoint.
+        UserError: both or neither, an unfinished run, one whose data changed, no data for a checkpoint, or no
+            language named to choose a student by.
+    """
+    found = load_all_encoders(settings)
+    if len(found) == 1:
+        return found[0]
+    language = settings.get("language")
+    for encoders in found:
+        if language in (encoders.languages or ()):
+            return encoders
+    known = ", ".join(language for encoders in found for language in encoders.languages or ())
+    raise UserError(f"language: {language}, but the run has several students; choose one of {known}")
+
+
+def load_all_encoders(settings: Mapping[str, Any]) -> tuple[Encoders, ...]:
+    """As `load_encoders`, for every student of the run.
+
+    Raises:
+        UserError: as `load_encoders`, but for the language.
     """
     if (settings["run"] is None) == (settings["checkpoint"] is None):
         raise UserError("run, checkpoint: give one of them, such as run=multirun/demo/0123456789ab")
-    index = IndexSettings(**settings["index"])
-    return _of_run(settings, index) if settings["run"] is not None else _of_checkpoint(settings, index)
+    index = build_part("index", settings["index"]) if settings.get("index") else None
+    if settings["run"] is not None:
+        return _of_run(settings, index)
+    return (_of_checkpoint(settings, index),)
 
 
-def _of_run(settings: Mapping[str, Any], index: IndexSettings) -> Encoders:
-    from optical_sweeps.encoders.checkpoints import load_student
-    from optical_sweeps.verbs.shared import prepare
+def finished_run(settings: Mapping[str, Any]) -> tuple[RunFolder, RunSpec]:
+    """The folder and the parts of the run that `run` of a verb's config names.
 
+    Raises:
+        UserError: the run is not done, or its data changed since.
+    """
     folder = RunFolder(Path(settings["run"]))
     if folder.state() != "done":
         raise UserError(f"run: {folder.path} is {folder.state()}, not done; name the folder of a finished run")
@@ -76,23 +102,42 @@ def _of_run(settings: Mapping[str, Any], index: IndexSettings) -> Encoders:
             f"run: {folder.path} is run {record['id']}, but its config now describes {spec.id}: its data or "
             "backbone changed since; call from the folder it was run in, or run it again"
         )
+    return folder, spec
+
+
+def _of_run(settings: Mapping[str, Any], index: IndexSettings | None) -> tuple[Encoders, ...]:
+    from optical_sweeps.verbs.shared import prepare
+    from optical_sweeps.verbs.student_search import load_students
+
+    folder, spec = finished_run(settings)
     spec.machine.prepare()
     teacher = prepare(spec).teacher
-    student = load_student(folder.path / "checkpoints", teacher).to(spec.machine.device())
-    return Encoders(
-        name=str(record["label"]),
+    students = load_students(spec, teacher, folder.path / "checkpoints")
+    whole = Encoders(
+        name=str(folder.record()["label"]),
         tag=spec.id,
-        queries=student,
+        queries=teacher,
         documents=teacher,
         corpus=build_part("data", settings["data"]) if settings.get("data") else spec.corpus,
         evaluation=_evaluation(settings) or spec.evaluation,
-        index=index,
+        index=index or spec.index,
         store=ArtifactStore(spec.artifacts, announce=say),
         spec=None if settings.get("data") else spec,
+        teacher=teacher,
+    )
+    sides = spec.student.sides
+    return tuple(
+        replace(
+            whole,
+            queries=student.encoder if "query" in sides else teacher,
+            documents=student.encoder if "document" in sides else teacher,
+            languages=student.languages if len(students) > 1 else None,
+        )
+        for student in students
     )
 
 
-def _of_checkpoint(settings: Mapping[str, Any], index: IndexSettings) -> Encoders:
+def _of_checkpoint(settings: Mapping[str, Any], index: IndexSettings | None) -> Encoders:
     from optical_sweeps.encoders.checkpoints import load_encoder
 
     if not settings.get("data"):
@@ -108,7 +153,7 @@ def _of_checkpoint(settings: Mapping[str, Any], index: IndexSettings) -> Encoder
         documents=encoder,
         corpus=build_part("data", settings["data"]),
         evaluation=_evaluation(settings) or EvaluationSettings(),
-        index=index,
+        index=index or IndexSettings(),
         store=ArtifactStore(Path(settings["paths"]["artifacts"]), announce=say),
         spec=None,
     )

@@ -17,34 +17,58 @@ from optical_sweeps.sweeps.run_spec import resolved
 @leave_on_user_error
 def run(config: DictConfig) -> None:
     """Hydra's task: load the encoders, search, print a table, and write files where asked."""
-    from optical_sweeps.verbs.encoders import load_encoders
-    from optical_sweeps.verbs.search_and_measure import measure_collections, write_per_query, write_rankings
+    from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
+    from optical_sweeps.verbs.encoders import load_all_encoders
+    from optical_sweeps.verbs.search_and_measure import (
+        measure_collections,
+        measure_perturbed,
+        write_per_query,
+        write_rankings,
+    )
+    from optical_sweeps.verbs.student_search import joined
 
     settings = resolved(config)
     one_of("split", settings["split"], ("dev", "test"))
-    encoders = load_encoders(settings)
+    found = load_all_encoders(settings)
+    encoders = found[0]
     if encoders.spec is not None:
         groups: Mapping[str, Sequence[str]] = encoders.spec.languages.groups
     else:
         groups = {"all": tuple(encoders.corpus.languages)}
     if settings["query_languages"]:
         groups = _chosen(strings("query_languages", settings["query_languages"]), groups)
+    evaluation = encoders.evaluation
+    check_perturbations(evaluation.perturbations, encoders.corpus, groups["all"], evaluation.lexicon)
+    parts = []
     with progress(encoders.name) as advance:
-        measured = measure_collections(
-            encoders.corpus,
-            groups,
-            encoders.queries,
-            encoders.index_of,
-            settings["split"],
-            encoders.evaluation,
-            advance,
-        )
-    Console().print(_table(encoders.name, measured))
+        for one, own in _shared_out(found, groups):
+            what = (one.corpus, own, one.queries, one.index_of, settings["split"], evaluation)
+            parts.append([measure_collections(*what, advance), *measure_perturbed(*what, advance)])
+    measured = parts[0] if len(parts) == 1 else [joined(of, groups) for of in zip(*parts, strict=True)]
+    for one in measured:
+        Console().print(_table(encoders.name, one))
     if settings["output"]:
         output = Path(settings["output"])
-        write_rankings(measured, output / "runs", tag=encoders.tag)
-        write_per_query(output / "per_query.parquet", measured)
+        for one in measured:
+            write_rankings(one, output / "runs", tag=encoders.tag)
+        write_per_query(output / "per_query.parquet", *measured)
         say(f"  {output}")
+
+
+def _shared_out(
+    found: Sequence[Any], groups: Mapping[str, Sequence[str]]
+) -> list[tuple[Any, Mapping[str, Sequence[str]]]]:
+    """Encoders with the languages that they are for."""
+    if len(found) == 1:
+        return [(found[0], groups)]
+    known = {language for encoders in found for language in encoders.languages}
+    if unknown := [language for language in groups["all"] if language not in known]:
+        raise UserError(
+            f"query_languages: the run has no student for {', '.join(unknown)}; choose among "
+            f"{', '.join(sorted(known))}"
+        )
+    each = ((one, [name for name in groups["all"] if name in one.languages]) for one in found)
+    return [(one, {"all": languages}) for one, languages in each if languages]
 
 
 def _chosen(languages: tuple[str, ...], groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from optical_sweeps.sweeps.run_spec import RunSpec
 from optical_sweeps.tracking.tracker import NullTracker, Tracker
 from optical_sweeps.tracking.usage import Usage
 from optical_sweeps.tracking.wandb_run import tracker_for
-from optical_sweeps.training.checkpoints import Checkpoints, State, UnusableCheckpoint
+from optical_sweeps.training.checkpoints import State, UnusableCheckpoint
 from optical_sweeps.training.interruption import EXIT_CODE, Interrupted, Interruption, interruptible
 from optical_sweeps.training.ranks import Ranks
 
@@ -67,6 +67,8 @@ def _perform(
     spec: RunSpec, folder: RunFolder, ranks: Ranks, interruption: Interruption, clock: "_Clock"
 ) -> None:
     from optical_sweeps.verbs.shared import prepare
+    from optical_sweeps.verbs.student_search import StudentSearch
+    from optical_sweeps.verbs.train_students import StudentTraining
 
     shared = ranks.on_first(lambda: prepare(spec, interruption)) or prepare(spec, interruption)
     clock.lap("prepare")
@@ -83,147 +85,98 @@ def _perform(
     )
     clock.lap("tracker_start")
     log = _Log(folder, tracker, _usage(spec, ranks))
-    checkpoints = Checkpoints(folder.path / "checkpoints", spec.id, say)
+    search = StudentSearch(spec, shared.teacher, shared.index_of, folder.path / "indexes", interruption.checked)
+    training = StudentTraining(spec, folder, shared, search, log, interruption, ranks)
 
     def finish() -> None:
-        record = _search_and_write(spec, folder, shared, student, log, tracker, interruption, clock)
+        record = _search_and_write(spec, folder, shared, search, students, log, tracker, interruption, clock)
         clock.lap("tracker_finish")
-        record |= training
+        record |= trained
         record["shared"] = {"built": dict(shared.built)}
         record["timings"] = {**clock.laps, "total": clock.total()}
         folder.write_record(record)
+        search.clear()
         if not spec.machine.keep_checkpoints:
-            checkpoints.remove()
+            training.remove_checkpoints()
 
     try:
-        student, training = _student(spec, folder, shared, log, checkpoints, interruption, ranks, clock)
+        if spec.objective.trains:
+            students, trained, before = training.run()
+            log.usage.add(before)
+        else:
+            students, before = training.untrained(), 0.0
+            trained = {"training": {"steps": 0}, "resumed_from": []}
+        clock.lap("train", before=before)
         ranks.on_first(finish)
     except BaseException as error:
         tracker.finish(exit_code=EXIT_CODE if isinstance(error, Interrupted) else 1)
         raise
 
 
-def _student(
-    spec: RunSpec,
-    folder: RunFolder,
-    shared: Any,
-    log: "_Log",
-    checkpoints: Checkpoints,
-    interruption: Interruption,
-    ranks: Ranks,
-    clock: "_Clock",
-) -> tuple[Any, dict[str, Any]]:
-    """The student, distilled where the objective trains, and what the record says of its training."""
-    from optical_sweeps.encoders.lora import merge_lora
-    from optical_sweeps.training.distil import distil
-    from optical_sweeps.verbs.search_and_measure import search_and_measure
-
-    tick = interruption.checked(lambda done, total: None)
-
-    def search_dev(student: Any) -> Any:
-        log.dev = search_and_measure(spec, student, shared.index_of, "dev", tick)
-        return log.dev
-
-    def measure(student: Any, step: int) -> float:
-        search_dev(student)
-        log(step, log.dev.metrics())
-        return float(log.dev.means["group:all"][spec.evaluation.main_measure])
-
-    student = _untrained(spec, shared)
-    if not spec.objective.trains:
-        log.restore(None)
-        ranks.of_first(lambda: measure(student, 0))
-        clock.lap("train")
-        return student, {"training": {"steps": 0}, "resumed_from": []}
-    mixture = spec.mixture.draw(spec.bitext_sizes(), spec.languages.high, spec.languages.low)
-    drawn = mixture.report()
-    log.tracker.log(0, drawn.metrics())
-    with progress(spec.label) as advance:
-        done = distil(
-            student,
-            spec.objective,
-            mixture,
-            {language: spec.corpus.bitext(language) for language in spec.languages.all},
-            shared.english,
-            shared.vectors,
-            spec.training,
-            spec.machine,
-            seed=spec.seed,
-            log=log,
-            measure=measure,
-            progress=advance,
-            folder=folder.path,
-            checkpoints=checkpoints,
-            parts={"log": log} if ranks.is_first else {"log": _NoLog()},
-            interruption=interruption,
-            ranks=ranks,
-        )
-    student = merge_lora(student)
-    if spec.training.keep == "best" and done.best_step != done.steps:
-        ranks.of_first(lambda: measure(student, done.best_step))
-    else:  # unless a process before this one trained and measured it, it is at hand
-        ranks.on_first(lambda: log.dev or search_dev(student))
-    clock.lap("train", before=done.seconds_before)
-    training = {"steps": done.steps, "best_step": done.best_step, "tokens": done.tokens}
-    training["drawn"] = drawn.as_dict()
-    log.usage.add(done.seconds_before)
-    return student, {"training": training, "resumed_from": list(done.attempts[1:])}
-
-
-def _untrained(spec: RunSpec, shared: Any) -> Any:
-    """The student before its training; one made from the backbone may have to read the study's texts."""
-    from optical_sweeps.encoders.student import build_student
-    from optical_sweeps.verbs.shared import all_texts
-
-    reads = spec.student.init == "backbone" and spec.backbone.reads_texts
-    texts = all_texts(spec) if reads else None
-    return build_student(spec.student, shared.teacher, spec.backbone, texts, seed=spec.seed)
-
-
 def _usage(spec: RunSpec, ranks: Ranks) -> Usage:
     gpus = ranks.world if spec.machine.device() == "cuda" else 0
-    return Usage(gpus=gpus, pairs_per_step=spec.training.batch_size if spec.objective.trains else 0)
+    pairs = float(spec.training.batch_size) if spec.objective.trains else 0.0
+    return Usage(gpus=gpus, pairs_per_step=pairs)
 
 
 def _search_and_write(
     spec: RunSpec,
     folder: RunFolder,
     shared: Any,
-    student: Any,
+    search: Any,
+    students: Any,
     log: "_Log",
     tracker: Tracker,
     interruption: Interruption,
     clock: "_Clock",
 ) -> dict[str, Any]:
     """Search and measure the test split, write all but the record; returns what of the record is known here."""
-    from optical_sweeps.encoders.checkpoints import save_student
-    from optical_sweeps.verbs.search_and_measure import search_and_measure, write_per_query, write_rankings
+    from optical_sweeps.verbs.search_and_measure import (
+        search_and_measure,
+        search_perturbed,
+        write_per_query,
+        write_rankings,
+    )
+    from optical_sweeps.verbs.student_search import save_students
 
     with progress(f"{spec.label}: test") as advance:
-        test = search_and_measure(spec, student, shared.index_of, "test", interruption.checked(advance))
+        tick = interruption.checked(advance)
+        (test,) = search.over(
+            students, lambda own, queries, index_of: [search_and_measure(own, queries, index_of, "test", tick)]
+        )
     clock.lap("test")
-    write_rankings(test, folder.path / "runs", tag=spec.id)
-    write_rankings(log.dev, folder.path / "runs", tag=spec.id)
+    perturbed = []
+    if spec.evaluation.perturbations:
+        with progress(f"{spec.label}: perturbed") as advance:
+            tick = interruption.checked(advance)
+            perturbed = search.over(
+                students, lambda own, queries, index_of: search_perturbed(own, queries, index_of, tick)
+            )
+        clock.lap("perturbed")
+    measured = (log.dev, test, *perturbed)
+    for one in measured:
+        write_rankings(one, folder.path / "runs", tag=spec.id)
     per_query = folder.path / "per_query.parquet"
-    write_per_query(per_query, log.dev, test)
-    save_student(student, shared.teacher, folder.path / "checkpoints")
+    write_per_query(per_query, *measured)
+    save_students(students, shared.teacher, folder.path / "checkpoints")
     clock.lap("write")
     used = log.usage.totals()
     rankings = sorted((folder.path / "runs").glob("*.trec.gz"))
-    summary = {**log.dev.metrics(), **test.metrics(), **used}
+    summary = {name: value for one in measured for name, value in one.metrics().items()} | used
     tracker.finish(summary=summary, files=[per_query], artifact=[per_query, *rankings])
     return {
         "id": spec.id,
         "label": spec.label,
         "config": spec.config,
         "facts": spec.facts(),
-        "measures": {"dev": log.dev.nested(), "test": test.nested()},
+        "measures": {one.split: one.nested() for one in measured},
+        "changed": {one.split: dict(one.changed) for one in perturbed},
         "collections": _collections(spec),
         "bitext": _bitext(spec),
         "usage": {key.removeprefix("usage/"): value for key, value in used.items()},
         "code": provenance.code_version(),
         "versions": provenance.versions(),
-        "hardware": provenance.hardware(str(next(student.parameters()).device)),
+        "hardware": provenance.hardware(str(next(students[0].encoder.parameters()).device)),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
@@ -271,15 +224,6 @@ class _Log:
             raise UnusableCheckpoint(f"{self.metrics.path.name} ends before it")
         for step, metrics in self.metrics.restore(state):
             self.tracker.log(step, metrics)
-
-
-class _NoLog:
-    """The log of all ranks but the first."""
-
-    def state(self) -> State:
-        return {}
-
-    def restore(self, state: State | None) -> None: ...
 
 
 class _Clock:

@@ -29,7 +29,9 @@ def run(config: DictConfig) -> None:
     queries = _queries(settings)
     encoders = load_encoders(settings)
     documents = _documents(encoders.corpus, settings["language"])
-    encoder = encoders.queries if settings["query_encoder"] == "student" else encoders.documents
+    encoder = encoders.queries
+    if settings["query_encoder"] == "teacher" and encoders.teacher is not None:
+        encoder = encoders.teacher
     index = encoders.index_of(documents)
     for result in _results(encoder, encoders.documents, index, documents, queries, k):
         if as_json:

@@ -3,26 +3,26 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
 
 from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.console import progress, say
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Documents
-from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, save_encoder
+from optical_sweeps.encoders.stored_vectors import load_vectors, write_vectors
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.encoders.token_encoder import TokenEncoder, build_token_encoder
+from optical_sweeps.encoders.token_encoder import Side, TokenEncoder
+from optical_sweeps.objectives.interface import needs
 from optical_sweeps.retrieval.index import TokenIndex
-from optical_sweeps.retrieval.settings import IndexSettings
 from optical_sweeps.sweeps.preparation import note_prepared
 from optical_sweeps.sweeps.run_spec import RunSpec
-from optical_sweeps.training.checkpoints import Checkpoints
 from optical_sweeps.training.interruption import Interruption
+from optical_sweeps.training.mined import MinedDocuments
 from optical_sweeps.verbs.document_index import document_index, load_index
+from optical_sweeps.verbs.mining import mine
+from optical_sweeps.verbs.teachers import load_teacher, teacher_fingerprint, teacher_folder
 
 RECIPE = 1
 """Raised when a change of code changes what an unchanged key builds."""
@@ -37,7 +37,9 @@ class Shared:
         indexes: the documents' token vectors, by the teacher, under the documents' fingerprint: languages may
             have documents of their own.
         english: the row of each distinct English text of the bitext in `vectors`.
-        vectors: the teacher's token vectors of those texts.
+        vectors: the teacher's token vectors of those texts, as queries.
+        document_vectors: the same as documents, where the student learns that side.
+        mined: for objectives that need them, the documents mined for each language's bitext.
         built: seconds spent on each part that had to be built; empty where all was cached.
         folders: the entries of the artifact store that these are.
     """
@@ -46,12 +48,20 @@ class Shared:
     indexes: Mapping[str, TokenIndex]
     english: Mapping[str, int]
     vectors: RaggedEmbeddings
-    built: Mapping[str, float]
+    built: dict[str, float]
     folders: tuple[Path, ...]
+    document_vectors: RaggedEmbeddings | None = None
+    mined: Mapping[str, MinedDocuments] = field(default_factory=dict)
 
     def index_of(self, documents: Documents) -> TokenIndex:
         """The index of a collection's documents."""
         return self.indexes[documents.fingerprint()]
+
+    def vectors_of(self, side: Side) -> RaggedEmbeddings:
+        """The teacher's token vectors of the English texts, encoded as that side."""
+        found = self.vectors if side == "query" else self.document_vectors
+        assert found is not None
+        return found
 
 
 def prepare(spec: RunSpec, interruption: Interruption | None = None) -> Shared:
@@ -63,15 +73,15 @@ def prepare(spec: RunSpec, interruption: Interruption | None = None) -> Shared:
     interruption = interruption or Interruption()
     store = ArtifactStore(spec.artifacts, announce=say)
     built: dict[str, float] = {}
-    teacher_folder = _teacher(spec, store, built, interruption)
-    teacher = _load_teacher(teacher_folder).to(spec.machine.device())
-    teacher_print = _fingerprint(teacher_folder)
+    folder = teacher_folder(spec, store, built, interruption, lambda: all_texts(spec))
+    teacher = load_teacher(folder).to(spec.machine.device())
+    teacher_print = teacher_fingerprint(folder)
     index_folders = _indexes(spec, store, teacher, teacher_print, built, interruption)
     english = _distinct_english(spec)
-    vectors_folder = _english_vectors(spec, store, english, teacher, teacher_print, built, interruption)
-    folders = (teacher_folder, *index_folders.values(), vectors_folder)
+    vectors_folder = _english_vectors(store, english, "query", teacher, teacher_print, built, interruption)
+    folders = (folder, *index_folders.values(), vectors_folder)
     note_prepared(spec, folders)
-    return Shared(
+    shared = Shared(
         teacher=teacher,
         indexes={print_: load_index(folder) for print_, folder in index_folders.items()},
         english={text: row for row, text in enumerate(english)},
@@ -79,6 +89,24 @@ def prepare(spec: RunSpec, interruption: Interruption | None = None) -> Shared:
         built=built,
         folders=folders,
     )
+    if not spec.objective.trains:
+        return shared
+    document_vectors, mined = None, {}
+    if "document" in spec.student.sides:
+        document_vectors = _load_vectors(
+            _english_vectors(store, english, "document", teacher, teacher_print, built, interruption)
+        )
+    if "documents" in needs(spec.objective):
+        mined = mine(
+            spec, store, teacher_print, english, shared.vectors, shared.index_of, built, interruption.checked
+        )
+    return replace(shared, document_vectors=document_vectors, mined=mined)
+
+
+def teacher_of(spec: RunSpec) -> TokenEncoder:
+    """The study's teacher alone, from the store or built into it."""
+    store = ArtifactStore(spec.artifacts, announce=say)
+    return load_teacher(teacher_folder(spec, store, {}, Interruption(), lambda: all_texts(spec)))
 
 
 def all_texts(spec: RunSpec) -> list[str]:
@@ -88,7 +116,7 @@ def all_texts(spec: RunSpec) -> list[str]:
     of the `tiny` backbone, trained on them too, sees their words (not their relevance).
     """
     texts = [text for documents in _documents(spec).values() for text in documents.texts]
-    for pair in spec.corpus.relevant_pairs():
+    for pair in spec.corpus.relevant_pairs() if spec.teacher.reads_pairs else ():
         texts += [pair.query, pair.document]
     for language in spec.languages.all:
         bitext = spec.corpus.bitext(language)
@@ -104,36 +132,6 @@ def _documents(spec: RunSpec) -> dict[str, Documents]:
     return {documents.fingerprint(): documents for documents in sets}
 
 
-def _teacher(spec: RunSpec, store: ArtifactStore, built: dict[str, float], interruption: Interruption) -> Path:
-    texts = all_texts(spec) if spec.backbone.reads_texts else []
-    pairs = spec.corpus.relevant_pairs()
-    key = {
-        "recipe": RECIPE,
-        "backbone": spec.backbone_print,
-        "vocabulary": fingerprint_of_texts(sorted(set(texts))) if spec.backbone.reads_texts else None,
-        "pairs": fingerprint_of_texts(part for p in pairs for part in (p.query, p.document, p.concept)),
-        "encoder": spec.config["encoder"],
-        "teacher": spec.config["teacher"],
-    }
-
-    def build(folder: Path) -> None:
-        with _timed("teacher", built, f"training on {len(pairs)} query-document pairs"):
-            encoder = build_token_encoder(spec.encoder, spec.backbone, texts)
-            with progress("teacher") as advance:
-                teacher = spec.teacher.train(
-                    encoder, pairs, spec.machine, advance, checkpoints=checkpoints, interruption=interruption
-                )
-            save_encoder(teacher, folder / "encoder")
-
-    entry = store.folder_of("teacher", key)
-    # beside the entry, which is whole or not there; the dot hides it from the store
-    checkpoints = Checkpoints(entry.with_name(f".{entry.name}.resume"), entry.name, say)
-    store.get_or_build("teacher", key, build)
-    if "teacher" in built:
-        checkpoints.remove()
-    return entry
-
-
 def _indexes(
     spec: RunSpec,
     store: ArtifactStore,
@@ -144,28 +142,29 @@ def _indexes(
 ) -> dict[str, Path]:
     return {
         print_: document_index(
-            store, teacher, teacher_print, documents, IndexSettings(), built, interruption.checked
+            store, teacher, teacher_print, documents, spec.index, built, interruption.checked
         )
         for print_, documents in _documents(spec).items()
     }
 
 
 def _english_vectors(
-    spec: RunSpec,
     store: ArtifactStore,
     english: tuple[str, ...],
+    side: Side,
     teacher: TokenEncoder,
     teacher_print: str,
     built: dict[str, float],
     interruption: Interruption,
 ) -> Path:
     key = {"recipe": RECIPE, "teacher": teacher_print, "texts": fingerprint_of_texts(english)}
+    if side != "query":  # which the first entries were all of
+        key["side"] = side
+    part = "english" if side == "query" else "english_documents"
 
     def build(folder: Path) -> None:
-        with _timed("english", built, f"{len(english)} English texts"), progress("english") as advance:
-            ragged = teacher.encode(english, "query", progress=interruption.checked(advance))
-            np.save(folder / "vectors.npy", ragged.vectors)
-            np.save(folder / "offsets.npy", ragged.offsets)
+        with _timed(part, built, f"{len(english)} English texts"), progress(part) as advance:
+            write_vectors(folder, teacher, english, side, interruption.checked(advance))
 
     return store.get_or_build("english", key, build)
 
@@ -186,15 +185,5 @@ def _timed(part: str, built: dict[str, float], what: str) -> Iterator[None]:
 
 # Entries of the store never change, so a process that runs a whole sweep reads each of them once.
 @lru_cache(maxsize=2)
-def _load_teacher(folder: Path) -> TokenEncoder:
-    return load_encoder(folder / "encoder")
-
-
-@lru_cache(maxsize=2)
-def _fingerprint(folder: Path) -> str:
-    return fingerprint(_load_teacher(folder))
-
-
-@lru_cache(maxsize=2)
 def _load_vectors(folder: Path) -> RaggedEmbeddings:
-    return RaggedEmbeddings(np.load(folder / "vectors.npy", mmap_mode="r"), np.load(folder / "offsets.npy"))
+    return load_vectors(folder)

@@ -92,6 +92,7 @@ def msmarco(home: Path) -> None:
     }
     put_tar(folder / "queries.tar.gz", queries)
     put(folder / "train" / "qrels", "200\t0\t0\t1\n201\t0\t2\t1\n")
+    put_gzip(folder / "train" / "docpairs.tsv.gz", "200\t0\t1\n201\t2\t0\n")
     put(folder / "dev" / "qrels", "100\t0\t1\t1\n")
 
 
@@ -100,6 +101,7 @@ def mmarco(home: Path) -> None:
     folder = home / "mmarco"
     put(folder / "qrels.dev.tsv", "100\t0\t1\t1\n")
     put(folder / "qrels.dev.small.tsv", "100\t0\t1\t1\n")
+    put(folder / "triples.train.ids.small.tsv", "200\t0\t1\n201\t2\t0\n")
     for version, languages, dot in (("", MMARCO_V1, "_queries"), ("v2", MMARCO_V2, ".queries")):
         for language, name in languages.items():
             own = folder / version

@@ -5,9 +5,16 @@ import json
 
 import pytest
 
+from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.corpora.builders.tydi_qa import TydiQaCollections
 from optical_sweeps.corpora.builders.xor_tydi import XorTydiCollections
+from optical_sweeps.encoders.backbones import TinyBackbone
+from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_token_encoder
 from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.settings import EvaluationSettings
+from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.verbs.document_index import document_index, load_index
+from optical_sweeps.verbs.search_and_measure import measure_collections
 
 
 def paragraph(context: str, *questions: tuple[str, str]) -> dict:
@@ -187,6 +194,26 @@ def test_bad_questions(xor, tmp_path, lines, settings, message):
     assert failure(lambda: source.collection(source.languages[0] if settings else "ja", "test")).startswith(
         f"{path}{message}"
     )
+
+
+def test_a_search_is_measured_by_answers(xor, tmp_path):
+    source = xor(dev_fraction=0)
+    texts = [*source.collection("ja", "test").documents.texts, *source.collection("ja", "test").queries.texts]
+    backbone = TinyBackbone(layers=1, hidden_size=16, vocabulary_size=300)
+    encoder = build_token_encoder(TokenEncoderSettings(dim=8), backbone, texts).eval()
+    settings = EvaluationSettings(measures=["AnswerRecall@5000", "AnswerRecall@2"], depth=5)
+
+    def index_of(documents):
+        return load_index(
+            document_index(ArtifactStore(tmp_path / "store"), encoder, "made", documents, IndexSettings())
+        )
+
+    groups = {"all": ("ja", "ru")}
+    measured = measure_collections(source, groups, encoder, index_of, "test", settings)
+    whole = {where: means[settings.main_measure] for where, means in measured.means.items()}
+    assert whole == {"ja": 1.0, "ru": 1.0, "group:all": 1.0}  # every passage is within 5,000 tokens
+    with pytest.raises(UserError, match=r"xor-tydi/ja, ja: no relevance .* evaluation=answers"):
+        measure_collections(source, groups, encoder, index_of, "test", EvaluationSettings())
 
 
 def test_bad_settings_of_xor_tydi(xor):

@@ -8,8 +8,11 @@ import sys
 import pytest
 
 MODULES = (
+    "baselines",
     "claims",
+    "contrasts",
     "crossings",
+    "drawings",
     "fits",
     "fitted_curve",
     "intervals",
@@ -17,6 +20,9 @@ MODULES = (
     "paper_tables",
     "scores",
     "selection",
+    "strata",
+    "study_figures",
+    "study_laws",
 )
 
 

@@ -174,14 +174,6 @@ def test_bad_settings_name_their_key(arguments, message):
         StudentSettings(**arguments)
 
 
-def test_what_the_training_cannot_do_is_refused():
-    with pytest.raises(UserError, match=r"student\.side: both is not supported here; choose query"):
-        StudentSettings(side="both").check()
-    with pytest.raises(UserError, match=r"student\.one_for: language is not supported"):
-        StudentSettings(one_for="language").check()
-    StudentSettings(side="both", one_for="language").check(sides=("query", "both"), one_for=("all", "language"))
-
-
 @pytest.mark.parametrize("name", ["teacher", "backbone", "checkpoint", "lora"])
 def test_every_config_describes_a_student(name):
     from hydra.utils import instantiate

@@ -2,9 +2,11 @@
 
 import pytest
 
+from optical_sweeps.corpora.perturbations.lexicon import lexicon_fingerprint
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.measures import Measure
 from optical_sweeps.evaluation.settings import EvaluationSettings
+from optical_sweeps.sweeps.identity import fact
 
 SOUND = {
     "measures": ["nDCG@10", "Recall@100"], "depth": 100, "encode_batch_size": 64, "memory_budget_mb": 512,
@@ -24,6 +26,7 @@ def test_measures_are_read_and_the_first_leads():
         ({"measures": []}, "evaluation.measures: empty"),
         ({"measures": ["nDCG@10", "nDCG@10"]}, "evaluation.measures: a measure occurs twice"),
         ({"measures": ["P@10"]}, "evaluation.measures: 'P@10'"),
+        ({"measures": ["nDCG@10", "AnswerRecall@2000"]}, "evaluation.measures: by answers or by judgements"),
         ({"depth": 0}, "evaluation.depth: 0"),
         (
             {"depth": 50},
@@ -31,9 +34,30 @@ def test_measures_are_read_and_the_first_leads():
         ),
         ({"memory_budget_mb": -1}, "evaluation.memory_budget_mb: -1"),
         ({"encode_batch_size": 0}, "evaluation.encode_batch_size: 0"),
+        ({"perturbations": ["typo@1"]}, "evaluation.perturbations: 'typo@1' is not kind@level"),
+        ({"perturbations": "typing@0.1"}, "evaluation.perturbations: 'typing@0.1' is not a list"),
+        ({"perturbations": ["typing@0.1", "typing@0.10"]}, "evaluation.perturbations: typing@0.1 stands twice"),
+        ({"perturbation_seed": -1}, "evaluation.perturbation_seed: -1"),
+        ({"lexicon": "x.tsv"}, "evaluation.lexicon: 'x.tsv' has no {language}"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_key(change, message):
     with pytest.raises(UserError) as error:
         EvaluationSettings(**{**SOUND, **change})
     assert str(error.value).startswith(message)
+
+
+def test_runs_without_perturbations_keep_their_ids():
+    plain = {"depth": 100, "measures": ["nDCG@10"]}
+    later = {"perturbations": [], "perturbation_seed": 0, "lexicon": None}
+    assert fact("evaluation", {**plain, **later}) == plain
+    assert fact("evaluation", {**plain, **later, "perturbations": ["typing@0.1"]}) != plain
+
+
+def test_a_lexicon_counts_by_its_content_where_it_is_read(tmp_path):
+    (tmp_path / "fi.tsv").write_text("talo\thouse\n")
+    files = f"{tmp_path}/{{language}}.tsv"
+    reads = EvaluationSettings(**SOUND, perturbations=["code_switching@1"], lexicon=files)
+    assert reads.fingerprint(("fi",)) == lexicon_fingerprint(files, ("fi",))
+    assert EvaluationSettings(**SOUND, perturbations=["typing@1"], lexicon=files).fingerprint(("fi",)) is None
+    assert EvaluationSettings(**SOUND, perturbations=["code_switching@1"]).fingerprint(("fi",)) is None

@@ -58,6 +58,13 @@ def changed(config: Mapping[str, Any], key: str, value: object) -> dict[str, Any
     return result
 
 
+LOADED = (
+    ("colbert", "teacher.path"),
+    ("triples", "teacher.triples.path"),
+    ("docpairs", "teacher.triples.cache"),
+)
+
+
 def value_at(config: Mapping[str, Any], key: str) -> Any:
     inner: Any = config
     for part in key.split("."):
@@ -81,6 +88,8 @@ def test_neutral_keys_are_keys():
     """A misspelt or renamed one would count without anybody noticing."""
     solvers = [path.stem for path in (conf_folder() / "transport").glob("*.yaml")]
     configs = [composed(f"transport@objective.solver={solver}") for solver in solvers]
+    configs.append(composed("training=code_switched"))
+    configs += [composed(f"teacher={name}", f"{key}=there") for name, key in LOADED]
     assert set(NEUTRAL_KEYS) <= {key for config in configs for key in leaves(config)}
 
 

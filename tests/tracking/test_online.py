@@ -12,6 +12,7 @@ from wandb_server import Fault, WandbServer
 from wandb_server.state import RunState
 
 from optical_sweeps.tracking.sources import read_offline
+from optical_sweeps.tracking.wandb_run import UNSENT
 
 RunClient = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -165,6 +166,37 @@ def test_rows_that_never_left_the_disk_follow_when_the_run_goes_on(
         """
     )
     assert logged(server).values("step") == list(range(1, 31))
+
+
+def test_rows_of_a_killed_run_that_goes_on_offline_are_synchronised_too(
+    client: RunClient, server: WandbServer, tmp_path: Path
+) -> None:
+    server.inject(Fault("file_stream", disconnect="before"))
+    client(
+        f"""
+        run = begin("run0", {online()})
+        log_until_on_disk(run, range(1, 21))
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    server.heal()
+    server.inject(Fault("graphql:UpsertBucket", status=403, body='{"errors": [{"message": "no"}]}'))
+    done = client(
+        f"""
+        time.sleep(1.1)  # a fragment's folder is named by its second
+        run = begin("run0", {online(init_timeout=2)})
+        for step in range(16, 31):
+            run.log(step, {{"train/loss": 1 / (step + 1)}})
+        run.finish()
+        print(run.mode)
+        """
+    )
+    warning, mode = done.stdout.splitlines()
+    assert mode == "offline"
+    assert len(list(tmp_path.glob(f"run0/wandb/run-*/{UNSENT}"))) == 1
+    server.heal()
+    synchronise(server, command_of(warning), tmp_path / "home")
+    assert sorted(set(logged(server).values("step"))) == list(range(1, 31))
 
 
 def test_fragments_written_offline_are_one_history_on_the_server(

@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from wandb_server import WandbServer
 
 from optical_sweeps.cli import conf_folder
+from optical_sweeps.curves.robustness import robustness_table
 from optical_sweeps.curves.table import per_query_table, result_table
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.service import Selection, read_wandb
@@ -61,8 +62,10 @@ def sweep(points, **settings):
         scores = folder / "per_query.parquet"
         means = scores_of(draw, scores)
         summary = {f"test/nDCG@10/{where}": value for where, value in means.items()}
+        summary |= {f"test+typing@0.1/nDCG@10/{where}": value / 3 for where, value in means.items()}
         run.finish(summary, [scores], artifact=[scores])
-        measures = {"test": {"nDCG@10": means}}
+        perturbed = {where: value / 3 for where, value in means.items()}
+        measures = {"test": {"nDCG@10": means}, "test+typing@0.1": {"nDCG@10": perturbed}}
         record = {"schema": 1, "id": run_id, "config": config, "code": code, "measures": measures}
         (folder / "record.json").write_text(json.dumps(record))
         (folder / ".lock").touch()
@@ -122,6 +125,9 @@ def test_all_three_say_the_same(sweep: Path, logged_in: None, tmp_path: Path) ->
         assert len(runs) == len(POINTS)
         assert disagreements(runs, records) == []
         pandas.testing.assert_frame_equal(result_table(runs), result_table(records))
+        losses = robustness_table(result_table(runs))
+        assert len(losses) == len(POINTS) * 5
+        pandas.testing.assert_frame_equal(losses, robustness_table(result_table(records)))
     assert same_runs(service, logs)
     assert [run.history for run in logs] == [run.history for run in records]
     pandas.testing.assert_frame_equal(per_query_table(service), per_query_table(records))

@@ -9,12 +9,13 @@ import numpy as np
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.mixture import FixedTotal
 from optical_sweeps.encoders.backbones import TinyBackbone
-from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
+from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, TokenEncoderSettings
 from optical_sweeps.objectives import Contrastive
 from optical_sweeps.training.checkpoints import Checkpoints
 from optical_sweeps.training.distil import Distilled, distil
 from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.machine import Machine
+from optical_sweeps.training.material import Material
 from optical_sweeps.training.ranks import ALONE, Ranks
 from optical_sweeps.training.settings import TrainingSettings
 
@@ -62,6 +63,7 @@ class Study:
     folder: Path
     settings: TrainingSettings = SETTINGS
     objective: Any = field(default_factory=Contrastive)
+    sides: tuple[Side, ...] = ("query",)
     workers: int = 0
     seconds: float = 0.0
     ranks: Ranks = ALONE
@@ -83,10 +85,12 @@ class Study:
         return distil(
             self.student,
             self.objective,
-            FixedTotal(total=60, ratio=1.0).draw({"xx": 60}, [], ["xx"]),
-            {"xx": Bitext("xx", tuple(english), tuple(coded))},
-            {text: row for row, text in enumerate(texts)},
-            self.encoder.encode(texts, "query"),
+            Material(
+                FixedTotal(total=60, ratio=1.0).draw({"xx": 60}, [], ["xx"]),
+                {"xx": Bitext("xx", tuple(english), tuple(coded))},
+                {text: row for row, text in enumerate(texts)},
+                {side: self.encoder.encode(texts, side) for side in self.sides},
+            ),
             self.settings,
             Machine(
                 accelerator="cpu",

@@ -56,6 +56,13 @@ def scenarios(folder: Path, ranks: Ranks) -> dict[str, Any]:
     study.run()
     rows = [row for row in study.history.rows if "train/loss" in row[1]]
     found["tail"] = (study.history.rows, rows, study.weights)
+    bucketed = replace(SETTINGS, batch_size=16, batch_tokens=40, validate_every=None)
+    study = Study(
+        encoder, folder / "buckets", bucketed, OBJECTIVES["contrastive"](), ("query", "document"), ranks=ranks
+    )
+    done = study.run()
+    rows = [row for row in study.history.rows if "train/loss" in row[1]]
+    found["buckets"] = (done.steps, done.tokens, done.pairs, study.history.rows, rows, study.weights)
     dropping = Study(make_encoder(dropout=0.2), folder / "left alone", ranks=ranks, seconds=1e6)
     dropping.run()
     again = Study(dropping.encoder, folder / "killed", ranks=ranks)
@@ -128,7 +135,7 @@ def alone(tmp_path_factory) -> dict[str, Any]:
     return scenarios(tmp_path_factory.mktemp("alone"), ALONE)
 
 
-@pytest.mark.parametrize("name", [*OBJECTIVES, "tail"])
+@pytest.mark.parametrize("name", [*OBJECTIVES, "tail", "buckets"])
 def test_losses_and_weights_are_those_of_one_device(both, alone, name):
     *facts, _, rows, weights = both[0][name]
     *expected_facts, _, expected_rows, expected_weights = alone[name]

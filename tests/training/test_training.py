@@ -18,6 +18,7 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Contrastive, ObjectiveOutput, Optical
 from optical_sweeps.training.distil import distil
 from optical_sweeps.training.machine import Machine
+from optical_sweeps.training.material import Material
 from optical_sweeps.training.optimiser import adamw, warmup_then_decay
 from optical_sweeps.training.pairs import EpochBatches, pad_embeddings
 from optical_sweeps.training.settings import TrainingSettings
@@ -48,10 +49,12 @@ def run_distillation(encoder, tmp_path, settings=None, objective=None, seed=1, m
     done = distil(
         student,
         objective or Contrastive(),
-        FixedTotal(total=64, ratio=1.0).draw({"xx": 64}, [], ["xx"]),
-        {"xx": Bitext("xx", tuple(english), tuple(coded))},
-        {text: row for row, text in enumerate(texts)},
-        encoder.encode(texts, "query"),
+        Material(
+            FixedTotal(total=64, ratio=1.0).draw({"xx": 64}, [], ["xx"]),
+            {"xx": Bitext("xx", tuple(english), tuple(coded))},
+            {text: row for row, text in enumerate(texts)},
+            {"query": encoder.encode(texts, "query")},
+        ),
         settings or TrainingSettings(batch_size=8, epochs=3, learning_rate=3e-3, freeze_embeddings=False),
         MACHINE,
         seed=seed,

@@ -107,7 +107,7 @@ def test_search_shows_a_file_of_queries_to_a_person(there, tmp_path, capsys):
         (["run={run}", "queries=nothing.tsv"], "nothing.tsv: No such file"),
         (["run={run}", "query=a", "k=0"], "k: 0"),
         (["run={run}", "query=a", "language=xx"], "language: 'xx'"),
-        (["run={run}", "query=a", "index.dtype=int4"], "index.dtype"),
+        (["run={run}", "query=a", "index=int8", "index.dtype=int4"], "index.dtype"),
         (["run=multirun", "query=a"], "not done"),
         (["checkpoint=multirun", "query=a"], "name one, such as data=emoji"),
     ],
@@ -140,7 +140,7 @@ def test_evaluate_takes_a_checkpoint_to_any_collection(there, capsys):
     data = [word for word in STUDY.split() if "data" in word]
     found = {}
     for dtype in ("float32", "int8"):
-        words = ["query_languages=[near]", "split=dev", f"index.dtype={dtype}"]
+        words = ["query_languages=[near]", "split=dev", f"index={dtype}"]
         evaluate.run(composed("evaluate", f"checkpoint={teacher}", *data, *words))
         found[dtype] = scores(capsys)
     assert found["float32"].keys() == {"near", "group:all"}
@@ -168,7 +168,7 @@ def test_cache_lists_verifies_and_prunes(study, tmp_path, capsys, monkeypatch):
     assert "freed" in capsys.readouterr().out
     assert len(ArtifactStore("artifacts").ls()) == before - 1
     cache.run(["prune", "kind=teacher"])
-    assert {entry.kind for entry in ArtifactStore("artifacts").ls()} <= {"index", "english"}
+    assert {entry.kind for entry in ArtifactStore("artifacts").ls()} <= {"index", "english", "tokens"}
     cache.run(["prune", "all"])
     assert ArtifactStore("artifacts").ls() == []
 

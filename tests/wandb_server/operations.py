@@ -72,6 +72,17 @@ class ProjectView:
         found.sort(key=lambda run: run.createdAt, reverse=(order or "").startswith("-"))
         return connection(found, first, after)
 
+    def allViews(
+        self,
+        viewType: str = "runs",
+        viewName: str | None = None,
+        userName: str | None = None,
+        after: str | None = None,
+        first: int | None = None,
+    ) -> dict[str, Any]:
+        of_type = [view for view in self._project.views.values() if view["type"] == viewType]
+        return connection([view for view in of_type if viewName in (None, view["name"])], first, after)
+
     def artifactType(self, name: str) -> dict[str, Any] | None:
         return None
 
@@ -145,6 +156,15 @@ class Operations:
 
     def model(self, name: str | None = None, entityName: str | None = None) -> ProjectView:
         return ProjectView(self._store.project(entityName, name))
+
+    def models(
+        self, entityName: str | None = None, after: str | None = None, first: int | None = None, **_: Any
+    ) -> dict[str, Any]:
+        """The projects of a user or team."""
+        mine = [
+            project for (entity, _), project in self._store.projects.items() if entity == (entityName or ENTITY)
+        ]
+        return {"__typename": "ProjectConnection", **connection(mine, first, after)}
 
     def artifact(self, id: str) -> ArtifactState:
         return self._store.artifact(id)
@@ -228,11 +248,13 @@ class Operations:
         return {"success": True}
 
     def upsertView(self, input: dict[str, Any]) -> dict[str, Any]:
-        """Workspaces and reports; what was sent stays in `ProjectState.views`."""
+        """Workspaces and reports; what was sent stays in `ProjectState.views`. Only an id names a known one."""
         project = self._store.project(input.get("entityName"), input.get("projectName"))
-        view = {"id": input.get("id") or new_id("View"), **input}
+        given = {key: value for key, value in input.items() if value is not None}
+        known = project.views.get(given.get("id", ""), {"createdAt": now()})
+        view = {"id": new_id("View"), **known, **given, "updatedAt": now(), "project": project}
         project.views[view["id"]] = view
-        return {"view": {**view, "project": project}, "inserted": "id" not in input}
+        return {"view": view, "inserted": "id" not in given}
 
     def _new_file(self, name: str, artifact: ArtifactState) -> FileState:
         file = FileState(name, self._store.links, artifact=artifact)

@@ -33,7 +33,7 @@ def connection(nodes: list[Any], first: int | None, after: str | None) -> dict[s
     end = start + len(page)
     return {
         "edges": [{"node": node, "cursor": str(start + n + 1)} for n, node in enumerate(page)],
-        "pageInfo": {"endCursor": str(end), "hasNextPage": end < len(nodes)},
+        "pageInfo": {"__typename": "PageInfo", "endCursor": str(end), "hasNextPage": end < len(nodes)},
         "totalCount": len(nodes),
     }
 
@@ -319,6 +319,8 @@ class ProjectState:
     id: str = field(default_factory=lambda: new_id("Project"))
     internalId: str = "1"
     readOnly: bool = False
+    createdAt: str = field(default_factory=now)
+    isBenchmark: bool = False
     all_runs: dict[str, RunState] = field(default_factory=dict)
     artifacts: list[ArtifactState] = field(default_factory=list)
     views: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -326,6 +328,10 @@ class ProjectState:
     @property
     def entity(self) -> dict[str, Any]:
         return {"id": new_id("Entity"), "name": self.entity_name}
+
+    @property
+    def entityName(self) -> str:
+        return self.entity_name
 
 
 def _sampled(rows: list[Any], samples: int) -> list[Any]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from random import Random
 
-from optical_sweeps.checks import strings
+from optical_sweeps.checks import strings, whole_number
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.bitext_sources import BitextSource
 from optical_sweeps.corpora.collections import Collection, Documents, Queries, RelevantPair, Split
@@ -17,6 +18,7 @@ from optical_sweeps.corpora.readers.relevant_pairs import read_relevant_pairs, w
 from optical_sweeps.corpora.readers.trec import read_qrels, read_topics
 from optical_sweeps.corpora.settings import ENGLISH, check_pattern, languages_of, requested_language
 from optical_sweeps.errors import UserError
+from optical_sweeps.seeds import derive_seed
 
 SPLITS: tuple[Split, ...] = ("dev", "test")
 
@@ -40,6 +42,7 @@ class FilesCorpus:
         separator: what stands between title and text.
         relevant_pairs_file: TSV of English query and document to train a teacher on, disjoint from dev and
             test (which is not checked); null takes title -> text of the documents that no qrels judge.
+        relevant_pairs_drawn: so many of those pairs, the same in every study; null takes all.
 
     Raises:
         UserError: a bad setting or a missing file (at once), a bad line (at first use).
@@ -56,6 +59,7 @@ class FilesCorpus:
     document_columns: str = "title_and_text"
     separator: str = ". "
     relevant_pairs_file: str | None = None
+    relevant_pairs_drawn: int | None = None
     _bitexts: dict[str, Bitext] = field(default_factory=dict, init=False, repr=False, compare=False)
     _collections: dict[tuple[str, Split], Collection] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -67,6 +71,8 @@ class FilesCorpus:
         if not isinstance(self.bitext_file, str):
             object.__setattr__(self, "bitext_file", _two_files("data.bitext_file", self.bitext_file))
         DocumentText(self.document_columns, self.separator)
+        if self.relevant_pairs_drawn is not None:
+            whole_number("data.relevant_pairs_drawn", self.relevant_pairs_drawn, least=1)
         self._check_patterns()
         for key, path in self._files():
             if not path.is_file():
@@ -102,7 +108,11 @@ class FilesCorpus:
 
     def relevant_pairs(self) -> tuple[RelevantPair, ...]:
         """English query-document pairs from `relevant_pairs_file`, or title -> text of unjudged documents."""
-        return self._relevant_pairs
+        pairs = self._relevant_pairs
+        if self.relevant_pairs_drawn is None or self.relevant_pairs_drawn >= len(pairs):
+            return pairs
+        drawn = Random(derive_seed("relevant pairs", 0)).sample(range(len(pairs)), self.relevant_pairs_drawn)
+        return tuple(pairs[number] for number in sorted(drawn))
 
     def _read_bitext(self, language: str) -> Bitext:
         patterns = (self.bitext_file,) if isinstance(self.bitext_file, str) else self.bitext_file
@@ -169,6 +179,8 @@ class FilesCorpus:
         texts = ["files", *self.languages, self.document_columns, self.separator]
         for key, path in self._files():
             texts += [key, _digest(path)]
+        if self.relevant_pairs_drawn is not None:
+            texts.append(f"relevant_pairs_drawn {self.relevant_pairs_drawn}")
         return fingerprint_of_texts(texts)
 
     def _path(self, pattern: str, language: str = "", split: str = "") -> Path:

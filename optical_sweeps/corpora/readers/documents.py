@@ -24,17 +24,23 @@ def read_documents(path: Path) -> dict[str, tuple[str, str]]:
             without a word, or an unreadable file.
     """
     documents: dict[str, tuple[str, str]] = {}
-    for number, document, title, text in _rows(path):
-        if not document:
-            raise UserError(f"{path}:{number}: the document id is empty; fill it or delete the line")
-        if not title and not text:
-            raise UserError(f"{path}:{number}: document {document!r} has no text; fill it or delete the line")
+    for number, document, title, text in iterate_documents(path):
         if document in documents:
             raise UserError(
                 f"{path}:{number}: document id {document!r} stands twice; give each document its own id"
             )
         documents[document] = title, text
     return documents
+
+
+def iterate_documents(path: Path) -> Iterator[tuple[int, str, str, str]]:
+    """(line number, id, title, text), one at a time; raises as `read_documents`, but not for twins."""
+    for number, document, title, text in _rows(path):
+        if not document:
+            raise UserError(f"{path}:{number}: the document id is empty; fill it or delete the line")
+        if not title and not text:
+            raise UserError(f"{path}:{number}: document {document!r} has no text; fill it or delete the line")
+        yield number, document, title, text
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str, str]]:

@@ -107,6 +107,21 @@ class IrDataset:
                 qrels.setdefault(qrel.query_id, {})[qrel.doc_id] = max(int(qrel.relevance), 0)
         return qrels
 
+    def docpairs(self) -> Iterator[tuple[str, str, str]]:
+        """(query id, id of a relevant document, id of another) of every triple, in the dataset's order."""
+        self._check_has("docpairs", self._dataset.has_docpairs())
+        with self._explained("docpairs"):
+            for pair in self._dataset.docpairs_iter():
+                yield pair.query_id, pair.doc_id_a, pair.doc_id_b
+
+    def docpairs_stamp(self) -> list[int] | None:
+        """Size and time of the triples' file, where it is there."""
+        try:
+            status = Path(self._dataset.docpairs_path(force=False)).stat()
+        except (AttributeError, TypeError, OSError):  # some datasets have no such path
+            return None
+        return [status.st_size, status.st_mtime_ns]
+
     @cached_property
     def _dataset(self) -> Any:
         with self._explained("list of files"):

@@ -1,0 +1,41 @@
+"""Words put into English, as by those who mix two languages."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import ClassVar
+
+from optical_sweeps.corpora.perturbations.interface import Change, Perturbation
+from optical_sweeps.corpora.perturbations.units import words
+
+
+@dataclass(frozen=True)
+class CodeSwitching(Perturbation):
+    """A share of `level` of the words that the lexicon has is put into English.
+
+    Args:
+        lexicon: word, case folded -> English.
+    """
+
+    lexicon: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: ClassVar[str] = "code_switching"
+    needs_lexicon: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return Perturbation.__str__(self)
+
+    def changes(self, text: str, language: str, random: Random) -> Sequence[Change]:
+        found = []
+        for start, stop in words(text):
+            word = text[start:stop].casefold()
+            english = self.lexicon.get(word, word)
+            if english.casefold() != word:
+                found.append(Change(random.random(), start, stop, _apart(text, start, stop, english)))
+        return found
+
+
+def _apart(text: str, start: int, stop: int, english: str) -> str:
+    """With blanks where letters of a script without them adjoin."""
+    before = " " if start and text[start - 1].isalnum() else ""
+    after = " " if stop < len(text) and text[stop].isalnum() else ""
+    return f"{before}{english}{after}"

@@ -1,0 +1,61 @@
+"""Diacritics left out, as by those who type without them."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from random import Random
+from types import MappingProxyType
+from typing import ClassVar
+
+from optical_sweeps.corpora.perturbations.interface import Change, Perturbation
+from optical_sweeps.corpora.perturbations.units import clusters, in_script
+
+WHOLE_LETTERS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict(zip("łŁđĐøØħĦıŧŦ", "lLdDoOhHitT", strict=True)),  # strokes are no marks to Unicode
+        **dict(zip("ёЁѐЀѝЍ", "еЕеЕиИ", strict=True)),
+        **dict.fromkeys("أإآٱ", "ا"),
+    }
+)
+"""Letters that are commonly written without their diacritic."""
+
+
+class Diacritics(Perturbation):
+    """A share of `level` of the letters with diacritics loses them.
+
+    Latin and Greek: every mark. Cyrillic: stress, and the dots of ё; й and its like are letters of their own.
+    Arabic: vowel signs, and hamza and madda on alif. Hebrew: points. In other scripts marks are vowels or
+    voicing, which nobody leaves out.
+    """
+
+    name: ClassVar[str] = "diacritics"
+
+    def changes(self, text: str, language: str, random: Random) -> Sequence[Change]:
+        found = []
+        for start, stop in clusters(text):
+            bare = without_diacritics(text[start:stop])
+            if bare and bare != text[start:stop]:
+                found.append(Change(random.random(), start, stop, bare))
+        return found
+
+
+def without_diacritics(letter: str) -> str:
+    """One letter with its marks, less those that may be left out.
+
+    >>> [without_diacritics(letter) for letter in ("ä", "ё", "й", "が")]
+    ['a', 'е', 'й', 'が']
+    """
+    composed = unicodedata.normalize("NFC", letter)
+    base = WHOLE_LETTERS.get(composed[0], composed[0])
+    if in_script(base, ("latin", "greek")):
+        bare = "".join(part for part in unicodedata.normalize("NFD", base + composed[1:]) if not _mark(part))
+        bare = "".join(WHOLE_LETTERS.get(part, part) for part in bare)
+    elif in_script(base, ("cyrillic", "arabic", "hebrew")):
+        bare = base + "".join(part for part in composed[1:] if not _mark(part))
+    else:
+        return letter
+    same = bare == composed
+    return letter if same else unicodedata.normalize("NFC", bare)
+
+
+def _mark(character: str) -> bool:
+    return unicodedata.category(character) == "Mn"

@@ -1,0 +1,95 @@
+"""Letters and words of a text in any script, as spans of characters."""
+
+import re
+import unicodedata
+from functools import cache
+
+from optical_sweeps.corpora.scripts import SCRIPT_RANGES
+
+Span = tuple[int, int]
+
+UNSPACED = ("han", "kana", "thai", "lao", "khmer", "burmese")
+"""Scripts without blanks between words."""
+PIECE = 2
+"""Letters of such a script that stand for a word: what a word is, only a segmenter could say."""
+
+_JOINER = "\u200d"
+_JOINING = (_JOINER, "\u200c")
+
+
+def clusters(text: str) -> list[Span]:
+    """Each character with the marks that sit on it, so that none is left without its letter.
+
+    >>> clusters("e\u0301a")
+    [(0, 2), (2, 3)]
+    """
+    found: list[Span] = []
+    for place, letter in enumerate(text):
+        if found and (_continues(letter) or text[place - 1] == _JOINER):
+            found[-1] = (found[-1][0], place + 1)
+        else:
+            found.append((place, place + 1))
+    return found
+
+
+def words(text: str) -> list[Span]:
+    """Words without the punctuation around them; in scripts without blanks, pieces of two letters.
+
+    >>> [text[a:b] for text in ("Mikä on, 2?",) for a, b in words(text)]
+    ['Mikä', 'on', '2']
+    >>> [text[a:b] for text in ("東京都の人口",) for a, b in words(text)]
+    ['東京', '都', 'の', '人口']
+    """
+    found: list[Span] = []
+    for chunk in re.finditer(r"\S+", text):
+        place = chunk.start()
+        for run in _unspaced().finditer(text, *chunk.span()):
+            found += _core(text, place, run.start())
+            found += _pieces(text, *run.span())
+            place = run.end()
+        found += _core(text, place, chunk.end())
+    return found
+
+
+def is_letter(character: str) -> bool:
+    """A letter of any script, as Unicode has it."""
+    return unicodedata.category(character)[0] == "L"
+
+
+@cache
+def in_script(character: str, scripts: tuple[str, ...]) -> bool:
+    """Whether a character is one of these scripts'."""
+    return re.fullmatch(f"[{''.join(SCRIPT_RANGES[script] for script in scripts)}]", character) is not None
+
+
+def _continues(character: str) -> bool:
+    """A mark, a joiner, or a vowel or final of a Hangul syllable written as parts."""
+    return (
+        unicodedata.category(character)[0] == "M"
+        or character in _JOINING
+        or "\u1160" <= character <= "\u11ff"
+        or "\ud7b0" <= character <= "\ud7fb"
+    )
+
+
+def _core(text: str, start: int, stop: int) -> list[Span]:
+    while start < stop and unicodedata.category(text[start])[0] not in "LN":
+        start += 1
+    while stop > start and unicodedata.category(text[stop - 1])[0] not in "LNM":
+        stop -= 1
+    return [(start, stop)] if stop > start else []
+
+
+def _pieces(text: str, start: int, stop: int) -> list[Span]:
+    while start < stop and _continues(text[start]):  # a mark on what stands before
+        start += 1
+    spans = [(start + a, start + b) for a, b in clusters(text[start:stop])]
+    return [
+        (spans[place][0], spans[min(place + PIECE, len(spans)) - 1][1]) for place in range(0, len(spans), PIECE)
+    ]
+
+
+@cache
+def _unspaced() -> re.Pattern[str]:
+    """Runs of one script each."""
+    return re.compile("|".join(f"[{SCRIPT_RANGES[script]}]+" for script in UNSPACED))

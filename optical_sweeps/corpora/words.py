@@ -1,0 +1,61 @@
+"""Words as lexical search and dictionaries count them: one rule for every language.
+
+A word is a run of letters, digits and their combining marks, lower-cased; scripts written without blanks are
+cut into pairs of characters. No stop words and no stemmer.
+"""
+
+import re
+import unicodedata
+from itertools import groupby
+
+# Han, kana, Thai, Lao, Khmer and Burmese
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+
+
+def _marks() -> str:
+    """Combining marks as a regular expression's class: Python's \\w lacks them, so it cuts Hindi at vowels."""
+    unspaced = re.compile(f"[{_UNSPACED}]")
+    points = [
+        point
+        for point in range(0x300, 0x10000)
+        if unicodedata.category(chr(point))[0] == "M" and not unspaced.match(chr(point))
+    ]
+    ranges = []
+    for _, run in groupby(enumerate(points), key=lambda item: item[1] - item[0]):
+        members = [point for _, point in run]
+        ranges.append(f"\\u{members[0]:04x}-\\u{members[-1]:04x}")
+    return "".join(ranges)
+
+
+_LETTER = rf"[^\W{_UNSPACED}]"
+_WORD = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|{_LETTER}(?:{_LETTER}|[{_marks()}])*")
+
+
+def word_spans(text: str) -> list[tuple[str, int, int]]:
+    """Each word, and where it begins and ends in `text`.
+
+    >>> word_spans("Red: \u6771\u4eac\u90fd")
+    [('red', 0, 3), ('\u6771\u4eac', 5, 7), ('\u4eac\u90fd', 6, 8)]
+    """
+    found = []
+    for match in _WORD.finditer(text):
+        start, end = match.span()
+        if match["unspaced"] and end - start > 1:
+            found += [(text[at : at + 2], at, at + 2) for at in range(start, end - 1)]
+        else:
+            found.append((_folded(match[0]), start, end))
+    return found
+
+
+def words(text: str) -> list[str]:
+    """The words of a text.
+
+    >>> words("BM25, na\u00efve: \u6771\u4eac\u90fd")
+    ['bm25', 'na\u00efve', '\u6771\u4eac', '\u4eac\u90fd']
+    """
+    return [word for word, _, _ in word_spans(text)]
+
+
+def _folded(word: str) -> str:
+    """Lower case, and one way of writing an accent."""
+    return word.lower() if word.isascii() else unicodedata.normalize("NFC", word.lower())

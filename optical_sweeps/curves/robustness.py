@@ -1,0 +1,299 @@
+"""Robustness of a study: what each perturbation of the queries takes, from which languages, and how surely.
+
+A perturbed split is named `test+typing@0.1` in logs and tables (`table.result_table`). A loss is the value of
+the split as it is less the value of the same run, on the same queries, perturbed.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optical_sweeps.curves.bootstrap import Curve
+from optical_sweeps.curves.figures import (
+    NARROW,
+    ZERO_SHOT_COLOUR,
+    LineStyle,
+    Width,
+    draw_curve,
+    inches,
+    ordered,
+    save_figure,
+    small_multiples,
+    style_of,
+)
+from optical_sweeps.curves.paper_tables import Cell, PaperTable
+from optical_sweeps.curves.table import OF_TRAINING, ZERO_SHOT, plain
+from optical_sweeps.evaluation.robustness import loss_error, relative_loss, spread, worst
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+
+NORMAL_95 = 1.96
+_NAME = r"^(?P<clean_split>[^+]+)\+(?P<perturbation>[^@]+)@(?P<level>.+)$"
+_KEYS = ("split", "perturbation", "level", "measure")
+_OF_LOSS = ("clean", "perturbed", "loss", "relative", "error", "sd_seeds", "runs")
+
+
+def perturbed_splits(table: "pandas.DataFrame") -> list[str]:
+    """The perturbed splits of a table, for `per_query_table` to take beside the clean ones."""
+    return sorted({split for split in table["split"].unique() if "+" in split})
+
+
+def robustness_table(
+    table: "pandas.DataFrame",
+    per_query: "pandas.DataFrame | None" = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> "pandas.DataFrame":
+    """A row for each setting of a run, perturbation, level, measure and slice; empty without perturbations.
+
+    Columns: those of the settings (`objective`, `ratio`, ...), `split`, `perturbation`, `level`, `measure`,
+    `slice`; `clean` and `perturbed` (means over seeds), `loss`, `relative` (loss over clean), `error` (standard
+    error of the loss over queries, paired), `sd_seeds` (standard deviation of the loss over seeds), `runs`.
+
+    Args:
+        table: of `result_table`.
+        per_query: of `per_query_table`, with the clean and the perturbed splits; without it `error` is NaN.
+        groups: group -> languages, for the errors of groups.
+    """
+    import pandas
+
+    settings = _settings(table)
+    pairs = _paired(table, "slice")
+    keys = [*settings, *_KEYS, "slice"]
+    if not len(pairs):
+        return pandas.DataFrame(columns=[*keys, *_OF_LOSS])
+    found = pairs.groupby(keys, dropna=False, sort=False).agg(
+        clean=("clean", "mean"), perturbed=("value", "mean"), loss=("loss", "mean"),
+        sd_seeds=("loss", lambda losses: spread(losses.tolist())), runs=("run", "nunique"),
+    ).reset_index()  # fmt: skip
+    ends = zip(found["clean"], found["perturbed"], strict=True)
+    found["relative"] = [relative_loss(clean, perturbed) for clean, perturbed in ends]
+    errors = {} if per_query is None else _errors(per_query, settings, groups or {})
+    found["error"] = [errors.get(_key(row, keys), math.nan) for _, row in found.iterrows()]
+    found = found[[*keys, *_OF_LOSS]]
+    return found.sort_values(keys, ignore_index=True, key=lambda c: c if c.name == "level" else c.astype(str))
+
+
+def robustness_summary(frame: "pandas.DataFrame") -> "pandas.DataFrame":
+    """A row for each setting, perturbation, level and measure, from a `robustness_table`.
+
+    Columns: `clean`, `perturbed`, `loss`, `relative`, `error`, `sd_seeds` of all languages; `worst_language`,
+    `worst_loss`; `gap_clean` and `gap_perturbed` (high group less low one; NaN without both); `sd_languages`
+    (standard deviation of the loss over languages).
+    """
+    import pandas
+
+    keys = [*_settings(frame), *_KEYS]
+    rows = []
+    for values, part in frame.groupby(keys, dropna=False, sort=False):
+        by_slice = part.set_index("slice")
+        languages = by_slice[~by_slice.index.str.startswith("group:")]["loss"].to_dict()
+        everyone = by_slice.loc["group:all"]
+        language, most = worst({str(name): float(loss) for name, loss in languages.items()})
+        rows.append(
+            {
+                **dict(zip(keys, values, strict=True)),
+                **{name: everyone[name] for name in _OF_LOSS if name != "runs"},
+                "worst_language": language, "worst_loss": most,
+                "gap_clean": _gap(by_slice["clean"]), "gap_perturbed": _gap(by_slice["perturbed"]),
+                "sd_languages": spread(list(languages.values())), "runs": everyone["runs"],
+            }
+        )  # fmt: skip
+    return pandas.DataFrame(rows)
+
+
+def robustness_paper_table(frame: "pandas.DataFrame", measure: str = "nDCG@10") -> PaperTable:
+    """A row for each setting, perturbation and level, in Markdown, LaTeX or CSV."""
+    summary = robustness_summary(frame)
+    shown = _varied(summary)
+    kept = summary[summary["measure"] == measure] if len(summary) else summary
+    order = ["perturbation", "level", *shown]
+    kept = (
+        kept.sort_values(order, key=lambda c: c if c.name == "level" else c.astype(str)) if len(kept) else kept
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for _, row in kept.iterrows():
+        error = "" if math.isnan(row["error"]) else f" ± {100 * NORMAL_95 * row['error']:.2f}"
+        rows.append(
+            (
+                row["perturbation"],
+                f"{row['level']:g}",
+                *("" if plain(row[name]) is None else str(plain(row[name])) for name in shown),
+                _points(row["clean"]),
+                _points(row["perturbed"]),
+                f"{_points(row['loss'])}{error}",
+                _points(row["relative"]),
+                f"{row['worst_language']} {_points(row['worst_loss'])}",
+                _points(row["gap_clean"]),
+                _points(row["gap_perturbed"]),
+                _points(row["sd_seeds"]),
+                _points(row["sd_languages"]),
+            )
+        )
+    header = (
+        "perturbation", "level", *shown, "clean", "perturbed", "loss", "loss, %", "worst language", "gap",
+        "gap perturbed", "s.d. seeds", "s.d. languages",
+    )  # fmt: skip
+    caption = (
+        f"{measure} x 100, mean over languages and seeds, of queries as they are and perturbed; loss with a "
+        "95% interval over queries where they are known, paired; the language that loses most; the "
+        "high-resource group less the low-resource one; standard deviations of the loss."
+    )
+    records = tuple({str(key): plain(value) for key, value in row.items()} for _, row in kept.iterrows())
+    return PaperTable(header, tuple(rows), 2 + len(shown), caption, records)
+
+
+def draw_robustness(frame: "pandas.DataFrame", stem: Path, width: Width | float = "page") -> list[Path]:
+    """Write `<stem>.pdf` and `<stem>.png`: the loss against the level, by perturbation and group.
+
+    A line is an objective, averaged over its settings; a band is 95% over queries, or over seeds where queries
+    are not known. Nothing is written, and nothing returned, where the study has no perturbation.
+    """
+    if not len(frame):
+        return []
+    measures = list(dict.fromkeys(frame["measure"]))
+    measure = "nDCG@10" if "nDCG@10" in measures else measures[0]
+    rows = frame[frame["measure"] == measure]
+    groups = [name for name in ("group:high", "group:low") if name in set(rows["slice"])]
+    groups = groups if len(groups) == 2 else ["group:all"]
+    kinds = list(dict.fromkeys(rows["perturbation"]))
+    parts = {f"{kind} {group}": (kind, group) for group in groups for kind in kinds}
+    objectives = list(dict.fromkeys(rows["objective"]))
+
+    def draw(panel: "Axes", name: str) -> None:
+        kind, group = parts[name]
+        here = rows[(rows["perturbation"] == kind) & (rows["slice"] == group)]
+        for objective in [*ordered([one for one in objectives if one != ZERO_SHOT]), ZERO_SHOT]:
+            of = here[here["objective"] == objective]
+            if len(of):
+                style = (
+                    LineStyle(ZERO_SHOT_COLOUR, "d", (0, (2.5, 2)))
+                    if objective == ZERO_SHOT
+                    else style_of(objective, objectives)
+                )
+                label = "zero-shot" if objective == ZERO_SHOT else objective
+                draw_curve(panel, _loss_curve(of, objective, group), style, label)
+        panel.axhline(0, color="black", linewidth=0.5, zorder=1)
+        words = kind.replace("_", " ")
+        panel.set_title(f"{words}, {group.removeprefix('group:')}" if len(groups) > 1 else words)
+
+    narrow = inches(width) < NARROW
+    columns = min(len(kinds), 2 if narrow else 4)
+    if len(kinds) > columns:  # a kind's groups beside each other where kinds do not fit in one row
+        parts = {f"{kind} {group}": (kind, group) for kind in kinds for group in groups}
+        columns = 2 if narrow or len(groups) == 1 else 4
+    figure = small_multiples(
+        list(parts),
+        width,
+        draw,
+        columns=columns,
+        panel_height=1.1 if len(parts) > 8 and narrow else 1.35,
+        x="level of the perturbation",
+        y_label=f"loss of {measure}",
+        share_scale=False,
+    )
+    _same_scale(figure.axes)
+    return list(save_figure(figure, stem))
+
+
+def _same_scale(panels: Sequence["Axes"]) -> None:
+    """Losses compare by height, so every panel begins and ends where the widest does."""
+    bounds = [panel.get_ylim() for panel in panels]
+    for panel in panels:
+        panel.set_ylim(min(low for low, _ in bounds), max(high for _, high in bounds))
+        panel.locator_params(axis="y", nbins=5)
+
+
+def _loss_curve(rows: "pandas.DataFrame", objective: str, group: str) -> Curve:
+    """From level 0, which takes nothing."""
+    by_level = rows.groupby("level", sort=True)
+    loss = np.array([0.0, *by_level["loss"].mean()])
+    of_queries = [float(part["error"].mean()) for _, part in by_level]
+    of_seeds = [float((part["sd_seeds"] / np.sqrt(part["runs"].astype(float))).mean()) for _, part in by_level]
+    errors = [seeds if math.isnan(own) else own for own, seeds in zip(of_queries, of_seeds, strict=True)]
+    reach = NORMAL_95 * np.nan_to_num(np.array([0.0, *errors]))
+    runs = np.array([0, *by_level["runs"].max().astype(int)])
+    levels = np.array([0.0, *sorted(rows["level"].unique())])
+    return Curve(objective, group, levels, loss, loss - reach, loss + reach, runs, 0, 0.95)
+
+
+def _settings(table: "pandas.DataFrame") -> list[str]:
+    """The columns that say what a run was, seeds aside."""
+    known = {*_KEYS, *_OF_LOSS, "run", "sweep", "seed", "slice", "language", "query_id", "value"}
+    later = {"worst_language", "worst_loss", "gap_clean", "gap_perturbed", "sd_languages"}
+    return [str(name) for name in table.columns if name not in known | later]
+
+
+def _varied(summary: "pandas.DataFrame") -> list[str]:
+    """The objective, and settings that differ between runs that train."""
+    if not len(summary):
+        return ["objective"]
+    trained = summary[summary["objective"] != ZERO_SHOT]
+    of_all = [name for name in _settings(summary) if name != "objective"]
+    return [
+        "objective",
+        *(
+            name
+            for name in of_all
+            if (trained if name in OF_TRAINING else summary)[name].astype(str).nunique() > 1
+        ),
+    ]
+
+
+def _paired(table: "pandas.DataFrame", *within: str) -> "pandas.DataFrame":
+    """Perturbed rows with the clean value of the same run and slice (or query); `split` becomes clean."""
+    names = table["split"].astype(str).str.extract(_NAME)
+    perturbed = table[names["perturbation"].notna()].drop(columns="split")
+    names = names.loc[perturbed.index]
+    perturbed = perturbed.assign(
+        split=names["clean_split"], perturbation=names["perturbation"], level=names["level"].astype(float)
+    )
+    keys = ["run", "split", "measure", *within]
+    clean = table[[*keys, "value"]].rename(columns={"value": "clean"})
+    pairs = perturbed.merge(clean, on=keys)
+    return pairs.assign(loss=pairs["clean"] - pairs["value"])
+
+
+def _errors(
+    per_query: "pandas.DataFrame", settings: Sequence[str], groups: Mapping[str, Sequence[str]]
+) -> dict[tuple[Any, ...], float]:
+    """Standard errors of the losses, by settings and perturbation, of every language and group."""
+    pairs = _paired(per_query, "language", "query_id")
+    keys = [*settings, *_KEYS]
+    errors = {}
+    for values, part in pairs.groupby(keys, dropna=False, sort=False):
+        by_language = dict(_differences(part))
+        slices: dict[str, tuple[str, ...]] = {language: (language,) for language in by_language}
+        slices |= {f"group:{group}": tuple(members) for group, members in groups.items()}
+        point = tuple(plain(value) for value in values)
+        for slice, members in slices.items():
+            if members and set(members) <= set(by_language):
+                errors[(*point, slice)] = loss_error([by_language[language] for language in members])
+    return errors
+
+
+def _differences(part: "pandas.DataFrame") -> Iterator[tuple[str, dict[str, float]]]:
+    """By language, each query's loss, averaged over seeds."""
+    for language, rows in part.groupby("language"):
+        yield (
+            str(language),
+            {str(query): value for query, value in rows.groupby("query_id")["loss"].mean().items()},
+        )
+
+
+def _key(row: "pandas.Series[Any]", keys: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(plain(row[name]) for name in keys)
+
+
+def _gap(values: "pandas.Series[Any]") -> float:
+    if {"group:high", "group:low"} <= set(values.index):
+        return float(values["group:high"] - values["group:low"])
+    return math.nan
+
+
+def _points(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:.2f}".replace("-", "−")

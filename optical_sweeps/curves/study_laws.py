@@ -1,0 +1,57 @@
+"""The law that each curve of a study follows: chosen by held-out error, and drawn where it is determined."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from optical_sweeps.curves.bootstrap import Study
+from optical_sweeps.curves.figures import Laws
+from optical_sweeps.curves.fitted_curve import FittedCurve, fit_curve
+from optical_sweeps.curves.paper_tables import PaperTable, choices_table, fits_table
+from optical_sweeps.curves.selection import Choice, choose_law
+from optical_sweeps.errors import UserError
+
+CANDIDATES: Mapping[str, tuple[str, ...]] = {
+    "ratio": ("mixing",),
+    "total": ("power", "power_offset", "saturating"),
+}
+"""By x, the laws whose inputs follow from it; `constant` always competes."""
+
+REPLICATES = 400
+
+
+@dataclass(frozen=True, eq=False)
+class StudyLaws:
+    """By (objective, slice).
+
+    Args:
+        undecided: why a curve has no law.
+    """
+
+    choices: Mapping[tuple[str, str], Choice]
+    fitted: Mapping[tuple[str, str], FittedCurve]
+    undecided: Mapping[tuple[str, str], str]
+
+    def drawn(self) -> Laws:
+        """Laws that the data determine; a constant is no trend and is not drawn."""
+        return {
+            key: law for key, law in self.fitted.items() if law.fit.determined and law.law.name != "constant"
+        }
+
+    def tables(self) -> tuple[PaperTable, PaperTable]:
+        """Parameters of the chosen laws, and the contenders with their held-out errors."""
+        return fits_table(list(self.fitted.values())), choices_table(self.choices)
+
+
+def laws_of(study: Study, slices: Sequence[str], *, seed: int = 0) -> StudyLaws:
+    """Choose and fit a law for every objective on every slice."""
+    choices, fitted, undecided = {}, {}, {}
+    for objective in study.objectives:
+        for slice in slices:
+            try:
+                choice = choose_law(study, objective, slice, CANDIDATES.get(study.x, ()), seed=seed)
+                law = fit_curve(study, objective, slice, choice.law, replicates=REPLICATES, seed=seed)
+            except UserError as error:
+                undecided[objective, slice] = str(error)
+                continue
+            choices[objective, slice], fitted[objective, slice] = choice, law
+    return StudyLaws(choices, fitted, undecided)

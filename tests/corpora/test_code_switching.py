@@ -1,0 +1,89 @@
+"""Code-switched training data: which words are replaced, and that draws stay put."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optical_sweeps.corpora.bitext import Bitext
+from optical_sweeps.corpora.code_switching import CodeSwitching
+from optical_sweeps.corpora.words import words
+from optical_sweeps.errors import UserError
+
+BITEXT = Bitext("fi", ("a red house", "The red, red car!", "nothing"), ("punainen talo", "punainen auto", "ei"))
+LEXICON = {"red": {"punainen": 0.7, "punaisen": 0.3}, "house": {"talo": 1.0}, "car": {"auto": 1.0}}
+
+
+def test_every_known_word_is_replaced_at_a_share_of_one():
+    switched = CodeSwitching(share=1.0).switched(BITEXT, {"red": {"punainen": 1.0}, "car": {"auto": 1.0}}, 1)
+    assert switched.translations == ("a punainen house", "The punainen, punainen auto!", "nothing")
+    assert switched.english == BITEXT.english
+
+
+def test_a_name_that_translates_to_itself_keeps_its_capitals():
+    bitext = Bitext("fi", ("GNU red",), ("x",))
+    lexicon = {"gnu": {"gnu": 1.0}, "red": {"punainen": 1.0}}
+    assert CodeSwitching(share=1.0).switched(bitext, lexicon, 1).translations == ("GNU punainen",)
+
+
+def test_the_other_side_and_no_share_at_all():
+    reverse = CodeSwitching(share=1.0, side="translation")
+    switched = reverse.switched(BITEXT, {"talo": {"house": 1.0}}, 1)
+    assert switched.translations == ("punainen house", "punainen auto", "ei")
+    assert CodeSwitching(share=0.0).switched(BITEXT, LEXICON, 1).translations == BITEXT.english
+
+
+def test_scripts_without_blanks_are_cut_apart():
+    bitext = Bitext("ja", ("x",), ("東京都の",))
+    switched = CodeSwitching(share=1.0, side="translation").switched(bitext, {"京都": {"Kyoto": 1.0}}, 1)
+    assert switched.translations == ("東 Kyoto の",)
+
+
+@given(st.integers(0, 2**31), st.floats(0, 1), st.floats(0, 1))
+def test_a_larger_share_replaces_what_a_smaller_one_does(seed, one, other):
+    few, many = sorted([one, other])
+    sentence = "red house car " * 8
+    bitext = Bitext("fi", (sentence,), ("x",))
+    less, more = (
+        words(CodeSwitching(share=share).switched(bitext, LEXICON, seed).translations[0])
+        for share in (few, many)
+    )
+    for before, after, plain in zip(less, more, words(sentence), strict=True):
+        assert before in (plain, after)
+
+
+def test_draws_are_those_of_seed_and_pair():
+    settings = CodeSwitching(share=0.5)
+    longer = Bitext("fi", (*BITEXT.english, "red red red red"), (*BITEXT.translations, "x"))
+    once = settings.switched(longer, LEXICON, 3).translations
+    assert settings.switched(longer, LEXICON, 3).translations == once
+    assert settings.switched(BITEXT, LEXICON, 3).translations == once[:3]
+    seeds = {settings.switched(longer, LEXICON, seed).translations for seed in range(8)}
+    assert len(seeds) > 1
+
+
+def test_a_lexicon_of_files_in_both_directions(tmp_path):
+    (tmp_path / "fi.txt").write_text("talo\thouse\nkoti\thouse\nauto\tcar\n", encoding="utf-8")
+    files = str(tmp_path / "{language}.txt")
+    assert CodeSwitching(lexicon=files).read("fi") == {
+        "house": {"talo": 0.5, "koti": 0.5},
+        "car": {"auto": 1.0},
+    }
+    assert CodeSwitching(lexicon=files, side="translation").read("fi")["koti"] == {"house": 1.0}
+    before = CodeSwitching(lexicon=files).fingerprint(("fi",))
+    (tmp_path / "fi.txt").write_text("talo\thouse\n", encoding="utf-8")
+    assert CodeSwitching(lexicon=files).fingerprint(("fi",)) != before
+    assert CodeSwitching().fingerprint(("fi",)) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"share": 1.5}, r"training\.code_switching\.share"),
+        ({"side": "both"}, r"training\.code_switching\.side"),
+        ({"size": 0}, r"training\.code_switching\.size"),
+        ({"lexicon": "one.tsv"}, r"training\.code_switching\.lexicon"),
+    ],
+)
+def test_bad_settings_name_their_key(settings, key):
+    with pytest.raises(UserError, match=key):
+        CodeSwitching(**settings)

@@ -1,0 +1,102 @@
+"""Runs that a curve cannot show together are set apart, and asked about together."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas
+import pytest
+
+from optical_sweeps.curves.bootstrap import Study
+from optical_sweeps.curves.claims import claims
+from optical_sweeps.curves.strata import (
+    claims_of,
+    claims_of_all_table,
+    crossings_of_all,
+    crossings_of_all_table,
+    strata,
+)
+from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.significance import holm
+
+from .conftest import made_up_study
+
+Groups = Mapping[str, Sequence[str]]
+
+
+@pytest.fixture
+def table() -> pandas.DataFrame:
+    """Two backbones and two budgets; a zero-shot run of each backbone."""
+    frames = []
+    for backbone in ("org/large", "org/small"):
+        for total in (2000, 500):
+            one = made_up_study(n_queries=15, zero_shot=total == 500)
+            one["total"] = np.where(one["objective"] == "none", np.nan, total)
+            one["backbone"] = backbone
+            names = f"{backbone} {total} " + one["run"]
+            frames.append(one.assign(run=names))
+    return pandas.concat(frames, ignore_index=True)
+
+
+def test_every_combination_is_a_stratum_with_its_zero_shot_run(table: pandas.DataFrame, groups: Groups) -> None:
+    parts = strata(table, groups, replicates=10)
+    facts = [dict(part.facts) for part in parts]
+    assert facts == [{"total": t, "backbone": f"org/{b}"} for t in (500, 2000) for b in ("large", "small")]
+    for part in parts:
+        assert part.study.objectives == ("contrastive", "optical")
+        assert part.points == 5
+        ours = part.study.rows
+        assert set(ours["backbone"]) == {part.facts["backbone"]}
+        assert set(ours["total"].dropna()) == {part.facts["total"]}
+        assert ours.loc[ours["objective"] == "none", "run"].nunique() == 1
+    assert parts[0].folder == "total-500_backbone-large"
+    assert parts[0].name == "total 500, backbone org/large"
+
+
+def test_a_study_of_one_setting_is_one_stratum_without_facts(
+    per_query: pandas.DataFrame, groups: Groups
+) -> None:
+    (part,) = strata(per_query, groups, replicates=10)
+    assert (dict(part.facts), part.name, part.folder) == ({}, "", "")
+    pandas.testing.assert_frame_equal(part.study.rows, per_query)
+
+
+def test_x_may_be_the_budget(table: pandas.DataFrame, groups: Groups) -> None:
+    parts = strata(table, groups, "total", replicates=10)
+    assert len(parts) == 2 * 5
+    assert {part.points for part in parts} == {2}
+    with pytest.raises(UserError, match="no run has a multiple"):
+        strata(table.assign(multiple=np.nan), groups, "multiple")
+
+
+def test_claims_of_all_strata_are_one_family(table: pandas.DataFrame, groups: Groups) -> None:
+    parts = strata(table, groups, replicates=10)
+    found = claims_of(parts, test="t")
+    every = [claim for of_one in found for claim in of_one]
+    assert len(every) == 4 * 3 * 5
+    assert [claim.p_holm for claim in every] == pytest.approx(holm(np.array([claim.p for claim in every])))
+    alone = claims(parts[0].study, test="t")
+    assert [claim.p for claim in alone] == [claim.p for claim in found[0]]
+    assert any(one.p_holm < other.p_holm for one, other in zip(alone, found[0], strict=True))
+    shown = claims_of_all_table(parts, found)
+    assert shown.header[:4] == ("total", "backbone", "comparison", "slice")
+    assert shown.words == 4
+    assert all(len(row) == len(shown.header) for row in shown.rows)
+    assert "over 60 comparisons" in shown.caption
+    assert [record["total"] for record in shown.records] == [500] * 30 + [2000] * 30
+
+
+def test_crossings_are_of_the_pairs_that_claims_are_of(table: pandas.DataFrame, groups: Groups) -> None:
+    parts = strata(table, groups, replicates=10)
+    found = crossings_of_all(parts, claims_of(parts, [("optical", "none")], ["ar"], test="t"))
+    assert [[(one.first, one.second, one.slice) for one in of_one] for of_one in found] == [
+        [("optical", "none", "ar")]
+    ] * 4
+    assert len(crossings_of_all_table(parts, found).rows) >= 4
+
+
+def test_one_family_of_one_stratum_is_that_of_claims(per_query: pandas.DataFrame, groups: Groups) -> None:
+    (found,) = claims_of(strata(per_query, groups, replicates=10), test="t")
+    expected = claims(Study(per_query, groups, replicates=10), test="t")
+    for one, other in zip(found, expected, strict=True):
+        assert one.p_holm == pytest.approx(other.p_holm)
+        assert one.verdict == other.verdict

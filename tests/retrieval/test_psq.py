@@ -1,0 +1,186 @@
+"""Translation tables from plans, and structured queries, against their definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from optical_sweeps.corpora.words import word_spans, words
+from optical_sweeps.encoders.backbones import TinyBackbone
+from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_token_encoder
+from optical_sweeps.errors import UserError
+from optical_sweeps.retrieval.lexical import LexicalIndex
+from optical_sweeps.retrieval.psq import ProbabilisticIndex, StructuredQueries
+from optical_sweeps.retrieval.translation_table import TranslationTable, WordCounts, identity_table
+from optical_sweeps.retrieval.word_alignment import AlignmentSettings, align_words
+from optical_sweeps.transport import Sinkhorn
+
+TEXTS = ["a red house", "the red red car", "blue car by the house", "a blue whale", ""]
+IDS = ["d3", "d1", "d2", "d0", "d4"]
+
+
+@given(st.text())
+def test_spans_are_where_the_words_stand(text):
+    for word, start, end in word_spans(text):
+        assert 0 <= start < end <= len(text)
+        assert words(text[start:end]) == [word]
+
+
+def test_words_keep_their_marks():
+    assert words("हिन्दी में") == ["हिन्दी", "में"]
+    assert words("Cafe\u0301 café") == ["café", "café"]
+
+
+def test_words_that_translate_to_themselves_are_bm25():
+    queries, names = ["red car", "house whale house", "nothing", ""], ["a", "b", "c", "d"]
+    table = identity_table([word for text in TEXTS for word in words(text)])
+    structured = ProbabilisticIndex(IDS, TEXTS).search(names, queries, table, 3)
+    plain = LexicalIndex(IDS, TEXTS).search(names, queries, 3)
+    assert structured.documents == plain.documents
+    for one, other in zip(structured.scores, plain.scores, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_expected_counts_are_those_of_the_paper():
+    counts = WordCounts.of([("talo", "house", 3.0), ("talo", "car", 1.0)])
+    found = ProbabilisticIndex(IDS, TEXTS, k1=1.2, b=0.5).search(
+        ["q"], ["talo"], counts.table(), 5, StructuredQueries(cumulative=1.0, size=None)
+    )
+    lengths = np.array([max(len(words(text)), 1) for text in TEXTS])
+    slow = {}
+    for name, text, length in zip(IDS, TEXTS, lengths, strict=True):
+        tf = sum(p * words(text).count(e) for e, p in (("house", 0.75), ("car", 0.25)))
+        df = 0.75 * 2 + 0.25 * 2
+        idf = np.log(1 + (5 - df + 0.5) / (df + 0.5))
+        if tf:
+            slow[name] = idf * tf / (tf + 1.2 * (1 - 0.5 + 0.5 * length / lengths.mean()))
+    assert dict(zip(found.documents[0], found.scores[0].tolist(), strict=True)) == pytest.approx(slow, rel=1e-5)
+
+
+def test_a_word_without_translation_is_kept_or_dropped():
+    table = WordCounts.of([("talo", "house", 1.0)]).table()
+    index = ProbabilisticIndex(IDS, TEXTS)
+    assert index.search(["q"], ["whale"], table, 5).documents == (("d0",),)
+    assert index.search(["q"], ["whale"], table, 5, StructuredQueries(unknown="drop")).documents == ((),)
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [({"cumulative": 1.5}, "psq.cumulative"), ({"size": 0}, "psq.size"), ({"unknown": "spell"}, "psq.unknown")],
+)
+def test_bad_settings_name_their_key(settings, key):
+    with pytest.raises(UserError, match=key):
+        StructuredQueries(**settings)
+
+
+matrices = st.lists(
+    st.lists(st.integers(0, 9), min_size=4, max_size=4).filter(any), min_size=1, max_size=5
+).map(np.array)
+
+
+@given(matrices, st.floats(0, 1), st.integers(1, 4))
+def test_a_cut_off_keeps_the_most_probable_and_sums_to_one(counts, cumulative, size):
+    rows, columns = counts.shape
+    source, target = tuple(f"s{n}" for n in range(rows)), tuple(f"t{n}" for n in range(columns))
+    table = WordCounts(source, target, sparse.csr_array(counts.astype(float))).table()
+    cut = table.pruned(cumulative, size)
+    for word in source:
+        before, after = table.of(word), cut.of(word)
+        assert sum(before.values()) == pytest.approx(1)
+        assert sum(after.values()) == pytest.approx(1)
+        kept = list(before)[: len(after)]
+        assert list(after) == kept
+        reached = np.cumsum(list(before.values()))
+        needed = int(np.searchsorted(reached, cumulative - 1e-9)) + 1
+        assert len(after) == min(size, needed, len(before))
+
+
+def test_counts_come_back_from_disk_and_turn_round(tmp_path):
+    counts = WordCounts.of([("talo", "house", 3.0), ("talo", "home", 1.0), ("koti", "home", 1.0)])
+    counts.save(tmp_path)
+    again = WordCounts.load(tmp_path)
+    assert again.table().lexicon() == counts.table().lexicon()
+    assert again.reversed().table().of("home") == {"koti": 0.5, "talo": 0.5}
+
+
+PAIRS = [("punainen talo", "red house"), ("sininen auto", "blue car"), ("talo", "house"), ("auto on", "car is")]
+
+
+def encoder_of(**settings):
+    texts = [text for pair in PAIRS for text in pair]
+    return build_token_encoder(
+        TokenEncoderSettings(dim=16, query_length=24, document_length=24, **settings),
+        TinyBackbone(layers=1, hidden_size=32, vocabulary_size=90, positions=64),
+        texts,
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"query_augmentation": True, "use_special_tokens": True}, {"query_marker": "[Q]"}],
+)
+@pytest.mark.parametrize("centre", [True, False])
+def test_a_text_aligned_with_itself_gives_words_themselves(settings, centre):
+    texts = ["punainen talo", "sininen auto", "talo ja auto", "東京都 talo"]
+    counts = align_words(encoder_of(**settings), texts, texts, AlignmentSettings(centre=centre))
+    table = counts.table()
+    for word in ("punainen", "sininen", "talo", "auto"):
+        assert next(iter(table.of(word))) == word
+        assert table.of(word)[word] == pytest.approx(1, abs=1e-4)
+
+
+def test_counts_are_the_plans_of_tokens_gathered_to_words():
+    """Against one pair at a time, token by token."""
+    import torch
+
+    from optical_sweeps.transport import TransportProblem
+
+    encoder, solver = encoder_of(), Sinkhorn(epsilon=0.1)
+    source, target = zip(*PAIRS, strict=True)
+    counts = align_words(encoder, source, target, AlignmentSettings(solver=solver, centre=False))
+    slow: dict[tuple[str, str], float] = {}
+    prefix = encoder.settings.query_prefix
+    for one, other in PAIRS:
+        sides = []
+        for text in (one, other):
+            spans = encoder.rust_tokenizer.encode(prefix + text, add_special_tokens=False).offsets
+            middle = [(s + e) / 2 - len(prefix) for s, e in spans if (s + e) / 2 > len(prefix) - 0.5]
+            found = word_spans(text)
+            owner = [next((w for w, s, e in found if s <= at < e), None) for at in middle]
+            sides.append((torch.from_numpy(encoder.encode([text], "query").vectors), owner))
+        (left, left_words), (right, right_words) = sides
+        assert (len(left), len(right)) == (len(left_words), len(right_words))
+        plan = solver(TransportProblem.uniform((1 - left @ right.T)[None])).matrix[0]
+        for i, f in enumerate(left_words):
+            for j, e in enumerate(right_words):
+                if f and e:
+                    slow[f, e] = slow.get((f, e), 0) + float(plan[i, j]) * len(left)
+    dense = counts.matrix.toarray()
+    for (f, e), value in slow.items():
+        assert dense[counts.source.index(f), counts.target.index(e)] == pytest.approx(value, abs=5e-3)
+
+
+def test_a_pair_that_would_be_cut_is_left_out():
+    long = " ".join(["talo"] * 40)
+    counts = align_words(encoder_of(), ["talo", long], ["house", "car"])
+    assert "car" not in counts.table().of("talo")
+    assert align_words(encoder_of(), [long], ["car"]).table().source == ()
+
+
+def test_fewer_pairs_are_part_of_more():
+    drawn = [set(AlignmentSettings(pairs=pairs).drawn(100).tolist()) for pairs in (10, 60)]
+    assert len(drawn[0]) == 10
+    assert drawn[0] < drawn[1]
+    assert len(AlignmentSettings(pairs=None).drawn(100)) == 100
+    with pytest.raises(UserError, match=r"alignment\.pairs"):
+        AlignmentSettings(pairs=0)
+
+
+def test_known_target_vectors_change_nothing():
+    encoder = encoder_of()
+    source, target = zip(*PAIRS, strict=True)
+    known = encoder.encode(target, "query")
+    one, other = (align_words(encoder, source, target, target_vectors=given) for given in (None, known))
+    assert isinstance(one.table(), TranslationTable)
+    assert (one.matrix != other.matrix).nnz == 0

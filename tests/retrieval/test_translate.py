@@ -1,0 +1,104 @@
+"""Translation models with tokenizer files as the hub has them and random weights, made here."""
+
+from pathlib import Path
+
+import pytest
+from translation_models import TEXTS, make_m2m100, make_marian, make_nllb
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.retrieval.translate import Translator
+
+
+@pytest.fixture(scope="module")
+def marian(tmp_path_factory) -> Path:
+    """A folder in which every pair of languages has a model of its own."""
+    root = tmp_path_factory.mktemp("marian")
+    make_marian(root / "opus-fi-en")
+    return root
+
+
+@pytest.fixture(scope="module")
+def m2m100(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "m2m100"
+    make_m2m100(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def nllb(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "nllb"
+    make_nllb(folder)
+    return folder
+
+
+@pytest.fixture(params=["marian", "m2m100", "nllb"])
+def translator(request) -> Translator:
+    folder = request.getfixturevalue(request.param)
+    name = f"{folder}/opus-{{language}}-en" if request.param == "marian" else str(folder)
+    return Translator(name, family=request.param, beams=2, max_tokens=12, batch_size=2)
+
+
+def test_translations_are_in_order_and_do_not_depend_on_the_batch(translator):
+    queries = TEXTS[:3]
+    told: list[tuple[int, int]] = []
+    translator.check(["fi"])
+    found = translator.translate(queries, "fi", progress=lambda done, total: told.append((done, total)))
+    assert len(found) == 3
+    assert told[-1] == (3, 3)
+    assert translator.translate(queries, "fi") == found
+    for query, english in zip(queries, found, strict=True):
+        assert translator.translate([query], "fi") == [english]
+    assert translator.translate(queries[::-1], "fi") == found[::-1]
+
+
+def test_the_target_language_is_told_to_the_model(nllb, m2m100):
+    import transformers
+
+    for family, folder, code in (("nllb", nllb, "eng_Latn"), ("m2m100", m2m100, "__en__")):
+        translator = Translator(str(folder), family=family)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        assert translator._target_token(tokenizer) == tokenizer.convert_tokens_to_ids(code)
+
+
+def test_fingerprints_are_of_content_and_settings(m2m100, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(m2m100, copy)
+    one, other = Translator(str(m2m100), family="m2m100"), Translator(str(copy), family="m2m100")
+    assert one.fingerprint("fi") == other.fingerprint("fi") != one.fingerprint("da")
+    assert Translator(str(copy), family="m2m100", beams=1).fingerprint("fi") != one.fingerprint("fi")
+    assert Translator(str(copy), family="m2m100", batch_size=1).fingerprint("fi") == one.fingerprint("fi")
+    (copy / "vocab.json").write_text("{}")
+    changed = Translator(str(copy), family="m2m100")
+    assert changed.fingerprint("fi") != one.fingerprint("fi")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"name": "a/b", "family": "opus"}, r"translator\.family"),
+        ({"name": "a/{lang}"}, r"translator\.name"),
+        ({"name": "a/b", "beams": 0}, r"translator\.beams"),
+        ({"name": "a/b", "codes": {"fi": "x"}}, r"translator\.codes"),
+    ],
+)
+def test_bad_settings_name_their_key(settings, said):
+    with pytest.raises(UserError, match=said):
+        Translator(**settings)
+
+
+def test_what_is_not_to_be_had_is_refused_in_one_line(nllb):
+    with pytest.raises(UserError, match=r"NLLB's name of xx is not known here"):
+        Translator(str(nllb), family="nllb").check(["xx"])
+    Translator(str(nllb), family="nllb", codes={"xx": "fin_Latn"}).check(["xx"])
+    with pytest.raises(UserError, match=r"translator\.name=no/such: neither a folder nor in the hub's cache"):
+        Translator("no/such", family="nllb").check(["fi"])
+
+
+def test_a_missing_package_is_one_line(monkeypatch, m2m100):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    with pytest.raises(UserError, match=r"pip install optical-sweeps\[translate\]"):
+        Translator(str(m2m100), family="m2m100").check(["fi"])
