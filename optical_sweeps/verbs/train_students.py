@@ -24,8 +24,15 @@ from optical_sweeps.training.material import Material
 from optical_sweeps.training.ranks import Ranks
 from optical_sweeps.verbs.search_and_measure import Measured, search_and_measure
 from optical_sweeps.verbs.shared import Shared, all_texts
+from optical_sweeps.verbs.start_scores import start_scores
 from optical_sweeps.verbs.stored_tokens import StoredTokens
-from optical_sweeps.verbs.student_search import Student, StudentSearch, joined, languages_of_students
+from optical_sweeps.verbs.student_search import (
+    Student,
+    StudentSearch,
+    joined,
+    languages_of_students,
+    of_languages,
+)
 from optical_sweeps.verbs.translation_tables import training_bitext
 
 
@@ -138,7 +145,7 @@ class StudentTraining:
                 self.spec.machine,
                 seed=self.spec.seed,
                 log=log,
-                measure=lambda encoder, step: self._measure(student, step, log),
+                measure=lambda encoder, step: self._validate(student, step, log),
                 progress=advance,
                 folder=self.folder.path,
                 checkpoints=self.checkpoints(student.name),
@@ -154,14 +161,26 @@ class StudentTraining:
             self.ranks.on_first(lambda: self.dev.get(student.name) or self._search_dev(student))
         return done
 
+    def _validate(self, student: Student, step: int, log: "_LogFrom | _NoLog") -> float:
+        """As `_measure`; at the start by the scores that all runs share which begin with this student."""
+        if step > 0:
+            return self._measure(student, step, log)
+        spec = of_languages(self.spec, student.languages)
+        metrics = start_scores(
+            spec, self.shared.teacher, student.encoder, lambda: self._search_dev(student).metrics()
+        )
+        self.dev.pop(student.name, None)
+        return self._tell(metrics, step, log)
+
     def _measure(self, student: Student, step: int, log: "_LogFrom | _NoLog") -> float:
         """The dev score of a student's own languages; it is logged."""
-        found = self._search_dev(student)
-        metrics = found.metrics()
-        if len(self.languages) > 1:  # groups wait for the other students
-            metrics = {name: value for name, value in metrics.items() if "/group:" not in name}
-        log(step, metrics)
-        return float(found.means["group:all"][self.spec.evaluation.main_measure])
+        return self._tell(self._search_dev(student).metrics(), step, log)
+
+    def _tell(self, metrics: Mapping[str, float], step: int, log: "_LogFrom | _NoLog") -> float:
+        """Log a student's dev scores; its score over its languages."""
+        several = len(self.languages) > 1  # then groups wait for the other students
+        log(step, {name: score for name, score in metrics.items() if not several or "/group:" not in name})
+        return metrics[f"dev/{self.spec.evaluation.main_measure}/group:all"]
 
     def _search_dev(self, student: Student) -> Measured:
         tick = self.interruption.checked(lambda done, total: None)

@@ -168,7 +168,7 @@ def test_cache_lists_verifies_and_prunes(study, tmp_path, capsys, monkeypatch):
     assert "freed" in capsys.readouterr().out
     assert len(ArtifactStore("artifacts").ls()) == before - 1
     cache.run(["prune", "kind=teacher"])
-    assert {entry.kind for entry in ArtifactStore("artifacts").ls()} <= {"index", "english", "tokens"}
+    assert {entry.kind for entry in ArtifactStore("artifacts").ls()} <= {"index", "english", "tokens", "start"}
     cache.run(["prune", "all"])
     assert ArtifactStore("artifacts").ls() == []
 

@@ -187,6 +187,18 @@ def test_documents_are_mined_once_and_are_the_teachers_best():
     )
 
 
+def test_runs_that_begin_alike_validate_the_start_once():
+    first, started = [], len(list(Path("artifacts/start").glob("*/metrics.json")))
+    best = ("training.keep=best", "training.validate_every=6")
+    for spec in (spec_of("objective=none"), *(spec_of(f"seed={seed}", *best) for seed in (7, 8))):
+        perform_unless_done(spec, RunFolder(spec.folder))
+        first.append({k: v for k, v in rows_of(spec.folder)[0].items() if k.startswith("dev/")})
+    assert len(list(Path("artifacts/start").glob("*/metrics.json"))) == started + 1
+    assert first[0] == first[1] == first[2] != {}
+    kept = RunFolder(spec.folder).record()["measures"]["dev"]["nDCG@10"]["group:all"]
+    assert kept == max(row.get("dev/nDCG@10/group:all", 0) for row in rows_of(spec.folder))
+
+
 def test_all_runs_share_the_tokens():
     records = [done(name)[2] for name in ("plain", "each", "mined", "buckets")]
     assert ["tokens" in record["shared"]["built"] for record in records] == [True, False, False, False]
