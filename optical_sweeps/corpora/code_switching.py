@@ -16,7 +16,7 @@ from optical_sweeps.checks import number_between, one_of, whole_number
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.perturbations.lexicon import lexicon_fingerprint, read_lexicon
 from optical_sweeps.corpora.settings import check_pattern
-from optical_sweeps.corpora.words import word_spans
+from optical_sweeps.corpora.words import folded, word_spans
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 
@@ -86,12 +86,12 @@ class CodeSwitching:
         Raises:
             UserError: no such file, or a bad line.
         """
-        into_english = read_lexicon(self._path(language))
+        into_english = read_lexicon(self._path(language), folded)
         if self.side == "translation":
             return {word: {english: 1.0} for word, english in into_english.items()}
         found: dict[str, dict[str, float]] = {}
         for word, english in into_english.items():
-            found.setdefault(english.lower(), {})[word] = 1.0
+            found.setdefault(folded(english), {})[word] = 1.0
         return {word: dict.fromkeys(own, 1 / len(own)) for word, own in found.items()}
 
     def _path(self, language: str) -> Path:

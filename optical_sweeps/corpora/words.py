@@ -43,7 +43,7 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
         if match["unspaced"] and end - start > 1:
             found += [(text[at : at + 2], at, at + 2) for at in range(start, end - 1)]
         else:
-            found.append((_folded(match[0]), start, end))
+            found.append((folded(match[0]), start, end))
     return found
 
 
@@ -56,6 +56,6 @@ def words(text: str) -> list[str]:
     return [word for word, _, _ in word_spans(text)]
 
 
-def _folded(word: str) -> str:
-    """Lower case, and one way of writing an accent."""
+def folded(word: str) -> str:
+    """As `words` writes a word: in lower case, and with one way of writing an accent."""
     return word.lower() if word.isascii() else unicodedata.normalize("NFC", word.lower())

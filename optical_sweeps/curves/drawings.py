@@ -47,7 +47,7 @@ def curve_drawings(
         drawn = laws.drawn() if laws else {}
         yield Drawing(
             "groups",
-            f"{study.measure} on {study.split} against {x}. {bands}{_law_words(laws)}"
+            f"{study.measure} on {study.split} against {x}. {bands}{_law_words(study, laws)}"
             f"{_zero_shot_words(study)}{_level_words(published, levels, slices_of(study))}",
             lambda width: group_figure(study, width=width, laws=drawn, levels=_of(levels, slices_of(study))),
         )
@@ -86,8 +86,8 @@ def budget_drawing(study: Study, laws: StudyLaws | None) -> Drawing:
     drawn = laws.drawn() if laws else {}
     return Drawing(
         "budgets",
-        f"{study.measure} on {study.split} against {X_LABELS['total']}. {_bands(study)}{_law_words(laws)}"
-        f"{_zero_shot_words(study)}",
+        f"{study.measure} on {study.split} against {X_LABELS['total']}. {_bands(study)}"
+        f"{_law_words(study, laws)}{_zero_shot_words(study)}",
         lambda width: group_figure(study, width=width, laws=drawn),
     )
 
@@ -95,7 +95,9 @@ def budget_drawing(study: Study, laws: StudyLaws | None) -> Drawing:
 def cost_drawing(
     runs: Sequence[LoggedRun], objectives: Mapping[str, str], measure: str, split: str
 ) -> Drawing | None:
-    """Cost against quality; None where no run logged its cost."""
+    """Cost against quality of runs that have an objective here; None where none of them logged its cost."""
+    quality = f"{split}/{measure}/group:all"
+    runs = [run for run in runs if run.id in objectives and quality in run.summary]
     key = cost_key(runs)
     if key is None:
         return None
@@ -103,7 +105,7 @@ def cost_drawing(
         "cost",
         f"{measure} on {split}, mean over all languages, against {cost_unit(runs, key)[0]}: training and "
         "search, without what runs share (teacher, index, English vectors). A point is a run.",
-        lambda width: cost_figure(runs, objectives, key, f"{split}/{measure}/group:all", width),
+        lambda width: cost_figure(runs, objectives, key, quality, width),
     )
 
 
@@ -132,14 +134,14 @@ def _zero_shot_words(study: Study) -> str:
     return " Dashed: zero-shot." if study.reference(study.slices[0]) is not None else ""
 
 
-def _law_words(laws: StudyLaws | None) -> str:
+def _law_words(study: Study, laws: StudyLaws | None) -> str:
     drawn = laws.drawn() if laws else {}
     if not drawn:
         return ""
     named = sorted({f"{law.law.name}, {law.law.equation}" for law in drawn.values()})
     return (
-        f" Where the data determine a law of 1 - nDCG ({'; '.join(named)}), it is the line, chosen by held-out "
-        "error, with its interval as the band; points and bars are the runs."
+        f" Where the data determine a law of 1 - {study.measure} ({'; '.join(named)}), it is the line, "
+        "chosen by held-out error, with its interval as the band; points and bars are the runs."
     )
 
 

@@ -20,12 +20,14 @@ from optical_sweeps.curves.figures import (
     draw_curve,
     inches,
     ordered,
+    same_scale,
     save_figure,
     small_multiples,
     style_of,
 )
 from optical_sweeps.curves.paper_tables import Cell, PaperTable
 from optical_sweeps.curves.table import OF_TRAINING, ZERO_SHOT, plain
+from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.robustness import loss_error, relative_loss, spread, worst
 
 if TYPE_CHECKING:
@@ -58,6 +60,9 @@ def robustness_table(
         table: of `result_table`.
         per_query: of `per_query_table`, with the clean and the perturbed splits; without it `error` is NaN.
         groups: group -> languages, for the errors of groups.
+
+    Raises:
+        UserError: two runs of one setting and seed, such as a plain and a code-switched one.
     """
     import pandas
 
@@ -66,6 +71,7 @@ def robustness_table(
     keys = [*settings, *_KEYS, "slice"]
     if not len(pairs):
         return pandas.DataFrame(columns=[*keys, *_OF_LOSS])
+    _refuse_doubled(pairs, keys)
     found = pairs.groupby(keys, dropna=False, sort=False).agg(
         clean=("clean", "mean"), perturbed=("value", "mean"), loss=("loss", "mean"),
         sd_seeds=("loss", lambda losses: spread(losses.tolist())), runs=("run", "nunique"),
@@ -196,16 +202,8 @@ def draw_robustness(frame: "pandas.DataFrame", stem: Path, width: Width | float 
         y_label=f"loss of {measure}",
         share_scale=False,
     )
-    _same_scale(figure.axes)
+    same_scale(figure.axes)
     return list(save_figure(figure, stem))
-
-
-def _same_scale(panels: Sequence["Axes"]) -> None:
-    """Losses compare by height, so every panel begins and ends where the widest does."""
-    bounds = [panel.get_ylim() for panel in panels]
-    for panel in panels:
-        panel.set_ylim(min(low for low, _ in bounds), max(high for _, high in bounds))
-        panel.locator_params(axis="y", nbins=5)
 
 
 def _loss_curve(rows: "pandas.DataFrame", objective: str, group: str) -> Curve:
@@ -256,6 +254,16 @@ def _paired(table: "pandas.DataFrame", *within: str) -> "pandas.DataFrame":
     clean = table[[*keys, "value"]].rename(columns={"value": "clean"})
     pairs = perturbed.merge(clean, on=keys)
     return pairs.assign(loss=pairs["clean"] - pairs["value"])
+
+
+def _refuse_doubled(pairs: "pandas.DataFrame", keys: Sequence[str]) -> None:
+    """What the columns do not tell apart would be averaged as seeds are."""
+    apart = [*keys, *({"seed"} & set(pairs.columns))]
+    runs = pairs.groupby(apart, dropna=False, sort=False)["run"].agg(["min", "max"])
+    for one, other in runs[runs["min"] != runs["max"]].head(1).to_numpy():
+        raise UserError(
+            f"runs {one} and {other} have the same settings and seed here; choose runs of one study"
+        )
 
 
 def _errors(

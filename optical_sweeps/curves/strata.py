@@ -1,13 +1,15 @@
 """A study of several budgets, backbones or protocols, taken apart into those that a curve can show.
 
-A curve varies x and the seed. Every other setting that differs between runs sets runs apart: each combination
-is a stratum with a `Study` of its own. Zero-shot runs have no budget or protocol and stand in every stratum of
-their data and backbone.
+A curve varies x and the seed. Every other column of `table.COLUMNS` that differs between runs sets runs apart:
+each combination is a stratum with a `Study` of its own, which refuses runs that differ in none of them.
+Zero-shot runs have no budget or protocol and stand in every stratum of their data and backbone. A stratum may
+lack runs of a sweep that goes on; then what it holds is compared.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from optical_sweeps.curves.bootstrap import Study
 from optical_sweeps.curves.claims import Claim, claims
 from optical_sweeps.curves.crossings import Crossings, find_crossings
 from optical_sweeps.curves.paper_tables import PaperTable, claims_table, crossings_table
+from optical_sweeps.curves.scores import Scores, scores
 from optical_sweeps.curves.table import COLUMNS, OF_TRAINING, ZERO_SHOT, plain
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.significance import holm
@@ -32,21 +35,17 @@ class Stratum:
 
     Args:
         facts: what sets them apart from the others of the study; empty where nothing does.
+        folder: for file names; no two strata of a study share one.
     """
 
     facts: Mapping[str, Any]
     study: Study
+    folder: str
 
     @property
     def name(self) -> str:
         """For people: `backbone xlm-roberta-base, total 32000`."""
         return ", ".join(f"{column} {value}" for column, value in self.facts.items())
-
-    @property
-    def folder(self) -> str:
-        """For file names."""
-        parts = (f"{column}-{str(value).rsplit('/', 1)[-1]}" for column, value in self.facts.items())
-        return re.sub(r"[^\w.=-]+", "-", "_".join(parts))
 
     @property
     def points(self) -> int:
@@ -72,8 +71,10 @@ def strata(
         options: of `Study`.
 
     Raises:
-        UserError: no run has x; what `Study` refuses.
+        UserError: no rows; no run has x; what `Study` refuses.
     """
+    if per_query.empty:
+        raise UserError("no run logged queries of this measure and split; choose a measure and split they hold")
     runs = per_query.drop_duplicates("run")
     apart = [name for name in COLUMNS if name in runs and name not in ("objective", "seed", x)]
     trained = runs[(runs["objective"] != ZERO_SHOT) & runs[x].notna()]
@@ -92,13 +93,13 @@ def strata(
     found = sorted(set(keys.values()), key=_sortable)
     differ = [place for place in range(len(apart)) if len({key[place] for key in found}) > 1]
     whole = len(found) == 1 and len(keys) + len(zero_keys) == len(runs)
+    facts = [{apart[place]: _whole(key[place]) for place in differ} for key in found]
     made = []
-    for key in found:
+    for key, own_facts, folder in zip(found, facts, _folders(facts), strict=True):
         members = {run for run, own in keys.items() if own == key}
         members |= {run for run, own in zero_keys.items() if own == tuple(key[place] for place in of_all)}
         rows = per_query if whole and len(members) == len(runs) else per_query[per_query["run"].isin(members)]
-        facts = {apart[place]: _whole(key[place]) for place in differ}
-        made.append(Stratum(facts, Study(rows, groups, x=x, **options)))
+        made.append(Stratum(own_facts, Study(rows, groups, x=x, **options), folder))
     return tuple(made)
 
 
@@ -108,9 +109,20 @@ def claims_of(
     """The claims of every stratum; all of them are one family (Holm), and so are all equivalences.
 
     Args:
+        pairs: in each stratum those that it holds are compared, `comparable`.
         options: of `claims`.
+
+    Raises:
+        UserError: a pair that no stratum holds; what `claims` refuses.
     """
-    found = [claims(part.study, pairs, slices, **options) for part in parts]
+    held = [comparable(part.study, pairs) for part in parts]
+    nowhere = [pair for pair in pairs or () if not any(pair in here for here in held)]
+    if nowhere or not any(held):
+        claims(parts[0].study, nowhere or pairs, slices, **options)  # says what is wrong
+    found = [
+        claims(part.study, here, slices, **options) if here else ()
+        for part, here in zip(parts, held, strict=True)
+    ]
     every = [claim for of_one in found for claim in of_one]
     p = iter(holm(np.array([claim.p for claim in every])).tolist())
     same = iter(holm(np.array([claim.p_equivalence for claim in every])).tolist())
@@ -120,12 +132,18 @@ def claims_of(
     )
 
 
+def comparable(study: Study, pairs: Pairs = None) -> list[tuple[str, str]]:
+    """Those of the pairs, by default every two that train, of which the study holds runs at one x and seed."""
+    asked = list(combinations(study.objectives, 2)) if pairs is None else pairs
+    return [pair for pair in asked if _difference(study, *pair, study.languages[0]) is not None]
+
+
 def crossings_of_all(
     parts: Sequence[Stratum], found: Sequence[Sequence[Claim]]
 ) -> tuple[tuple[Crossings, ...], ...]:
-    """Where the lead changes between the objectives that claims are of; none where x has one value."""
+    """Where the lead changes between the objectives that claims are of; none where they share one x."""
     return tuple(
-        tuple(find_crossings(part.study, *asked) for asked in _asked(of_one)) if part.points > 1 else ()
+        tuple(find_crossings(part.study, *asked) for asked in _asked(of_one) if _points(part.study, *asked) > 1)
         for part, of_one in zip(parts, found, strict=True)
     )
 
@@ -160,9 +178,46 @@ def joined(parts: Sequence[Stratum], tables: Sequence[PaperTable], caption: str 
     )
 
 
+def _folders(facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of a path its last part; all of it where two strata would else have one name.
+
+    >>> _folders([{"backbone": "org/large"}, {"backbone": "org/small"}])
+    ['backbone-large', 'backbone-small']
+    >>> _folders([{"backbone": "a/last"}, {"backbone": "b/last"}])
+    ['backbone-a-last', 'backbone-b-last']
+    """
+    names: list[str] = []
+    for last in (True, False):
+        words = [
+            "_".join(f"{column}-{_last(value) if last else value}" for column, value in of.items())
+            for of in facts
+        ]
+        names = [re.sub(r"[^\w.=-]+", "-", word) for word in words]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name}-{number}" for number, name in enumerate(names, start=1)]
+
+
+def _last(path: Any) -> str:
+    return str(path).rsplit("/", 1)[-1]
+
+
 def _whole(value: Any) -> Any:
     """2000.0, as a column with gaps has it, is 2000."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _difference(study: Study, first: str, second: str, slice: str) -> Scores | None:
+    """None where there are no runs to compare."""
+    try:
+        return scores(study, first, slice).less(scores(study, second, slice))
+    except UserError:
+        return None
+
+
+def _points(study: Study, first: str, second: str, slice: str) -> int:
+    difference = _difference(study, first, second, slice)
+    return 0 if difference is None else len(difference.x)
 
 
 def _asked(found: Iterable[Claim]) -> list[tuple[str, str, str]]:

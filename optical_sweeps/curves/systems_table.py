@@ -24,6 +24,7 @@ class SystemScores:
     Args:
         systems: names of the rows, each with as many seeds as `seeds` has.
         languages: of each column.
+        query_ids: of each column; one id in several languages is one query, as in parallel collections.
         values: means over seeds.
 
     Raises:
@@ -34,6 +35,7 @@ class SystemScores:
     systems: tuple[str, ...]
     seeds: tuple[int, ...]
     languages: tuple[str, ...]
+    query_ids: tuple[str, ...]
     values: Float[np.ndarray, "S Q"]
 
     def __post_init__(self) -> None:
@@ -45,12 +47,15 @@ class SystemScores:
                 )
 
     def of(self, where: str) -> Float[np.ndarray, "S q"]:
-        """The queries of a language; of the mean, all of them, weighted so that their sum is S x mean."""
+        """The queries of a language; of the mean, every query's share of it, in sum the mean."""
         languages = np.array(self.languages)
         if where != MEAN:
             return self.values[:, languages == where]
         distinct, column, counts = np.unique(languages, return_inverse=True, return_counts=True)
-        return np.asarray(self.values / (counts[column] * len(distinct)))
+        ids, query = np.unique(self.query_ids, return_inverse=True)
+        shares = np.zeros((len(self.systems), len(ids)))
+        np.add.at(shares.T, query, (self.values / (counts[column] * len(distinct))).T)
+        return shares
 
     def mean(self, where: str) -> Float[np.ndarray, " S"]:
         """The value of every system in a cell of that column."""
@@ -85,7 +90,8 @@ def differences(
 ) -> list[Difference]:
     """Every cell, system by system; all comparisons of a measure are one family (Holm 1979).
 
-    The column of the mean is tested on all languages' queries, each with its share of the mean.
+    The column of the mean is tested on all languages' queries, each with its share of the mean; a query that
+    several languages have is one draw, as in `scores`.
     """
     base = scores.systems.index(reference)
     others = [row for row in range(len(scores.systems)) if row != base]

@@ -290,7 +290,7 @@ class HuggingFaceBackbone:
         """The named folder, or a complete snapshot in the local cache; None if there is neither."""
         folder = Path(self.name)
         if folder.is_dir():
-            if not _is_complete(folder):
+            if not is_complete(folder):
                 raise UserError(f"backbone.name={self.name}: the folder holds no config.json with weights")
             return folder
         from huggingface_hub import constants, snapshot_download
@@ -305,7 +305,7 @@ class HuggingFaceBackbone:
             )
         except (HFValidationError, LocalEntryNotFoundError):
             return None
-        return Path(cached) if _is_complete(Path(cached)) else None
+        return Path(cached) if is_complete(Path(cached)) else None
 
     def _commit(self) -> str:
         return str(self._hub_info().sha)
@@ -346,7 +346,8 @@ class HuggingFaceBackbone:
         )
 
 
-def _is_complete(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
+    """Whether a folder holds a model with its weights: an interrupted download has none."""
     weights = (*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin"))
     return (folder / "config.json").is_file() and any(file.exists() for file in weights)
 

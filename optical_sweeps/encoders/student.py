@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from optical_sweeps.checks import one_of, whole_number
 from optical_sweeps.encoders.backbones import Backbone, BackboneSettings, drop_layers, layer_list
 from optical_sweeps.encoders.checkpoints import load_difference, load_encoder
@@ -136,8 +134,7 @@ def _from_backbone(
                 f"student.projection: the teacher's takes hidden vectors of {theirs.shape[1]} dimensions, "
                 f"{student.name} has {ours.shape[1]}; set student.projection=new"
             )
-        with torch.no_grad():
-            ours.copy_(theirs)
+        student.projection.load_state_dict(teacher.projection.state_dict())
     return student
 
 

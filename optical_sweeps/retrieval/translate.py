@@ -19,7 +19,7 @@ from typing import Any
 
 from optical_sweeps.checks import one_of, whole_number
 from optical_sweeps.corpora.settings import check_pattern
-from optical_sweeps.encoders.backbones import quiet_transformers
+from optical_sweeps.encoders.backbones import is_complete, quiet_transformers
 from optical_sweeps.errors import UserError
 
 FAMILIES = ("marian", "nllb", "m2m100")
@@ -203,11 +203,20 @@ class Translator:
             return Path(name)
         import huggingface_hub as hub
 
-        patterns = ["*.json", "*.txt", "*.model", "*.spm", "*.safetensors"]
         with suppress(Exception):  # each version of the client raises errors of its own
-            return Path(hub.snapshot_download(name, revision=self.revision, local_files_only=True))
+            cached = Path(hub.snapshot_download(name, revision=self.revision, local_files_only=True))
+            if is_complete(cached):
+                return cached
         try:
-            return Path(hub.snapshot_download(name, revision=self.revision, allow_patterns=patterns))
+            info = hub.HfApi().model_info(name, revision=self.revision, timeout=10)
+            files = [file.rfilename for file in info.siblings or ()]
+            # most Marian models, NLLB and M2M100 have no other weights than PyTorch's
+            tensors = any(file.endswith(".safetensors") and "/" not in file for file in files)
+            weights = "*.safetensors" if tensors else "pytorch_model*.bin"
+            patterns = ["*.json", "*.txt", "*.model", "*.spm", weights]
+            return Path(
+                hub.snapshot_download(name, revision=info.sha, allow_patterns=patterns, ignore_patterns=["*/*"])
+            )
         except Exception as error:
             raise UserError(
                 f"translator.name={name}: neither a folder nor in the hub's cache, and the hub gave "

@@ -26,7 +26,7 @@ from optical_sweeps.objectives.costs import cosine_cost
 from optical_sweeps.retrieval.index import rank_ids
 from optical_sweeps.retrieval.translation_table import WordCounts
 from optical_sweeps.seeds import derive_seed
-from optical_sweeps.training.pairs import pad_embeddings
+from optical_sweeps.training.padding import pad_embeddings
 from optical_sweeps.transport import Exact, Solver, TransportProblem
 
 _BATCH = 256  # pairs; a plan of 32 x 32 tokens each takes a megabyte in all
@@ -61,15 +61,24 @@ class AlignmentSettings:
 
     def facts(self) -> dict[str, Any]:
         """What of these settings can change a count, as JSON takes it."""
-        own = getattr(self.solver, "__dict__", {}).items()
-        solver = {name: repr(value) for name, value in own if name != "threads"}
-        solver["name"] = type(self.solver).__name__
+        solver = _solver_facts(self.solver)
         return {"pairs": self.pairs, "solver": solver, "centre": self.centre, "seed": self.seed}
 
     def drawn(self, size: int) -> Int64[np.ndarray, " k"]:
         """Numbers of the pairs that are aligned, in order; fewer pairs are a part of more."""
         order = np.random.default_rng(derive_seed("alignment", self.seed)).permutation(size)
         return np.sort(order[: self.pairs]).astype(np.int64)
+
+
+def _solver_facts(solver: Solver) -> dict[str, Any]:
+    """Its settings, and those of a solver within."""
+    own = getattr(solver, "__dict__", {}).items()
+    facts = {
+        name: _solver_facts(value) if callable(value) else repr(value)
+        for name, value in own
+        if name != "threads"
+    }
+    return {**facts, "name": type(solver).__name__}
 
 
 @dataclass(frozen=True)
@@ -158,8 +167,10 @@ def token_spans(
     for number, (encoding, (start, end)) in enumerate(zip(encodings, pairwise(tokens.offsets), strict=True)):
         whole[number] = len(encoding.ids) + len(marker) == end - start
         special = encoding.special_tokens_mask
-        leading = special.index(0) if 0 in special else 0
+        leading, trailing = (ends.index(0) if 0 in ends else 0 for ends in (special, special[::-1]))
         places = [*encoding.offsets[:leading], *marker, *encoding.offsets[leading:]][: end - start]
+        if trailing and not whole[number]:  # a cut text ends with them all the same
+            places[-trailing:] = [(0, 0)] * trailing
         offsets = np.array(places, np.int64).reshape(-1, 2)
         offsets -= len(prefix)  # a special token's (0, 0) is then before the text, as the prefix is
         own = tokens.mask[start:end]

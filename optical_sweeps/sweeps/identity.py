@@ -16,6 +16,7 @@ NEUTRAL_KEYS = (
     "objective.solver.solver.threads",
     "index.shard_documents",
     "training.code_switching.alignment.solver.threads",
+    "training.code_switching.alignment.solver.solver.threads",
     "objective.dim",  # repeats encoder.dim
     "student.checkpoint",  # counts by its content
     "teacher.path",  # so does this
@@ -24,6 +25,7 @@ NEUTRAL_KEYS = (
     "teacher.triples.collection",
     "teacher.triples.cache",
     "teacher.triples.documents",
+    "teacher.triples.complete",
     "evaluation.lexicon",  # counts by its content
     "training.code_switching.lexicon",  # and so does this
 )
@@ -99,6 +101,8 @@ def numeric_facts(
     Data, backbone and a student's checkpoint count by the fingerprints of their content, not by their paths.
     """
     facts = {name: fact(name, config[name]) for name in counted(trains)}
+    if both := facts.keys() & fingerprints.keys():
+        raise ValueError(f"{both}: a content would take the place of a setting")
     return {**{name: value for name, value in facts.items() if value != {}}, **fingerprints}
 
 

@@ -13,7 +13,7 @@ from optical_sweeps.sweeps.ledger import write_json
 from optical_sweeps.sweeps.run_spec import RunSpec
 from optical_sweeps.sweeps.submission_plan import Shared
 
-SHARE = ("data", "languages", "backbone", "encoder", "teacher", "paths")
+SHARE = ("data", "languages", "backbone", "encoder", "teacher", "index", "paths")
 """Keys of a config of which runs are equal that share a teacher, an index and English vectors."""
 
 
@@ -27,6 +27,8 @@ def marker_of(spec: RunSpec) -> Path:
         "encoder": fact("encoder", spec.config["encoder"]),
         "teacher": fact("teacher", spec.config["teacher"]),
     }
+    if index := fact("index", spec.config["index"]):  # notes of early runs are of the default alone
+        key["index"] = index
     if (content := spec.teacher.fingerprint()) is not None:
         key["teacher_content"] = content
     name = hashlib.blake2b(canonical_json(key).encode(), digest_size=16).hexdigest()

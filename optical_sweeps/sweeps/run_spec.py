@@ -123,7 +123,7 @@ class RunSpec:
         if (checkpoint := self.student.fingerprint()) is not None:
             found["student_checkpoint"] = checkpoint
         if (teacher := self.teacher.fingerprint()) is not None:
-            found["teacher"] = teacher
+            found["teacher_content"] = teacher
         if (lexicon := self.evaluation.fingerprint(self.languages.all)) is not None:
             found["lexicon"] = lexicon
         switching = self.training.code_switching if self.objective.trains else None

@@ -21,7 +21,7 @@ class Usage:
         self,
         *,
         gpus: int = 0,
-        pairs_per_step: float = 0,
+        pairs_per_step: int | float = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.gpus, self.pairs_per_step = gpus, pairs_per_step

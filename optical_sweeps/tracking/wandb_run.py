@@ -6,6 +6,7 @@ it is renumbered when fragments of a resumed run are synchronised.
 
 import logging
 import math
+import os
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,9 @@ from optical_sweeps.tracking.tracker import Metrics, NullTracker, Tracker
 from optical_sweeps.tracking.upload_log import upload_problem
 
 ARTIFACT_TYPE = "retrieval-run"
+
+SERVICE = "WANDB_SERVICE"
+"""Where W&B's client leaves word of its service for processes that it starts: `3-<process>-<address>`."""
 
 UNSENT = "unsent"
 """File in the folder of an online fragment whose end never reached the server; `sweep sync` looks for it."""
@@ -87,6 +91,7 @@ class WandbRun:
         if wanted == "disabled":
             self.mode = wanted
             return
+        _leave_other_services()
         self._rows = self._on_disk()
         if wanted == "online" and not is_logged_in():
             self._warn("W&B: not logged in, so this run is logged offline (log in with `wandb login`)")
@@ -138,6 +143,15 @@ class WandbRun:
         if problem:
             cut, self.mode = self.mode == "online", "offline"
             self._warn(f"W&B: {problem}; {self._how_to_sync([fragment] if cut else [])}")
+        elif self.mode == "online":
+            self._mark_as_sent(fragment)
+
+    def _mark_as_sent(self, last: Path) -> None:
+        """Earlier starts' logs wait no more: this one sent their rows, and they would undo its end."""
+        for log in log_files(Path(self._identity["dir"], "wandb")):
+            if log.name == f"run-{self._identity['id']}.wandb" and log.parent.name != last.name:
+                with suppress(OSError):
+                    log.with_name(f"{log.name}.synced").touch()
 
     def _how_to_sync(self, cut: Sequence[Path] = ()) -> str:
         """The command that brings to the server what is on disk alone; folders that need it are marked.
@@ -293,6 +307,12 @@ def _log_artifact(run: Any, paths: Sequence[Path]) -> None:
     for path in paths:
         artifact.add_file(str(path), name=path.name, policy="immutable")
     run.log_artifact(artifact)
+
+
+def _leave_other_services() -> None:
+    """Start W&B's service for this process: one that a parent passed on ends with the parent."""
+    if f"-{os.getpid()}-" not in os.environ.get(SERVICE, ""):
+        os.environ.pop(SERVICE, None)
 
 
 def _abandon_service() -> None:

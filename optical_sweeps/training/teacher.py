@@ -63,6 +63,9 @@ class Teacher:
         negatives: `none` but those of the triples, or mined by `bm25` or by the previous `checkpoint`, which is
             this teacher trained with negatives=none, and whose weights the training goes on from.
         mining: how those are chosen.
+
+    Raises:
+        UserError: a setting is out of range, or does not go with a teacher or with another.
     """
 
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -80,6 +83,9 @@ class Teacher:
         whole_number("teacher.seed", self.seed, least=0)
         one_of("teacher.loss", self.loss, LOSSES)
         one_of("teacher.negatives", self.negatives, MINERS)
+        for name in ("batch_tokens", "validate_every", "code_switching"):
+            if getattr(self.training, name) is not None:
+                raise UserError(f"teacher.training.{name}: only students are trained so; set it to null")
         if self.loss != "in_batch" and self.triples is None and self.negatives == "none":
             raise UserError(
                 f"teacher.loss: {self.loss} compares with negatives, and the corpus's pairs have none; set "

@@ -1,7 +1,8 @@
 """`claims`: which objective is better where, which are equivalent, and where the lead changes."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -122,7 +123,18 @@ def tables_of(parts: Sequence["Stratum"], settings: Mapping[str, Any]) -> Claims
         **{name: settings[name] for name in ("test", "margin", "alpha", "draws", "seed")},
     )
     crossings = crossings_of_all(parts, found)
-    return ClaimsTables(claims_of_all_table(parts, found), crossings_of_all_table(parts, crossings))
+    table = claims_of_all_table(parts, found)
+    table = replace(table, caption=table.caption + _too_few_draws(len(table.rows), settings))
+    return ClaimsTables(table, crossings_of_all_table(parts, crossings))
+
+
+def _too_few_draws(comparisons: int, settings: Mapping[str, Any]) -> str:
+    """No p-value of drawn assignments is below 1 / (draws + 1), and Holm multiplies it by the comparisons."""
+    alpha, draws = settings["alpha"], settings["draws"]
+    if settings["test"] != "randomisation" or comparisons < alpha * (draws + 1):
+        return ""
+    least = math.ceil(comparisons / alpha)
+    return f" With {draws} draws none of so many can reach {alpha:g}: set draws={least} or more."
 
 
 def _list(key: str, value: object) -> list[Any]:

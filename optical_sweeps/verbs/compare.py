@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from optical_sweeps.console import say
-from optical_sweeps.errors import leave_on_user_error
+from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.sweeps.ledger import write_json, write_text
 from optical_sweeps.sweeps.resolvers import register_resolvers
 from optical_sweeps.sweeps.run_spec import RunSpec, build_part, resolved
@@ -100,7 +100,12 @@ def _scores(folders: Mapping[str, Sequence[Path]], measure: str, split: str) -> 
 
     named = {str(folder): folder for of in folders.values() for folder in of}
     read = read_query_scores(named, measure, split)
+    if unread := [run for run in named if run not in read.runs]:
+        raise UserError(
+            f"systems: {unread[0]} holds no per_query.parquet; delete that folder, and compare again"
+        )
     row_of = {run: row for row, run in enumerate(read.runs)}
     values = np.stack([read.values[[row_of[str(folder)] for folder in of]].mean(0) for of in folders.values()])
     seeds = tuple(len(of) for of in folders.values())
-    return SystemScores(measure, tuple(folders), seeds, tuple(of for of, _ in read.queries), values)
+    languages, ids = zip(*read.queries, strict=True)
+    return SystemScores(measure, tuple(folders), seeds, languages, ids, values)

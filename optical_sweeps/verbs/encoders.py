@@ -29,8 +29,9 @@ class Encoders:
         tag: for run files.
         queries, documents: who encodes them.
         corpus: whose collections are searched.
-        spec: of the run; None for a checkpoint.
+        spec: of the run, where its own corpus is searched; None for another corpus, and for a checkpoint.
         teacher: of the run, which the student learnt from.
+        trained: how the student was trained, whatever is searched; None for a checkpoint.
         languages: whose queries these encoders are for, where a run has several students; None: all.
     """
 
@@ -45,6 +46,7 @@ class Encoders:
     spec: RunSpec | None
     teacher: TokenEncoder | None = None
     languages: tuple[str, ...] | None = None
+    trained: RunSpec | None = None
 
     def index_of(self, documents: Documents) -> TokenIndex:
         """The documents' token vectors, from the artifact store or built into it."""
@@ -124,6 +126,7 @@ def _of_run(settings: Mapping[str, Any], index: IndexSettings | None) -> tuple[E
         store=ArtifactStore(spec.artifacts, announce=say),
         spec=None if settings.get("data") else spec,
         teacher=teacher,
+        trained=spec,
     )
     sides = spec.student.sides
     return tuple(

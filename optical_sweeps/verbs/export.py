@@ -23,18 +23,22 @@ def run(config: DictConfig) -> None:
     one_of("part", settings["part"], ("student", "teacher"))
     if (settings["run"] is None) == (settings["checkpoint"] is None):
         raise UserError("run, checkpoint: give one of them, such as run=multirun/demo/0123456789ab")
-    encoder = _of_run(settings) if settings["run"] is not None else _of_folder(Path(settings["checkpoint"]))
-    folder = Path(settings["to"]).expanduser()
+    encoder = _of_run(settings) if settings["run"] is not None else _of_folder(settings["checkpoint"])
+    folder = Path(str(settings["to"])).expanduser()
     export(encoder.to("cpu"), folder, settings["format"])
     say(f"{folder}: {settings['format']}, {encoder.settings.dim} dimensions, {encoder.name}")
 
 
-def _of_folder(path: Path) -> TokenEncoder:
+def _of_folder(checkpoint: Any) -> TokenEncoder:
     """An entry of the store holds its encoder in a folder of its own."""
     from optical_sweeps.training.teacher_checkpoint import ColbertTeacher
 
+    path = Path(str(checkpoint)).expanduser()
     inside = path / "encoder"
-    return ColbertTeacher(str(inside if inside.is_dir() else path)).load()
+    try:
+        return ColbertTeacher(str(inside if inside.is_dir() else path)).load()
+    except UserError as error:
+        raise UserError(str(error).replace("teacher.path", "checkpoint", 1)) from None
 
 
 def _of_run(settings: Mapping[str, Any]) -> TokenEncoder:

@@ -76,7 +76,7 @@ def run(config: DictConfig) -> None:
     say(f"from {len(runs)} runs in {place(settings)}")
     for path in (index, *(path for one in made for path in one.files)):
         say(f"  {path}")
-    for line in missing:
+    for line in (*(f"  {one.name}: {one.caption}" for one in made if not one.files), *missing):
         say(line)
 
 
@@ -116,7 +116,7 @@ def _tables_and_figures(
     yield from _claims(settings, parts, output)
     if settings["budgets"] and settings["x"] != "total":
         yield from _budgets(settings, runs, per_query, output)
-    named = results.drop_duplicates("run")
+    named = chosen(per_query, settings["where"]).drop_duplicates("run")
     objectives = dict(zip(named["run"].tolist(), named["objective"].tolist(), strict=True))
     cost = cost_drawing(runs, objectives, settings["measure"], settings["split"])
     if cost is not None:
@@ -151,8 +151,7 @@ def _of_part(
 
 
 def _claims(settings: Mapping[str, Any], parts: Sequence["Stratum"], output: Path) -> Iterator[Made]:
-    alone = all(len(part.study.objectives) < 2 for part in parts)
-    if settings["pairs"] == [] or (alone and settings["pairs"] is None):
+    if not settings["pairs"] and not any(_pairs(settings, part) for part in parts):
         return
     found = tables_of(parts, settings)
     yield _table("claims", found.claims, "", output)
@@ -237,26 +236,25 @@ def _plans(settings: Mapping[str, Any], runs: Sequence["RunLog"], output: Path) 
 
 
 def _pairs(settings: Mapping[str, Any], part: "Stratum") -> list[tuple[str, str]]:
-    """The comparisons that are asked for, of objectives that the stratum has."""
-    from itertools import combinations
+    """The comparisons that are asked for, of which the stratum holds runs."""
+    from optical_sweeps.curves.strata import comparable
 
-    from optical_sweeps.curves.table import ZERO_SHOT
-
-    if settings["pairs"] is None:
-        return list(combinations(part.study.objectives, 2))
-    known = {*part.study.objectives, ZERO_SHOT}
-    return [(first, second) for first, second in settings["pairs"] if {first, second} <= known]
+    pairs = settings["pairs"]
+    return comparable(part.study, None if pairs is None else [(first, second) for first, second in pairs])
 
 
 def _drawn(drawing: "Drawing", part: str, folder: Path, settings: Mapping[str, Any]) -> Made:
-    """A figure at every width."""
+    """A figure at every width; the reason in its place where runs that it needs are not there yet."""
     from optical_sweeps.curves.figures import save_figure
 
-    files = tuple(
-        path
-        for name, width in _widths(settings).items()
-        for path in save_figure(drawing.draw(float(width)), folder / f"{drawing.name}-{name}")
-    )
+    try:
+        files = tuple(
+            path
+            for name, width in _widths(settings).items()
+            for path in save_figure(drawing.draw(float(width)), folder / f"{drawing.name}-{name}")
+        )
+    except UserError as error:
+        return Made(part, drawing.name, f"Not drawn: {error}.", ())
     return Made(part, drawing.name, drawing.caption, files)
 
 
@@ -292,7 +290,8 @@ def _entry(one: Made, output: Path) -> list[str]:
     lines = [f"### {one.name.capitalize()}", ""]
     if shown:
         lines += [f"![{one.name}]({shown[-1]})", ""]
-    lines += [one.text, links, ""] if one.text else [one.caption, "", links, ""]
+    lines += [one.text] if one.text else [one.caption, ""]
+    lines += [links, ""] if links else []
     return lines
 
 

@@ -121,7 +121,7 @@ def _aligner(settings: Mapping[str, Any], encoders: "Encoders", english: Sequenc
     from optical_sweeps.verbs.token_alignment import Aligner, english_mean
 
     teacher = encoders.teacher or encoders.documents
-    reads_queries = encoders.spec is None or "query" in encoders.spec.student.sides
+    reads_queries = "query" in _sides(encoders)
     return Aligner(
         student=encoders.queries if reads_queries else encoders.documents,
         teacher=teacher,
@@ -137,12 +137,17 @@ def _aligners(
     return {language: _aligner(settings, encoders, _some_english(encoders, language)) for language in languages}
 
 
+def _sides(encoders: "Encoders") -> Sequence[str]:
+    """What the student reads; the teacher reads the rest."""
+    return ("query", "document") if encoders.trained is None else encoders.trained.student.sides
+
+
 def _optical(settings: Mapping[str, Any], encoders: "Encoders") -> "Optical":
     """The run's own cost and solver where it was distilled by transport; a learned cost is not kept."""
     from optical_sweeps.objectives.optical import Optical
     from optical_sweeps.transport import Sinkhorn
 
-    own = encoders.spec.objective if encoders.spec else None
+    own = encoders.trained.objective if encoders.trained else None
     chosen = build("solver", settings["solver"]) if settings.get("solver") else None
     if not isinstance(own, Optical):
         return Optical(chosen or Sinkhorn())
@@ -165,18 +170,22 @@ def _some_english(encoders: "Encoders", language: str | None) -> list[str]:
 
 
 def _reports(encoders: "Encoders", languages: Sequence[str], most: int) -> dict[str, "EncoderReport"]:
-    """The student's vectors of each language's test queries, and the teacher's of documents."""
-    found = {}
+    """The vectors of each language's test queries and of documents, the student's of what it reads."""
+    found, sides = {}, _sides(encoders)
+    reader = "student" if "query" in sides else "teacher"
     with progress("report") as advance:
         for number, language in enumerate(languages):
             advance(number, len(languages) + 1)
             collection = encoders.corpus.collection(language, "test")
-            found[f"student, {language} queries"] = _report(
+            found[f"{reader}, {language} queries"] = _report(
                 encoders.queries, collection.queries.texts[:most], "query"
             )
         documents = encoders.corpus.collection(languages[0], "test").documents
+        texts = list(documents.texts[:most])
+        if encoders.teacher is not None and "document" in sides:
+            found[f"student, {documents.language} documents"] = _report(encoders.documents, texts, "document")
         name = f"teacher, {documents.language} documents"
-        found[name] = _report(encoders.teacher or encoders.documents, list(documents.texts[:most]), "document")
+        found[name] = _report(encoders.teacher or encoders.documents, texts, "document")
     return found
 
 

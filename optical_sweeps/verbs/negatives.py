@@ -19,6 +19,7 @@ from optical_sweeps.corpora.settings import ENGLISH
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.checkpoints import fingerprint
 from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.settings import IndexSettings
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.training.teacher import Mining
@@ -80,7 +81,11 @@ def mined_rows(
 ) -> Int32[np.ndarray, "N w"]:
     """Query, positive and drawn negatives of each row.
 
-    A query that finds too little takes the rest from the whole pool, by the same seed.
+    A query that finds too little takes the rest from the whole pool, by the same seed; what `skip` leaves out
+    comes last.
+
+    Raises:
+        UserError: every document is of a query's concept.
     """
     order = np.argsort(triples.rows[:, 0], kind="stable")
     queries, firsts = np.unique(triples.rows[order, 0], return_index=True)
@@ -94,11 +99,18 @@ def mined_rows(
         found = find([triples.queries[int(query)] for query in stretch])
         for places, own in zip(found, groups[start : start + STRETCH], strict=True):
             concept = triples.concepts[own[0]]
-            candidates = places[pool_concepts[places] != concept][: mining.depth][mining.skip :]
+            best = places[pool_concepts[places] != concept][: mining.depth]
+            candidates = best[mining.skip :]
             if len(candidates) < mining.per_query:
-                others = np.flatnonzero(pool_concepts != concept)
-                others = generator.permutation(np.setdiff1d(others, candidates))
-                candidates = np.concatenate([candidates, others[: mining.per_query - len(candidates)]])
+                others = np.setdiff1d(np.flatnonzero(pool_concepts != concept), best)
+                rest = [generator.permutation(others), best[: mining.skip][::-1]]
+                candidates = np.concatenate([candidates, *rest])[: mining.per_query]
+            if not len(candidates):
+                query = triples.queries[int(triples.rows[own[0], 0])]
+                raise UserError(
+                    f"teacher.negatives: every document is relevant to the query {query!r}, or to one that "
+                    "shares a document with it; set teacher.negatives=none, or train on other pairs"
+                )
             for row in own:
                 rows[row, 2:] = pool[_chosen(candidates, mining.per_query, generator)]
         advance(min(start + STRETCH, len(queries)), len(queries))

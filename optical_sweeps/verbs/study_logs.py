@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from optical_sweeps.checks import number_between, one_of, true_or_false, whole_number
 from optical_sweeps.console import Advance, progress, say
-from optical_sweeps.curves.table import ZERO_SHOT
+from optical_sweeps.curves.table import OF_TRAINING, ZERO_SHOT
 from optical_sweeps.errors import UserError
 from optical_sweeps.sweeps.ledger import write_text
 from optical_sweeps.sweeps.plan import GRID_FILE, Grid, describe
@@ -36,6 +36,8 @@ def check(settings: Mapping[str, Any]) -> None:
     if settings["source"] != "wandb" and not settings["dir"]:
         raise UserError("sweep: no value; give one, for example sweep=multirun/demo")
     one_of("split", settings["split"], ("dev", "test"))
+    if not isinstance(settings["where"], Mapping | None):
+        raise UserError(f"where: {settings['where']!r} is no mapping; write where={{total: 3200}}")
     one_of("x", settings["x"], ("ratio", "multiple", "total"))
     whole_number("replicates", settings["replicates"], least=1)
     whole_number("seed", settings["seed"], least=0)
@@ -44,14 +46,20 @@ def check(settings: Mapping[str, Any]) -> None:
 
 
 def chosen(per_query: Any, where: Mapping[str, Any] | None) -> Any:
-    """The rows of runs with these values; zero-shot runs have none and stay.
+    """The rows of runs with these values; zero-shot runs stay where they can have none (a ratio, a budget).
 
     Raises:
-        UserError: no such column.
+        UserError: no such column; no run that trained has the values.
     """
     for column, value in (where or {}).items():
         one_of("where", column, tuple(per_query.columns))
-        per_query = per_query[(per_query[column] == value) | (per_query["objective"] == ZERO_SHOT)]
+        zero_shot = per_query["objective"] == ZERO_SHOT
+        stays = zero_shot & (column in ("objective", *OF_TRAINING))
+        kept = per_query[(per_query[column] == value) | stays]
+        if (kept["objective"] == ZERO_SHOT).all():
+            known = ", ".join(map(str, per_query.loc[~zero_shot, column].dropna().unique().tolist()))
+            raise UserError(f"where: no run of {column} {value}; the runs have: {known or 'none'}")
+        per_query = kept
     return per_query
 
 

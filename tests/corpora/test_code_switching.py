@@ -75,6 +75,19 @@ def test_a_lexicon_of_files_in_both_directions(tmp_path):
     assert CodeSwitching().fingerprint(("fi",)) is None
 
 
+def test_words_of_a_lexicon_are_met_as_texts_write_them(tmp_path):
+    """Not as case folding has it, which turns the end of Greek words and the German sz into other letters."""
+    lines = {"el": "δρόμος\troad\n", "de": "Straße\troad\n", "fr": "cafe\u0301\troad\n"}
+    own = {"el": "Δρόμος", "de": "Straße", "fr": "café"}
+    files = str(tmp_path / "{language}.txt")
+    for language, line in lines.items():
+        (tmp_path / f"{language}.txt").write_text(line, encoding="utf-8")
+        bitext = Bitext(language, ("a road",), (f"{own[language]} x",))
+        for side, switched in (("translation", "road x"), ("english", f"a {own[language].lower()}")):
+            settings = CodeSwitching(share=1.0, side=side, lexicon=files)
+            assert settings.switched(bitext, settings.read(language), 1).translations == (switched,)
+
+
 @pytest.mark.parametrize(
     ("settings", "key"),
     [

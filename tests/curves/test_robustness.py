@@ -15,6 +15,7 @@ from optical_sweeps.curves.robustness import (
     robustness_table,
 )
 from optical_sweeps.curves.table import COLUMNS, per_query_table, result_table
+from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.run_log import RunLog
 
 GROUPS = {"high": ("ru",), "low": ("ar", "sw"), "all": ("ru", "ar", "sw")}
@@ -105,6 +106,14 @@ def test_without_queries_there_are_losses_but_no_errors(study):
     with_queries, without = robustness_table(results, per_query, GROUPS), robustness_table(results)
     assert without["error"].isna().all()
     pandas.testing.assert_frame_equal(with_queries.drop(columns="error"), without.drop(columns="error"))
+
+
+def test_runs_that_the_columns_do_not_tell_apart_are_refused(study):
+    """As a plain and a code-switched run of one objective: they are no seeds of each other."""
+    results, _ = study()
+    other = results[results["run"] == "optical1"].assign(run="switched1")
+    with pytest.raises(UserError, match="runs optical1 and switched1 have the same settings and seed"):
+        robustness_table(pandas.concat([results, other], ignore_index=True))
 
 
 def test_the_order_of_rows_is_nothing(study):

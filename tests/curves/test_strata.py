@@ -11,6 +11,7 @@ from optical_sweeps.curves.claims import claims
 from optical_sweeps.curves.strata import (
     claims_of,
     claims_of_all_table,
+    comparable,
     crossings_of_all,
     crossings_of_all_table,
     strata,
@@ -100,3 +101,29 @@ def test_one_family_of_one_stratum_is_that_of_claims(per_query: pandas.DataFrame
     for one, other in zip(found, expected, strict=True):
         assert one.p_holm == pytest.approx(other.p_holm)
         assert one.verdict == other.verdict
+
+
+def test_a_sweep_that_goes_on_is_compared_where_it_can_be(table: pandas.DataFrame, groups: Groups) -> None:
+    of = {name: table[name] for name in ("objective", "backbone", "total", "ratio")}
+    small = (of["backbone"] == "org/small") & (of["objective"] == "optical")
+    absent = small & (of["total"] == 500)  # a stratum without one of the objectives
+    begun = small & (of["total"] == 2000) & (of["ratio"] > 0)  # one with a single ratio of it
+    parts = strata(table[~absent & ~begun], groups, replicates=10)
+    found = claims_of(parts, test="t")
+    assert [len(of_one) for of_one in found] == [3 * 5, 0, 3 * 5, 3]
+    assert [len(of_one) for of_one in crossings_of_all(parts, found)] == [3, 0, 3, 0]
+    assert "over 33 comparisons" in claims_of_all_table(parts, found).caption
+    assert comparable(parts[1].study) == []
+    assert comparable(parts[1].study, [("contrastive", "none"), ("optical", "none")]) == [
+        ("contrastive", "none")
+    ]
+
+
+def test_what_no_stratum_holds_is_refused(table: pandas.DataFrame, groups: Groups) -> None:
+    parts = strata(table, groups, replicates=10)
+    with pytest.raises(UserError, match="objective nothing"):
+        claims_of(parts, [("optical", "contrastive"), ("optical", "nothing")], test="t")
+    with pytest.raises(UserError, match="nothing to compare"):
+        claims_of(parts, [], test="t")
+    with pytest.raises(UserError, match="choose a measure and split"):
+        strata(table.iloc[:0], groups)

@@ -155,3 +155,6 @@ def test_cost_is_hours_of_gpus_where_there_were_any() -> None:
     np.testing.assert_allclose(lines(panel)["contrastive"].get_xdata(), [3600 * 3.5 / 1000])
     check_fit(drawing.draw(3.03), 3.03)
     assert cost_drawing([Run("a", {})], {"a": "optical"}, "nDCG@10", "test") is None
+    unmeasured = Run("a", {"usage/hours": 1.0})
+    assert cost_drawing([unmeasured], {"a": "optical"}, "nDCG@10", "test") is None
+    assert cost_drawing(runs, {}, "nDCG@10", "test") is None

@@ -10,7 +10,8 @@ from optical_sweeps.evaluation.significance import holm, randomisation_test
 
 def scores(values: np.ndarray, systems=("low", "same", "base")) -> SystemScores:
     languages = ("cs",) * 30 + ("fi",) * 10
-    return SystemScores("nDCG@10", systems, (1,) * len(systems), languages, values)
+    ids = tuple(f"q{number}" for number in range(40))
+    return SystemScores("nDCG@10", systems, (1,) * len(systems), languages, ids, values)
 
 
 @pytest.fixture
@@ -38,6 +39,18 @@ def test_marks_are_those_of_a_test_corrected_over_the_table(values):
     assert {cell.verdict for cell in cells if cell.system == "low"} == {"lower"}
     assert {cell.verdict for cell in cells if cell.system in ("same", "base")} == {""}
     assert all(cell.p is None and cell.difference is None for cell in cells if cell.system == "base")
+
+
+def test_a_query_that_all_languages_have_is_one_draw_of_the_mean():
+    one = np.random.default_rng(2).normal(0.01, 0.1, 12)
+    values = np.stack([np.tile(0.5 + one, 8), np.full(96, 0.5)])
+    languages = tuple(np.repeat([f"l{number}" for number in range(8)], 12))
+    parallel = SystemScores("nDCG@10", ("other", "base"), (1, 1), languages, tuple("abcdefghijkl") * 8, values)
+    every = differences(parallel, sorted(set(languages)), "base")
+    cells = {cell.language: cell for cell in every if cell.system == "other"}
+    assert cells[MEAN].p == cells["l0"].p == pytest.approx(randomisation_test(one[None])[0])
+    assert cells[MEAN].queries == 12
+    assert cells[MEAN].value == pytest.approx(0.5 + one.mean())
 
 
 def test_the_reference_alone_is_a_table_too(values):

@@ -178,8 +178,13 @@ def test_identity_is_the_content(tmp_path):
     for name in ("one", "other"):
         write_pylate(tmp_path / name, dense=TWO_MAPS)
     (tmp_path / "other" / "README.md").write_text("another card")
+    times = tmp_path / "other" / ".cache" / "huggingface" / "download"
+    times.mkdir(parents=True)
+    (times / "model.safetensors.metadata").write_text("when it was fetched")
     same = folder_digest(tmp_path / "one")
     assert folder_digest(tmp_path / "other") == same
+    loaded = [load_checkpoint(open_checkpoint(tmp_path / name)) for name in ("one", "other")]
+    assert fingerprint(loaded[0]) == fingerprint(loaded[1])
     write_pylate(tmp_path / "other", dense=(TWO_MAPS[0], linear(DIM, 12, 4, bias=True)))
     assert folder_digest(tmp_path / "other") != same
 
@@ -194,6 +199,25 @@ def test_settings_of_the_study_have_to_agree(make_encoder):
         check_agreement(make_encoder(dim=8).settings, stated, "there")
     with pytest.raises(UserError, match=r"encoder\.dim"):
         EncoderOfCheckpoint(dim=0)
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_settings_that_a_folder_of_ours_leaves_out_have_to_agree_too(make_encoder, tmp_path, saved):
+    for name, change in (("plain", {}), ("skipping", {"skip_tokens": ("red",)})):
+        encoder = make_encoder(**change)
+        save_encoder(encoder, tmp_path / name) if saved else export(encoder, tmp_path / name, "huggingface")
+        check_agreement(encoder.settings, open_checkpoint(tmp_path / name).stated, "there")
+    stated = open_checkpoint(tmp_path / "plain").stated
+    for study in (EncoderOfCheckpoint(query_marker="[Q] "), make_encoder(query_marker="[Q] ").settings):
+        with pytest.raises(UserError, match=r"encoder\.query_marker: '\[Q\] ', but the teacher .* has None"):
+            check_agreement(study, stated, "there")
+
+
+def test_a_damaged_folder_of_ours_is_refused(make_encoder, tmp_path):
+    export(make_encoder(), tmp_path / "out", "huggingface")
+    put(tmp_path / "out" / "token_encoder.json", {"dim": 8})
+    with pytest.raises(UserError, match=r"token_encoder\.json: no settings of an encoder"):
+        open_checkpoint(tmp_path / "out")
 
 
 MARKED = {

@@ -1,5 +1,7 @@
 """What a student begins as, and what of it trains."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -15,6 +17,7 @@ from optical_sweeps.encoders.checkpoints import (
     save_student,
 )
 from optical_sweeps.encoders.student import StudentSettings, build_student
+from optical_sweeps.encoders.token_encoder import build_token_encoder
 from optical_sweeps.errors import UserError
 
 BACKBONE = TinyBackbone(hidden_size=32)
@@ -56,6 +59,11 @@ def test_a_student_from_the_backbone_has_its_weights_and_the_teachers_projection
     new = build_student(StudentSettings(init="backbone", projection="new"), teacher, BACKBONE, texts)
     assert not torch.equal(new.projection.weight, teacher.projection.weight)
     torch.testing.assert_close(new.projection.weight @ new.projection.weight.T, torch.eye(16))
+    with_bias = build_token_encoder(replace(teacher.settings, projection_bias=True), BACKBONE, texts)
+    with torch.no_grad():
+        with_bias.projection.bias.fill_(0.5)
+    student = build_student(StudentSettings(init="backbone"), with_bias, BACKBONE, texts)
+    assert torch.equal(student.projection.bias, with_bias.projection.bias)
 
 
 def test_a_teachers_projection_that_does_not_fit_is_refused(teacher, texts):

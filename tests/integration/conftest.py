@@ -100,6 +100,7 @@ def here(environment) -> Command:
         from optical_sweeps.cli import main
 
         out, err, code = io.StringIO(), io.StringIO(), 0
+        service = None
         with (
             contextlib.chdir(folder),
             contextlib.redirect_stdout(out),
@@ -113,6 +114,10 @@ def here(environment) -> Command:
                 code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
                 if isinstance(leave.code, str):
                     err.write(f"{leave.code}\n")
+            service = os.environ.pop("WANDB_SERVICE", None)
+        os.environ.pop("WANDB_SERVICE", None)
+        if service:  # W&B's own; what was there before may have ended
+            os.environ["WANDB_SERVICE"] = service
         return Finished(code, out.getvalue(), err.getvalue())
 
     return run

@@ -13,8 +13,8 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.lexical import LexicalIndex
 from optical_sweeps.retrieval.psq import ProbabilisticIndex, StructuredQueries
 from optical_sweeps.retrieval.translation_table import TranslationTable, WordCounts, identity_table
-from optical_sweeps.retrieval.word_alignment import AlignmentSettings, align_words
-from optical_sweeps.transport import Sinkhorn
+from optical_sweeps.retrieval.word_alignment import AlignmentSettings, align_words, token_spans
+from optical_sweeps.transport import Exact, Partial, Sinkhorn
 
 TEXTS = ["a red house", "the red red car", "blue car by the house", "a blue whale", ""]
 IDS = ["d3", "d1", "d2", "d0", "d4"]
@@ -159,6 +159,27 @@ def test_counts_are_the_plans_of_tokens_gathered_to_words():
     dense = counts.matrix.toarray()
     for (f, e), value in slow.items():
         assert dense[counts.source.index(f), counts.target.index(e)] == pytest.approx(value, abs=5e-3)
+
+
+def test_special_tokens_stand_nowhere_in_a_text_even_in_one_that_is_cut():
+    encoder = encoder_of(use_special_tokens=True, use_prefix_tokens=True)
+    texts = ["talo", " ".join(["talo"] * 40)]
+    tokens = encoder.tokenize_texts(texts, "query")
+    found, whole = token_spans(encoder, texts, tokens)
+    assert whole.tolist() == [True, False]
+    for text, spans, length in zip(texts, found, tokens.lengths, strict=True):
+        assert len(spans) == length
+        assert spans[0, 1] <= 0
+        assert spans[-1, 1] <= 0
+        assert text[slice(*spans[-2])].strip() != ""
+
+
+def test_facts_of_settings_are_those_that_change_counts():
+    def facts(mass, threads):
+        return AlignmentSettings(solver=Partial(mass, Exact(threads=threads))).facts()
+
+    assert facts(0.8, None) == facts(0.8, 2) != facts(0.7, 2)
+    assert AlignmentSettings(solver=Exact()).facts() != AlignmentSettings(solver=Exact("simplex")).facts()
 
 
 def test_a_pair_that_would_be_cut_is_left_out():

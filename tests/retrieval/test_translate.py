@@ -96,6 +96,48 @@ def test_what_is_not_to_be_had_is_refused_in_one_line(nllb):
         Translator("no/such", family="nllb").check(["fi"])
 
 
+@pytest.mark.parametrize("has_safetensors", [True, False])
+def test_weights_are_downloaded_in_the_format_that_the_hub_has(nllb, tmp_path, monkeypatch, has_safetensors):
+    """As facebook/nllb-200-distilled-600M and most of Helsinki-NLP's have PyTorch's format alone."""
+    import shutil
+    from types import SimpleNamespace
+
+    import huggingface_hub as hub
+    import torch
+    from huggingface_hub.utils import filter_repo_objects
+    from safetensors.torch import load_file
+
+    upstream, cache = tmp_path / "upstream", tmp_path / "cache"
+    shutil.copytree(nllb, upstream)
+    torch.save(load_file(upstream / "model.safetensors"), upstream / "pytorch_model.bin")
+    if not has_safetensors:
+        (upstream / "model.safetensors").unlink()
+    files = sorted(path.name for path in upstream.iterdir())
+    info = SimpleNamespace(sha="c0ffee", siblings=[SimpleNamespace(rfilename=name) for name in files])
+
+    def download(name, revision, local_files_only=False, allow_patterns=None, ignore_patterns=None):
+        if local_files_only:  # what an interrupted download left
+            cache.mkdir(exist_ok=True)
+            shutil.copy(upstream / "config.json", cache)
+        else:
+            assert revision == "c0ffee"
+            for file in filter_repo_objects(
+                files, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns
+            ):
+                shutil.copy(upstream / file, cache)
+        return str(cache)
+
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    monkeypatch.setattr(hub.HfApi, "model_info", lambda self, name, revision, timeout: info)
+    options = {"family": "nllb", "beams": 1, "max_tokens": 8}
+    assert Translator("owner/model", **options).translate(["punainen talo"], "fi") == Translator(
+        str(nllb), **options
+    ).translate(["punainen talo"], "fi")
+    assert (
+        len([name for name in files if (cache / name).exists() and "model" in name and "json" not in name]) == 1
+    )
+
+
 def test_a_missing_package_is_one_line(monkeypatch, m2m100):
     import sys
 

@@ -88,9 +88,15 @@ def test_neutral_keys_are_keys():
     """A misspelt or renamed one would count without anybody noticing."""
     solvers = [path.stem for path in (conf_folder() / "transport").glob("*.yaml")]
     configs = [composed(f"transport@objective.solver={solver}") for solver in solvers]
-    configs.append(composed("training=code_switched"))
+    of_words = "transport@training.code_switching.alignment.solver"
+    configs += [composed("training=code_switched", f"{of_words}={name}") for name in ("exact", "partial")]
     configs += [composed(f"teacher={name}", f"{key}=there") for name, key in LOADED]
     assert set(NEUTRAL_KEYS) <= {key for config in configs for key in leaves(config)}
+
+
+def test_a_content_never_takes_the_place_of_a_setting():
+    with pytest.raises(ValueError, match="teacher"):
+        identity(CONFIG, teacher="c0ffee")
 
 
 @given(st.randoms(use_true_random=False))

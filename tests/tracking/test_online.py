@@ -13,6 +13,7 @@ from wandb_server.state import RunState
 
 from optical_sweeps.tracking.sources import read_offline
 from optical_sweeps.tracking.wandb_run import UNSENT
+from optical_sweeps.verbs.sweep.sync import offline_folders, sync_arguments
 
 RunClient = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -357,3 +358,32 @@ def test_another_key_is_refused_and_written_nowhere(
     assert server.runs(PROJECT) == []
     assert key not in done.stdout + done.stderr
     assert files_with(key, tmp_path) == []
+
+
+def test_nothing_waits_after_a_start_that_caught_up(
+    client: RunClient, server: WandbServer, tmp_path: Path
+) -> None:
+    """Rows of an offline start reach the server with the start that ends online."""
+    client(
+        """
+        run = begin("run0")
+        log_until_on_disk(run, range(1, 11))
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    done = client(
+        f"""
+        time.sleep(1.1)  # a fragment's folder is named by its second
+        run = begin("run0", {online()})
+        for step in range(6, 21):
+            run.log(step, {{"train/loss": 1 / step}})
+        run.finish({{"test/nDCG@10/ar": 0.5}})
+        """
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert logged(server).values("step") == list(range(1, 21))
+    (left,) = offline_folders(tmp_path / "run0")  # sent again, it would end the run as failed, without measures
+    synchronise(server, ["wandb", *sync_arguments([left])], tmp_path / "home")
+    run = logged(server)
+    assert run.values("step") == list(range(1, 21))
+    assert (run.state, run.summary["test/nDCG@10/ar"]) == ("finished", 0.5)

@@ -141,6 +141,9 @@ def test_settings_that_make_no_sense_are_refused():
         Teacher(loss="pairwise")
     with pytest.raises(UserError, match=r"teacher\.negatives: 'dense' is not one of none, bm25, checkpoint"):
         Teacher(negatives="dense")
+    for name in ("batch_tokens", "validate_every"):  # which its training would pass over
+        with pytest.raises(UserError, match=rf"teacher\.training\.{name}: only students"):
+            Teacher(replace(SETTINGS, **{name: 64}))
     with pytest.raises(UserError, match=r"teacher\.mining\.depth: 3 less skip 3"):
         Mining(depth=3, skip=3)
     with pytest.raises(UserError, match="there is no triple to train on"):

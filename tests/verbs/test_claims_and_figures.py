@@ -15,6 +15,7 @@ from optical_sweeps.curves.plan_figure import KeptPlan, write_plan
 from optical_sweeps.errors import UserError
 from optical_sweeps.sweeps.experiment_folder import with_sweep_of_experiment
 from optical_sweeps.verbs import claims, figures
+from optical_sweeps.verbs.study_logs import chosen
 from tests.report.sweeps import write_sweep
 
 
@@ -82,6 +83,12 @@ def test_claims_are_printed_and_written(sweep, tmp_path, capsys):
     assert "MISSING" in out
 
 
+def test_too_few_draws_for_the_family_are_told(sweep, tmp_path):
+    for draws, told in ((178, True), (180, False)):  # 9 comparisons at 5%
+        claims.run(settings("claims", sweep, f"output={tmp_path}/told", f"draws={draws}"))
+        assert ("set draws=180 or more" in (tmp_path / "told" / "claims.md").read_text()) == told
+
+
 def test_questions_are_settings(sweep, tmp_path):
     own = ["pairs=[[optical,none]]", "slices=[distant]", "at=[1]", "margin=0.2", f"output={tmp_path}/told"]
     claims.run(settings("claims", sweep, *own))
@@ -100,6 +107,7 @@ def test_questions_are_settings(sweep, tmp_path):
         ("pairs=optical", "pairs: 'optical' is not a list"),
         ("draws=0", "draws: 0 is not a whole number"),
         ("slices=low", "slices: 'low' is not a list"),
+        ("where=low", "where: 'low' is no mapping"),
     ],
 )
 @pytest.mark.parametrize("verb", [claims, figures])
@@ -190,6 +198,31 @@ def test_budgets_are_strata_of_the_ratio_and_an_axis_of_their_own(sweep, tmp_pat
     assert (tmp_path / "more" / "budgets" / "ratio-0.5" / "budgets-column.pdf").exists()
     rows = rows_of(tmp_path / "more" / "claims.csv")
     assert {row["total"] for row in rows} == {"80", "320"}
+
+
+def test_a_sweep_of_which_runs_are_missing_is_drawn_as_far_as_it_can_be(sweep, tmp_path, capsys):
+    for name in ("opt0s1", "opt1s2"):  # no seed of optical at every ratio
+        shutil.rmtree(sweep / name)
+    figures.run(settings("figures", sweep, f"output={tmp_path}/part", "widths.text=null", "fits=false"))
+    names = {path.name for path in (tmp_path / "part").iterdir()}
+    assert {"groups-column.pdf", "cost-column.pdf", "table.csv"} <= names
+    assert not {"gap-column.pdf", "claims.csv"} & names
+    reason = "Not drawn: objective optical: no seed stands at every ratio"
+    assert reason in (tmp_path / "part" / "index.md").read_text()
+    assert reason in capsys.readouterr().out
+
+
+def test_where_keeps_the_zero_shot_runs_that_can_have_no_such_value():
+    rows = [
+        ("a", "optical", 80, "small"), ("b", "optical", 320, "small"), ("c", "optical", 80, "large"),
+        ("d", "none", None, "small"), ("e", "none", None, "large"),
+    ]  # fmt: skip
+    table = pandas.DataFrame(rows, columns=["run", "objective", "total", "backbone"])
+    assert "".join(chosen(table, {"total": 80})["run"]) == "acde"
+    assert "".join(chosen(table, {"total": 80, "backbone": "small"})["run"]) == "ad"
+    assert "".join(chosen(table, None)["run"]) == "abcde"
+    with pytest.raises(UserError, match="where: no run of total 90; the runs have: 80"):
+        chosen(table, {"total": 90})
 
 
 def test_an_experiment_stands_for_the_folder_of_its_sweep(tmp_path):

@@ -1,6 +1,8 @@
 """Baselines of a comparison on a small collection of files: human titles, and translate-test."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -46,6 +48,20 @@ def root(tmp_path_factory) -> Path:
 FILES = {"documents_file": "docs.tsv", "bitext_file": "{language}/bitext.tsv"}
 
 
+def composed(root: Path, *more: str) -> tuple[dict[str, Any], list[str]]:
+    """A comparison's config, and the overrides that made it."""
+    overrides = [
+        "data=files", f"data.root={root}", "data.languages=[fi]", "data.documents_file=docs.tsv",
+        "data.bitext_file='{language}/bitext.tsv'", "languages.high=[fi]", "languages.low=[]",
+        "backbone=tiny", "backbone.layers=1", "backbone.hidden_size=32", "backbone.vocabulary_size=200",
+        "encoder.dim=16", "teacher.training.epochs=1", "mixture.total=2", "mixture.ratio=0", "logger=disabled",
+        "machine.threads=1", *more,
+    ]  # fmt: skip
+    register_resolvers()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return resolved(compose("compare", overrides)), overrides
+
+
 def test_titles_of_relevant_documents_are_the_english_of_their_translations(root):
     corpus = FilesCorpus(root, ("fi",), **FILES)
     assert human_queries(corpus, "fi", "test", "titles") == ("the car is red", "a blue whale")
@@ -76,17 +92,10 @@ def test_translations_are_made_once_and_searched_by_both(root, tmp_path, monkeyp
         return [f"{text} whale" for text in plain(self, texts, language, *others)]
 
     monkeypatch.setattr(translate.Translator, "translate", counted)
-    overrides = [
-        "data=files", f"data.root={root}", "data.languages=[fi]", "data.documents_file=docs.tsv",
-        "data.bitext_file='{language}/bitext.tsv'", "languages.high=[fi]", "languages.low=[]",
-        "backbone=tiny", "backbone.layers=1", "backbone.hidden_size=32", "backbone.vocabulary_size=200",
-        "encoder.dim=16", "teacher.training.epochs=1", "mixture.total=2", "mixture.ratio=0", "logger=disabled",
-        "systems=[teacher_machine,bm25_machine,bm25_human]", "human_queries=titles", "translator=nllb",
-        "translator.name=nllb", "translator.max_tokens=8", "machine.threads=1",
-    ]  # fmt: skip
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        settings = resolved(compose("compare", overrides))
+    settings, overrides = composed(
+        root, "systems=[teacher_machine,bm25_machine,bm25_human]", "human_queries=titles", "translator=nllb",
+        "translator.name=nllb", "translator.max_tokens=8",
+    )  # fmt: skip
     for _ in range(2):
         output = compare(settings, overrides, None)
     assert asked == ["fi"]
@@ -95,3 +104,16 @@ def test_translations_are_made_once_and_searched_by_both(root, tmp_path, monkeyp
     runs = [read_run(path) for path in sorted(files)]
     assert len(runs) == 3
     assert sum(all("d3" in found for found in run.documents) for run in runs) >= 2  # the word that was put in
+
+
+def test_english_is_not_searched_for_in_documents_of_other_languages(root, tmp_path, monkeypatch):
+    from optical_sweeps.corpora.builders import files
+
+    monkeypatch.setattr(files, "ENGLISH", "fi")
+    monkeypatch.chdir(tmp_path)
+    finnish = shutil.copytree(root, tmp_path / "finnish")
+    with pytest.raises(UserError, match="psq searches with English, but fi's documents are in fi"):
+        compare(*composed(finnish, "systems=[bm25_untranslated,psq]"), None)
+    assert not (tmp_path / "multirun").exists()
+    output = compare(*composed(finnish, "systems=[bm25_untranslated]"), None)
+    assert "untranslated" in (output / "systems.md").read_text()

@@ -16,7 +16,7 @@ from optical_sweeps.sweeps.ledger import RunFolder
 from optical_sweeps.sweeps.resolvers import register_resolvers
 from optical_sweeps.sweeps.run_spec import RunSpec
 from optical_sweeps.training.interruption import Interrupted
-from optical_sweeps.verbs import evaluate, search, train_students
+from optical_sweeps.verbs import evaluate, inspect, search, train_students
 from optical_sweeps.verbs.encoders import load_all_encoders
 from optical_sweeps.verbs.perform import perform_unless_done
 from optical_sweeps.verbs.shared import prepare
@@ -108,6 +108,24 @@ def test_a_side_that_was_not_trained_is_the_teachers():
         (encoders,) = loaded(path)
         found = fingerprint(encoders.queries) == print_, fingerprint(encoders.documents) == print_
         assert found == sides, name
+
+
+def test_a_look_inside_is_at_the_student_wherever_the_data_come_from():
+    """The run's own corpus, and the same one named: the same student, solver and report."""
+    _, path, _ = done("document")
+    register_resolvers()
+    own_data = [word for word in STUDY.split() if word.lstrip("+").startswith("data")]
+    for name, more in (("own", ()), ("named", own_data)):
+        asked = [f"run={path}", "language=near", "row=0", "report=true", "pairs=20", f"output={name}"]
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            config = compose("inspect", [*asked, "machine.threads=1", *more])
+        inspect.run(config)
+    for file in ("near-0.plan.json", "encoder.csv"):
+        assert Path("own", file).read_text() == Path("named", file).read_text()
+    rows = Path("own/encoder.csv").read_text().splitlines()[1:]
+    names = ["teacher, near queries", "student, en documents", "teacher, en documents"]
+    assert [row.split('"')[1] for row in rows] == names
+    assert len({row.split('"')[2] for row in rows}) == 3
 
 
 def test_each_language_searches_with_its_own_student():

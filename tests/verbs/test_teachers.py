@@ -184,6 +184,9 @@ def test_a_teacher_on_triples_of_a_file(spec_of, tmp_path):
     moved = spec_of(*(value.replace("triples.tsv", "copy.tsv") for value in on))
     assert moved.id == spec.id
     assert spec_of(*on, "teacher.triples.limit=13").id != spec.id
+    # the content counts beside the settings, not in their place
+    for setting in ("teacher.temperature=0.1", "teacher.loss=both", "teacher.training.epochs=2"):
+        assert spec_of(*on, setting).id != spec.id
 
 
 # ------------------------------------------------------------------------------------------------- mining
@@ -221,6 +224,21 @@ def test_a_query_that_finds_nothing_takes_from_the_pool():
     assert len(set(rows[3, 2:])) == 3
 
 
+def test_what_is_left_out_is_taken_last():
+    few = mined_rows(
+        TRIPLES, POOL, lambda texts: [np.arange(5) for _ in texts], Mining(depth=4, skip=2, per_query=2),
+        lambda done, total: None,
+    )  # fmt: skip
+    assert 4 in few[0, 2:]  # of 2, 3, 4 that are not relevant to the query a
+    assert not {0, 1, 2, 3} & set(few[0, 2:])
+
+
+def test_a_query_to_which_all_is_relevant_is_named():
+    alone = Triples(("a",), ("one",), np.array([[0, 0]], np.int32))
+    with pytest.raises(UserError, match=r"teacher\.negatives: every document is relevant to the query 'a'"):
+        mined_rows(alone, np.arange(1), lambda texts: [np.arange(1)], Mining(depth=1), lambda done, total: None)
+
+
 def test_the_draw_is_that_of_its_seed():
     assert (mined(per_query=4) == mined(per_query=4)).all()
     assert (mined(per_query=4) != mined(per_query=4, seed=1)).any()
@@ -244,7 +262,7 @@ def test_export_of_a_store_entry_and_of_a_foreign_folder(composed, spec_of, chec
     ("overrides", "told"),
     [
         ([], "run, checkpoint: give one of them"),
-        (["checkpoint=nowhere"], "there is no folder nowhere"),
+        (["checkpoint=nowhere"], "checkpoint: there is no folder nowhere"),
         (["checkpoint=nowhere", "format=onnx"], "format: 'onnx' is not one of huggingface, pylate"),
     ],
 )

@@ -202,7 +202,10 @@ class IrDatasetTriples:
         return {name: getattr(self, name) for name in names}
 
     def _stamp(self) -> list[int] | None:
-        return IrDataset(self.dataset).docpairs_stamp()
+        """Of the triples and of the documents, whose places the rows are; None where one is not there."""
+        dataset = IrDataset(self.dataset)
+        stamps = (dataset.docpairs_stamp(), IrDataset(dataset.documents_id()).documents_stamp())
+        return None if None in stamps else [number for stamp in stamps for number in stamp or ()]
 
     def _sources(self, folder: Path) -> "_Sources":
         dataset = IrDataset(self.dataset)

@@ -1,7 +1,7 @@
 """A lexicon into English: read from files, or estimated from bitext."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -89,8 +89,11 @@ def estimate_lexicon(
     return lexicon
 
 
-def read_lexicon(path: Path) -> Mapping[str, str]:
+def read_lexicon(path: Path, fold: Callable[[str], str] = str.casefold) -> Mapping[str, str]:
     """Lines of a word, a tab or a blank, and its English; of several the first counts.
+
+    Args:
+        fold: how words are written that are looked up.
 
     Raises:
         UserError: the file cannot be read, or a line holds no two words.
@@ -104,7 +107,7 @@ def read_lexicon(path: Path) -> Mapping[str, str]:
             raise UserError(
                 f"{path}:{number}: not a word and its English, with a tab between; correct the line"
             )
-        lexicon.setdefault(word.strip().casefold(), english.split("\t")[0].strip())
+        lexicon.setdefault(fold(word.strip()), english.split("\t")[0].strip())
     return lexicon
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 METADATA = "artifact.metadata"
 MODULES = "modules.json"
 COUNTED = (".json", ".safetensors", ".bin", ".txt", ".model", ".metadata")
-"""Endings of files whose content counts; model cards, figures and logs do not."""
+"""Endings of files whose content counts; model cards, figures and logs do not. Nor does what is hidden, such as
+`.cache` with the times of a download."""
 LATELY = "training_args.bin"
 
 
@@ -69,14 +70,15 @@ def read_weights(folder: Path, names: tuple[str, ...]) -> "dict[str, Tensor]":
 
 def folder_digest(folder: Path) -> str:
     """A digest of every file of a checkpoint that counts, by its path in the folder and its content."""
-    files = sorted(
-        file for file in folder.rglob("*") if file.is_file() and file.suffix in COUNTED and file.name != LATELY
-    )
     digest = hashlib.blake2b(digest_size=16)
-    for file in files:
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if hidden or file.suffix not in COUNTED or file.name == LATELY or not file.is_file():
+            continue
         status = file.stat()
         content = _file_digest(file, status.st_size, status.st_mtime_ns)
-        digest.update(f"{file.relative_to(folder).as_posix()}\0{content}\n".encode())
+        digest.update(f"{name.as_posix()}\0{content}\n".encode())
     return digest.hexdigest()
 
 

@@ -42,6 +42,7 @@ def load_checkpoint(checkpoint: ColbertCheckpoint) -> TokenEncoder:
         encoder.projection.weight.copy_(weight)
         if settings.projection_bias:
             encoder.projection.bias.copy_(bias)
+    encoder.name = checkpoint.format  # not the folder's: a fingerprint would change with the place
     return encoder.eval().requires_grad_(False)
 
 

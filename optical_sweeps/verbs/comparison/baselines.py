@@ -12,6 +12,7 @@ from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.console import Advance, progress, say
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Collection, Documents, Queries
+from optical_sweeps.corpora.settings import ENGLISH
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.judging import judge
 from optical_sweeps.evaluation.measures import macro_average
@@ -36,6 +37,9 @@ from optical_sweeps.verbs.translation_tables import word_counts
 RECIPE = 1
 """Raised when a change of code changes what an unchanged key builds."""
 
+UNPERTURBED = {"perturbations": [], "perturbation_seed": 0}
+"""Baselines search with queries as they are, whatever trained systems are asked for beside."""
+
 
 @dataclass(frozen=True)
 class Baselines:
@@ -57,8 +61,10 @@ class Baselines:
         """Refuse, before any work, what a baseline would fail for.
 
         Raises:
-            UserError: no human queries, no translation model, no bitext, a missing package.
+            UserError: documents in another language than English, no human queries, no translation model, no
+                bitext, a missing package.
         """
+        self._check_documents()
         needed = {BASELINES[name] for name in self.comparison.baselines}
         queries = {kind for kind, _ in needed}
         if "human" in queries:
@@ -68,6 +74,17 @@ class Baselines:
             self._translator.check(self.spec.languages.all)
         if any(search == "bm25" for _, search in needed):
             LexicalIndex(["a"], ["a"], self.comparison.k1, self.comparison.b)
+
+    def _check_documents(self) -> None:
+        """What is searched with English has to be English."""
+        english = [name for name in self.comparison.baselines if BASELINES[name] != ("untranslated", "bm25")]
+        for language in self.spec.languages.all if english else ():
+            documents = self.spec.corpus.collection(language, self.comparison.split).documents
+            if documents.language != ENGLISH:
+                raise UserError(
+                    f"systems: {english[0]} searches with English, but {language}'s documents are in "
+                    f"{documents.language}; leave it out, or choose data with English documents"
+                )
 
     def folder(self, name: str) -> Path:
         """The baseline's run files and per-query scores, from the store or made now.
@@ -107,7 +124,7 @@ class Baselines:
             "split": comparison.split,
             "corpus": self.spec.corpus_print,
             "languages": fact("languages", config["languages"]),
-            "evaluation": fact("evaluation", config["evaluation"]),
+            "evaluation": fact("evaluation", config["evaluation"] | UNPERTURBED),
         }
         if search in ("bm25", "structured"):
             key["lexical"] = {"k1": comparison.k1, "b": comparison.b}

@@ -1,0 +1,21 @@
+"""The note that says what runs share: one for those that share all of it."""
+
+from hydra import compose, initialize_config_dir
+
+from optical_sweeps.cli import conf_folder
+from optical_sweeps.sweeps.preparation import marker_of
+from optical_sweeps.sweeps.resolvers import register_resolvers
+from optical_sweeps.sweeps.run_spec import RunSpec
+
+
+def marker(*overrides: str) -> str:
+    register_resolvers()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        study = ("data=synthetic", "languages=synthetic", "backbone=tiny", "data.documents_per_topic=2")
+        return str(marker_of(RunSpec.from_config(compose("train", overrides=[*study, *overrides]))))
+
+
+def test_runs_over_an_index_of_another_precision_have_a_note_of_their_own():
+    assert marker("index=int8") != marker()
+    assert marker("index.shard_documents=8192") == marker()
+    assert marker("seed=1", "mixture.ratio=0.25") == marker()
