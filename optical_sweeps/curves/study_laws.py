@@ -37,6 +37,13 @@ class StudyLaws:
             key: law for key, law in self.fitted.items() if law.fit.determined and law.law.name != "constant"
         }
 
+    def without(self) -> str:
+        """Which curves have no law, and why; empty where all have one."""
+        curves: dict[str, list[str]] = {}
+        for (objective, slice), reason in self.undecided.items():
+            curves.setdefault(reason, []).append(f"{objective} on {slice}")
+        return " ".join(f"No law for {', '.join(of)}: {reason}." for reason, of in curves.items())
+
     def tables(self) -> tuple[PaperTable, PaperTable]:
         """Parameters of the chosen laws, and the contenders with their held-out errors."""
         return fits_table(list(self.fitted.values())), choices_table(self.choices)

@@ -142,6 +142,8 @@ def _of_part(
     if part.points > 1:
         for drawing in curve_drawings(study, laws, published, _pairs(settings, part)):
             yield _drawn(drawing, part.name, folder, settings)
+    if laws is not None and laws.undecided:
+        yield Made(part.name, "laws", laws.without(), ())
     if laws is not None and laws.fitted:
         fits, choices = laws.tables()
         yield _table("fits", fits, part.name, folder)
@@ -176,6 +178,8 @@ def _budgets(
         laws = laws_of(part.study, slices_of(part.study), seed=settings["seed"]) if settings["fits"] else None
         folder = output / "budgets" / part.folder
         yield _drawn(budget_drawing(part.study, laws), part.name, folder, settings)
+        if laws is not None and laws.undecided:
+            yield Made(part.name, "laws", laws.without(), ())
         if laws is not None and laws.fitted:
             yield _table("fits", laws.tables()[0], part.name, folder)
 

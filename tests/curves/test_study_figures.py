@@ -120,6 +120,7 @@ def test_too_few_points_have_no_law_and_say_why(groups: Groups) -> None:
     assert laws.drawn() == {}
     assert set(laws.undecided) == {("optical", "group:low"), ("contrastive", "group:low")}
     assert "needs three" in laws.undecided["optical", "group:low"]
+    assert laws.without().startswith("No law for contrastive on group:low, optical on group:low: ")
 
 
 @dataclass
