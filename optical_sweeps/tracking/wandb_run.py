@@ -84,7 +84,7 @@ class WandbRun:
             "job_type": job_type,
             "name": name,
             "config": {**config, CODE_VERSION: dict(code_version)} if code_version else dict(config),
-            "dir": str(folder),
+            "dir": str(folder.absolute()),  # the service has a working folder of its own
             "tags": list(dict.fromkeys((*self.settings.tags, *tags))),
         }
         wanted = self.settings.effective_mode()

@@ -190,3 +190,20 @@ def test_disabled_is_a_tracker_that_does_nothing(tmp_path: Path) -> None:
 def test_wrong_settings_name_their_key(wrong: dict[str, object], key: str) -> None:
     with pytest.raises(UserError, match=rf"logger\.{key}"):
         WandbSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_runs_land_in_their_folders_wherever_the_process_goes(run_client: RunClient, tmp_path: Path) -> None:
+    done = run_client(
+        """
+        import os
+        for name in ("first", "second"):
+            (SWEEP / name).mkdir()
+            os.chdir(SWEEP / name)
+            run = WandbRun(WandbSettings(mode="offline"), warn=print)
+            run.start(run_id=name, group="g", job_type="train", name=name, config={}, folder=Path("runs"))
+            run.log(1, {"train/loss": 1.0})
+            run.finish({"test/nDCG@10/ar": 0.5})
+        """,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert {run.id: run.complete for run in read_offline(tmp_path)} == {"first": True, "second": True}
