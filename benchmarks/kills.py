@@ -66,7 +66,6 @@ def work(folder: str, arguments: Sequence[str]) -> None:
 
     os.chdir(folder)
     os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ.pop("WANDB_SERVICE", None)  # of a parent that logs to W&B itself
     sys.argv = ["optical-sweeps", *arguments]
     with Path(f"worker-{os.getpid()}.log").open("w") as out:
         os.dup2(out.fileno(), 1)

@@ -16,7 +16,7 @@ from optical_sweeps.checks import number_between, one_of, whole_number
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.perturbations.lexicon import lexicon_fingerprint, read_lexicon
 from optical_sweeps.corpora.settings import check_pattern
-from optical_sweeps.corpora.words import folded, word_spans
+from optical_sweeps.corpora.words import folded, set_apart, word_spans
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 
@@ -133,13 +133,6 @@ def _switch(
         drawn = random.random()
         (other,) = random.choices(*choices[word])
         if drawn < share and other != word:  # a name that is the same in both keeps its capitals
-            parts += [sentence[done:start], _apart(sentence, start, end, other)]
+            parts += [sentence[done:start], set_apart(other, sentence, start, end)]
             done = end
     return "".join([*parts, sentence[done:]])
-
-
-def _apart(sentence: str, start: int, end: int, other: str) -> str:
-    """With blanks where letters of a script written without them adjoin."""
-    before = " " if start and sentence[start - 1].isalnum() else ""
-    after = " " if end < len(sentence) and sentence[end].isalnum() else ""
-    return f"{before}{other}{after}"

@@ -59,3 +59,14 @@ def words(text: str) -> list[str]:
 def folded(word: str) -> str:
     """As `words` writes a word: in lower case, and with one way of writing an accent."""
     return word.lower() if word.isascii() else unicodedata.normalize("NFC", word.lower())
+
+
+def set_apart(word: str, text: str, start: int, end: int) -> str:
+    """`word` for `text[start:end]`: with blanks where letters of a script written without them adjoin.
+
+    >>> set_apart("red", "\u8d64\u3044", 0, 1)
+    'red '
+    """
+    before = " " if start and text[start - 1].isalnum() else ""
+    after = " " if end < len(text) and text[end].isalnum() else ""
+    return f"{before}{word}{after}"

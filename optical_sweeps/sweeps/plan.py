@@ -54,9 +54,10 @@ class Grid:
         """The folders of the distinct runs, in the order of their first points."""
         return {run: RunFolder(self.folder / run) for run in self.point_of}
 
-    def place_of(self, run: str) -> int:
-        """Which of the distinct runs it is, from 1."""
-        return list(self.point_of).index(run) + 1
+    @cached_property
+    def place_of(self) -> dict[str, int]:
+        """Which of the distinct runs each is, from 1."""
+        return {run: place for place, run in enumerate(self.point_of, start=1)}
 
     def labels(self) -> dict[str, str]:
         return {run: point.label for run, point in self.point_of.items()}

@@ -156,7 +156,8 @@ class RunSpec:
 
     @property
     def artifacts(self) -> Path:
-        return Path(self.config["paths"]["artifacts"])
+        """The store's folder; absolute, since a process keeps by path what it has read of it."""
+        return Path(self.config["paths"]["artifacts"]).absolute()
 
     @property
     def label(self) -> str:

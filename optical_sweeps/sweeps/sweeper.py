@@ -106,8 +106,7 @@ def _jobs(asked: Grid, runs: Sequence[str], launcher: Any) -> list[tuple[str, ..
     # Our own launchers find runs and labels in the grid, by the points' overrides.
     if type(launcher).__module__.startswith("hydra_plugins.optical_sweeps."):
         return [asked.point_of[run].overrides for run in runs]
-    places = {run: place for place, run in enumerate(asked.point_of, start=1)}
-    return [job_of(asked.point_of[run], places[run], len(places)) for run in runs]
+    return [job_of(asked.point_of[run], asked.place_of[run], len(asked.runs)) for run in runs]
 
 
 def _summed_up(plugin: Any, asked: Grid) -> list[Any]:

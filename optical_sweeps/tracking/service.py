@@ -215,6 +215,9 @@ class _Reader:
 def public_api(timeout: float) -> Any:
     """The client's API.
 
+    Args:
+        timeout: seconds for one request, with its repetitions.
+
     Raises:
         UserError: not logged in.
     """
@@ -222,7 +225,16 @@ def public_api(timeout: float) -> Any:
         raise UserError("W&B: not logged in; run `wandb login`, or use source=offline or source=records")
     import wandb
 
-    wandb.setup(settings=wandb.Settings(silent=True))
+    # The client's background process repeats a request for a quarter of an hour whoever waits for it, and the
+    # end of the program may wait for that.
+    patience = wandb.Settings(
+        silent=True,
+        x_graphql_retry_max=4,
+        x_graphql_retry_wait_min_seconds=timeout / 20,
+        x_graphql_retry_wait_max_seconds=timeout / 5,
+        x_graphql_timeout_seconds=timeout / 3,
+    )
+    wandb.setup(settings=patience)
     return wandb.Api(timeout=timeout)
 
 

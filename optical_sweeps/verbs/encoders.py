@@ -157,7 +157,7 @@ def _of_checkpoint(settings: Mapping[str, Any], index: IndexSettings | None) -> 
         corpus=build_part("data", settings["data"]),
         evaluation=_evaluation(settings) or EvaluationSettings(),
         index=index or IndexSettings(),
-        store=ArtifactStore(Path(settings["paths"]["artifacts"]), announce=say),
+        store=ArtifactStore(Path(settings["paths"]["artifacts"]).absolute(), announce=say),
         spec=None,
     )
 

@@ -97,10 +97,13 @@ def here(environment) -> Command:
     """Runs `optical-sweeps ...` in a folder, in this process: without the seconds that imports take."""
 
     def run(folder: Path, *arguments: str) -> Finished:
+        import torch
+
         from optical_sweeps.cli import main
 
+        threads = torch.get_num_threads()
+        torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))  # which torch has read long ago
         out, err, code = io.StringIO(), io.StringIO(), 0
-        service = None
         with (
             contextlib.chdir(folder),
             contextlib.redirect_stdout(out),
@@ -114,10 +117,8 @@ def here(environment) -> Command:
                 code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
                 if isinstance(leave.code, str):
                     err.write(f"{leave.code}\n")
-            service = os.environ.pop("WANDB_SERVICE", None)
-        os.environ.pop("WANDB_SERVICE", None)
-        if service:  # W&B's own; what was there before may have ended
-            os.environ["WANDB_SERVICE"] = service
+            finally:
+                torch.set_num_threads(threads)
         return Finished(code, out.getvalue(), err.getvalue())
 
     return run

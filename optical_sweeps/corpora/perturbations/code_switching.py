@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from optical_sweeps.corpora.perturbations.interface import Change, Perturbation
 from optical_sweeps.corpora.perturbations.units import words
+from optical_sweeps.corpora.words import set_apart
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,5 @@ class CodeSwitching(Perturbation):
             word = text[start:stop].casefold()
             english = self.lexicon.get(word, word)
             if english.casefold() != word:
-                found.append(Change(random.random(), start, stop, _apart(text, start, stop, english)))
+                found.append(Change(random.random(), start, stop, set_apart(english, text, start, stop)))
         return found
-
-
-def _apart(text: str, start: int, stop: int, english: str) -> str:
-    """With blanks where letters of a script without them adjoin."""
-    before = " " if start and text[start - 1].isalnum() else ""
-    after = " " if stop < len(text) and text[stop].isalnum() else ""
-    return f"{before}{english}{after}"

@@ -62,7 +62,7 @@ def retried(grid: Grid, runs: Sequence[str]) -> list[PointResult]:
     points = [grid.point_of[run].overrides for run in runs]
     config_dir = None if grid.config_dir is None else str(Path(grid.config_dir).resolve())
     with contextlib.chdir(started_in(grid)):
-        places = [grid.place_of(run) for run in runs]
+        places = [grid.place_of[run] for run in runs]
         results = run_points(
             points, config=grid.config, config_dir=config_dir, places=places, of=len(grid.runs)
         )

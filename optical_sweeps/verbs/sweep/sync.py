@@ -114,7 +114,7 @@ def sync_arguments(folders: Sequence[Path]) -> list[str]:
 
 
 def _require_wandb() -> None:
-    """The client would repeat its requests to a server that is down for hours."""
+    """`wandb sync` would repeat its requests to a server that is down for hours."""
     from importlib.util import find_spec
 
     if find_spec("wandb") is None:

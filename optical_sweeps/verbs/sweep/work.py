@@ -58,7 +58,7 @@ def _perform(grid: Grid, run: str) -> None:
     """Do one run of the grid; if it fails, its folder tells."""
     from optical_sweeps.verbs.points import run_points
 
-    point, place = [grid.point_of[run].overrides], [grid.place_of(run)]
+    point, place = [grid.point_of[run].overrides], [grid.place_of[run]]
     for result in run_points(
         point, config=grid.config, config_dir=grid.config_dir, places=place, of=len(grid.runs)
     ):
