@@ -37,6 +37,7 @@ BATCHES = (1, 16)
 CHUNK = 4_096  # documents that a peer scores at a time
 OURS = ("optical-sweeps float16", "optical-sweeps int8", "optical-sweeps float32")
 PEERS = ("pylate colbert_scores", "torch einsum", "maxsim-cpu", "maxsim-cpu variable")
+PRECISIONS = ("float32", "bfloat16")
 
 
 def main() -> None:
@@ -337,20 +338,27 @@ SEARCHERS: dict[str, Callable[[Path], Callable[[np.ndarray], list[list[int]]]]] 
 
 
 def index_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """Documents a second into an index, beside PyLate's encode: one model, one text, one length."""
+    """Documents a second into an index, beside PyLate's encode: one model, text and length, two precisions."""
     texts = debian_documents(arguments.debian, arguments.documents)[1]
     (folder / "texts.json").write_text(json.dumps(texts))
     save_backbone(folder / "model")
-    told: dict[str, list[dict]] = {"optical-sweeps": [], "pylate": []}
+    python = {"ours, to disk": sys.executable, "pylate encode": arguments.peers}
+    told: dict[str, list[dict]] = {f"{who}, {precision}": [] for precision in PRECISIONS for who in python}
     for _ in range(arguments.rounds):
-        for name, python in (("optical-sweeps", sys.executable), ("pylate", arguments.peers)):
-            told[name].append(in_process(python, "_encoder", str(folder), name))
-            print(name, told[name][-1])
+        for name in told:
+            who, precision = name.rsplit(", ", 1)
+            told[name].append(in_process(python[who], "_encoder", str(folder), who, precision))
+            print(name, told[name][-1], flush=True)
     rates = {name: statistics.median(one["documents_a_second"] for one in all_) for name, all_ in told.items()}
-    ratio = rates["optical-sweeps"] / rates["pylate"]
-    print(f"\n| who | documents/s |\n| --- | --- |\n| ours, to disk | {rates['optical-sweeps']:.1f} |")
-    print(f"| pylate encode | {rates['pylate']:.1f} |\nratio {ratio:.2f}, {len(texts)} documents of Debian")
-    return {"documents": len(texts), "index": rates, "ratio": ratio, "tokens": told}
+    print(f"\n{len(texts)} documents of Debian\n| who | documents/s |\n| --- | --- |")
+    for name, rate in rates.items():
+        print(f"| {name} | {rate:.1f} |")
+    ratios = {
+        f"{one} / {other}": rates[f"ours, to disk, {one}"] / rates[f"pylate encode, {other}"]
+        for one, other in (("float32", "float32"), ("bfloat16", "bfloat16"), ("bfloat16", "float32"))
+    }
+    print("ours / pylate:", {name: round(ratio, 2) for name, ratio in ratios.items()})
+    return {"documents": len(texts), "index": rates, "ratios": ratios, "tokens": told}
 
 
 def debian_documents(folder: Path, count: int) -> tuple[list[str], list[str]]:
@@ -377,9 +385,9 @@ def save_backbone(folder: Path) -> None:
         (folder / name).write_text(json.dumps(facts))
 
 
-def encoder_worker(folder: str, name: str) -> dict[str, object]:
+def encoder_worker(folder: str, who: str, precision: str) -> dict[str, object]:
     texts = json.loads((Path(folder) / "texts.json").read_text())
-    encode = (ours_encode if name == "optical-sweeps" else pylate_encode)(Path(folder))
+    encode = (ours_encode if who.startswith("ours") else pylate_encode)(Path(folder), precision)
     encode(texts[:64])
     start, cpu = time.perf_counter(), time.process_time()
     tokens = encode(texts)
@@ -392,36 +400,41 @@ def encoder_worker(folder: str, name: str) -> dict[str, object]:
     }
 
 
-def ours_encode(folder: Path) -> Callable[[list[str]], int]:
+def ours_encode(folder: Path, precision: str) -> Callable[[list[str]], int]:
     from optical_sweeps.encoders.backbones import E5SmallOffline
     from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
     from optical_sweeps.retrieval.build import index_documents
     from optical_sweeps.retrieval.settings import IndexSettings
 
     backbone = E5SmallOffline(layers=4, prune_vocabulary=False).build(None)
-    settings = TokenEncoderSettings(
+    of_colbert = TokenEncoderSettings(
         query_prefix="[Q] ", document_prefix="[D] ", use_special_tokens=True, use_prefix_tokens=True
     )
-    encoder = TokenEncoder(backbone, settings).eval()
+    encoder = TokenEncoder(backbone, of_colbert).eval()
 
     def encode(texts: list[str]) -> int:
         with tempfile.TemporaryDirectory(dir=folder) as place:
             ids = [str(number) for number in range(len(texts))]
-            return index_documents(Path(place), ids, texts, encoder, IndexSettings("float16")).tokens
+            settings = IndexSettings("float16", encode_dtype=precision)
+            return index_documents(Path(place), ids, texts, encoder, settings).tokens
 
     return encode
 
 
-def pylate_encode(folder: Path) -> Callable[[list[str]], int]:
+def pylate_encode(folder: Path, precision: str) -> Callable[[list[str]], int]:
+    import torch
     from pylate import models
 
     model = models.ColBERT(
         str(folder / "model"), device="cpu", embedding_size=DIM, document_length=180, query_length=32,
         query_prefix="[Q] ", document_prefix="[D] ",
-    )  # fmt: skip
+    ).to(getattr(torch, precision))  # fmt: skip
 
     def encode(texts: list[str]) -> int:
-        vectors = model.encode(texts, is_query=False, batch_size=64, show_progress_bar=False)
+        vectors = model.encode(
+            texts, is_query=False, batch_size=64, show_progress_bar=False,
+            convert_to_numpy=precision == "float32", convert_to_tensor=precision != "float32",
+        )  # fmt: skip
         return sum(len(one) for one in vectors)
 
     return encode
@@ -569,6 +582,9 @@ def agreement_part(arguments: argparse.Namespace, folder: Path) -> dict[str, obj
     for dtype in ("float16", "int8"):
         index = TokenIndex.build(folder / dtype, ids, [joined(stored)], dtype)
         runs[f"exact {dtype}"] = search(index, names, queries, 100)
+    lower = IndexSettings(encode_dtype="bfloat16")
+    index = index_documents(folder / "bfloat16", ids, texts, encoder, lower)
+    runs["exact float32, encoded in bfloat16"] = search(index, names, queries, 100)
     try:
         from optical_sweeps.retrieval.lexical import LexicalIndex
 

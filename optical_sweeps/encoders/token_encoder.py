@@ -9,6 +9,7 @@ import dataclasses
 import string
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, pairwise
@@ -26,6 +27,7 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 
 Side = Literal["query", "document"]
+Precision = Literal["float32", "bfloat16", "float16"]
 Progress = Callable[[int, int], None]  # texts done, texts in all
 
 ADDED_LATER = ("query_marker", "document_marker", "skip_tokens", "projection_bias")
@@ -297,7 +299,10 @@ class TokenEncoder(nn.Module):
 
     def forward(self, batch: TokenBatch) -> TokenEmbeddings:
         """Vectors of float32, of length 1 where `batch.mask` is true and 0 elsewhere."""
-        vectors = normalize(self.projection(self._states(batch)))
+        return self._embeddings(self._states(batch), batch)
+
+    def _embeddings(self, states: Float[Tensor, "W h"], batch: TokenBatch) -> TokenEmbeddings:
+        vectors = normalize(self.projection(states))
         texts, width = batch.mask.shape
         where = batch.mask.flatten().nonzero().squeeze(1)
         padded = vectors.new_zeros(texts * width, vectors.shape[1]).index_copy(0, where, vectors)
@@ -318,12 +323,16 @@ class TokenEncoder(nn.Module):
         side: Side,
         batch_size: int = 64,
         progress: Progress | None = None,
+        precision: Precision = "float32",
     ) -> RaggedEmbeddings:
         """Vectors of many texts, without gradients and dropout, in the order given.
 
         Batches are made of texts of like length, by their tokens alone. So the same set of texts gives the
         same bits in any order (on one device, with one number of threads); another set or batch size may
         change the last bits, as matrix products round according to their shape.
+
+        Args:
+            precision: of the backbone's matrix products; normalisation, sums and the projection stay float32.
         """
         tokens = texts if isinstance(texts, TokenizedTexts) else self.tokenize_texts(texts, side)
         order = by_length(tokens)
@@ -334,7 +343,7 @@ class TokenEncoder(nn.Module):
         try:
             for start in range(0, len(order), batch_size):
                 chosen = tokens.take(order[start : start + batch_size])
-                vectors, mask = self._encode_batch(chosen, side)
+                vectors, mask = self._encode_batch(chosen, side, precision)
                 chunks.append(vectors)
                 counts.append(mask.sum(1))
                 if progress is not None:
@@ -345,10 +354,15 @@ class TokenEncoder(nn.Module):
 
     @torch.inference_mode()
     def _encode_batch(
-        self, texts: TokenizedTexts, side: Side
+        self, texts: TokenizedTexts, side: Side, precision: Precision
     ) -> tuple[Float[np.ndarray, "t d"], Bool[np.ndarray, "B n"]]:
+        device = self.projection.weight.device
         batch = self.collate(texts, side)
-        vectors = self(batch.to(self.projection.weight.device)).vectors.cpu()
+        there = batch.to(device)
+        lower = precision != "float32"
+        with torch.autocast(device.type, getattr(torch, precision)) if lower else nullcontext():
+            states = self._states(there)
+        vectors = self._embeddings(states.float() if lower else states, there).vectors.cpu()
         return vectors[batch.mask].numpy(), batch.mask.numpy()
 
     # ----------------------------------------------------------------------------------------- training

@@ -35,16 +35,18 @@ def index_documents(
     """Encode documents and index them, holding one stretch at a time; see `build_index`.
 
     Raises:
-        UserError: disk or memory will not suffice.
+        UserError: disk or memory will not suffice, or the device is no place for `settings.encode_dtype`.
         ValueError: an id stands twice.
     """
+    settings.check_device(encoder.projection.weight.device.type)
     size = size_of(len(ids), mean_tokens(encoder, texts), encoder.settings.dim, settings.dtype)
     there = sum(path.stat().st_size for path in folder.glob("shard-?????/*"))
     check_room(folder, size, there)
 
     def encode(first: int, last: int) -> Iterator[RaggedEmbeddings]:
         for start in range(first, last, STRETCH):
-            yield encoder.encode(texts[start : min(start + STRETCH, last)], "document")
+            stretch = texts[start : min(start + STRETCH, last)]
+            yield encoder.encode(stretch, "document", precision=settings.encode_precision)
 
     return build_index(folder, ids, encode, settings, progress)
 

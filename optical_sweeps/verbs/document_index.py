@@ -34,7 +34,7 @@ def document_index(
         "format": INDEX_FORMAT,
         "teacher": encoder_print,
         "documents": documents.fingerprint(),
-        "dtype": settings.dtype,
+        "dtype": settings.numbers,
     }
 
     def build(folder: Path) -> None:

@@ -47,7 +47,7 @@ def mine(
         key = {
             "recipe": RECIPE,
             "teacher": teacher_print,
-            "index": spec.index.dtype,
+            "index": spec.index.numbers,
             "documents": documents.fingerprint(),
             "texts": fingerprint_of_texts(english[row] for row in rows),
             "count": spec.training.mined_documents,

@@ -28,7 +28,7 @@ def start_scores(
         "teacher": fingerprint(teacher),
         "corpus": spec.corpus_print,
         "languages": {group: list(members) for group, members in spec.languages.groups.items()},
-        "index": spec.index.dtype,
+        "index": spec.index.numbers,
         "settings": {name: spec.config[name] for name in ("student", "evaluation")},
     }
 

@@ -220,6 +220,18 @@ def test_encode_in_mixed_precision_still_gives_unit_vectors_of_float32(encoder, 
     np.testing.assert_allclose(np.linalg.norm(ragged.vectors, axis=1), 1, rtol=1e-5)
 
 
+def test_encode_in_bfloat16_is_near_float32_and_depends_on_no_order(encoder, texts):
+    exact = encoder.encode(texts, "document")
+    lower = encoder.encode(texts, "document", precision="bfloat16")
+    assert lower.vectors.dtype == np.float32
+    assert not np.array_equal(lower.vectors, exact.vectors)
+    np.testing.assert_allclose(np.linalg.norm(lower.vectors, axis=1), 1, rtol=1e-5)
+    assert (lower.vectors * exact.vectors).sum(1).min() > 0.999
+    backwards = encoder.encode(texts[::-1], "document", precision="bfloat16")
+    for row in range(len(texts)):
+        assert np.array_equal(backwards[len(texts) - 1 - row], lower[row])
+
+
 def test_zero_vectors_stay_zero_with_finite_gradients():
     vectors = torch.zeros(2, 3, requires_grad=True)
     normal = normalize(vectors)

@@ -15,6 +15,7 @@ from optical_sweeps.retrieval import build, room
 from optical_sweeps.retrieval.build import build_index
 from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.retrieval.shards import DTYPES
 
 DOCUMENTS = 25
 IDS = [f"d{number}" for number in range(DOCUMENTS)]
@@ -150,6 +151,21 @@ def test_what_stands_already_needs_no_room(tmp_path):
 def test_bad_settings_are_one_line(dtype, documents, message):
     with pytest.raises(UserError, match=message):
         IndexSettings(dtype, documents)
+
+
+def test_a_precision_that_the_device_should_not_encode_in_is_refused():
+    with pytest.raises(UserError, match=r"index\.encode_dtype: 'int8'"):
+        IndexSettings(encode_dtype="int8")
+    with pytest.raises(UserError, match="float16 needs a GPU"):
+        IndexSettings(encode_dtype="float16").check_device("cpu")
+    IndexSettings(encode_dtype="float16").check_device("cuda")
+    IndexSettings(encode_dtype="bfloat16").check_device("cpu")
+
+
+def test_indexes_of_other_numbers_are_told_apart():
+    all_ = [IndexSettings(dtype, 4096, encode) for dtype in DTYPES for encode in ("float32", "bfloat16")]
+    assert len({settings.numbers for settings in all_}) == len(all_)
+    assert IndexSettings("int8", 8192).numbers == IndexSettings("int8").numbers
 
 
 def test_the_estimate_is_near_the_truth(tmp_path):

@@ -17,5 +17,6 @@ def marker(*overrides: str) -> str:
 
 def test_runs_over_an_index_of_another_precision_have_a_note_of_their_own():
     assert marker("index=int8") != marker()
+    assert marker("index.encode_dtype=bfloat16") not in (marker(), marker("index=int8"))
     assert marker("index.shard_documents=8192") == marker()
     assert marker("seed=1", "mixture.ratio=0.25") == marker()

@@ -132,7 +132,7 @@ class Baselines:
             key["contents"] = self.spec.fingerprints()
             key |= {part: fact(part, config[part]) for part in ("encoder", "teacher")}
         if search == "teacher":
-            key["index"] = self.spec.index.dtype
+            key["index"] = self.spec.index.numbers
         if search == "structured":
             key["alignment"] = self.alignment.facts()
             key["structured"] = dataclasses.asdict(self.structured)
