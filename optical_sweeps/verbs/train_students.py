@@ -88,6 +88,7 @@ class StudentTraining:
         students = tuple(self._untrained(name) for name in self.languages)
         log = _LogFrom(self.log, 0, "next")
         for student in students:
+            merge_lora(student.encoder)
             self.ranks.of_first(lambda student=student: self._measure(student, 0, log))  # type: ignore[misc]
         self.ranks.on_first(lambda: setattr(self.log, "dev", self._whole_dev()))
         return students
@@ -126,6 +127,7 @@ class StudentTraining:
         is_done: bool,
     ) -> Distilled:
         if not len(mixture):
+            merge_lora(student.encoder)
             self.ranks.on_first(lambda: self._search_dev(student))
             return Distilled(0, 0, 0)
         label = self.spec.label if len(self.languages) == 1 else f"{self.spec.label} {student.name}"

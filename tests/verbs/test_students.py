@@ -38,6 +38,8 @@ RUNS = {
              "training.validate_every=6"),
     "each": ("student.one_for=language", "training.validate_every=3"),
     "group": ("student.one_for=group", "student.side=both", "mixture.ratio=1"),
+    "lora": ("student=lora", "student.one_for=group", "mixture.ratio=1"),  # nothing is trained for high
+    "untrained lora": ("student=lora", "objective=none"),
     "mined": ("objective=score_kl", "objective.documents=both", "training.mined_documents=3"),
     "buckets": ("training.batch_tokens=64", "machine.workers=1"),
 }  # fmt: skip
@@ -66,7 +68,7 @@ def done(name: str) -> tuple[RunSpec, Path, dict[str, Any]]:
     return spec, run.path, run.record()
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [name for name in RUNS if name != "untrained lora"])
 def test_a_run_ends_with_measures_of_every_language(name):
     spec, path, record = done(name)
     for split in ("dev", "test"):
@@ -87,7 +89,7 @@ def test_a_run_ends_with_measures_of_every_language(name):
         assert np.mean(losses[-3:]) < np.mean(losses[:3]), "it learns"
 
 
-@pytest.mark.parametrize("name", ["document", "both", "each", "group"])
+@pytest.mark.parametrize("name", ["document", "both", "each", "group", "lora", "untrained lora"])
 def test_evaluate_finds_what_the_run_found(name, capsys):
     _, path, record = done(name)
     register_resolvers()
