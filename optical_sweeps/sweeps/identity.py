@@ -63,6 +63,7 @@ ADDED_SINCE_SCHEMA: Mapping[str, Any] = {
     "training.code_switching": None,
     "index._target_": "optical_sweeps.retrieval.settings.IndexSettings",
     "index.dtype": "float32",
+    "index.encode_dtype": "float32",
 }
 """Keys that came later, each with the value at which numbers are what they were without it."""
 
@@ -136,7 +137,8 @@ def _canonical(value: Any) -> Any:
 def _without_neutral(value: Any, path: str) -> Any:
     if not isinstance(value, Mapping):
         return value
-    children = {key: f"{path}.{key}" for key in value}
+    # the parts of a combination are objectives
+    children = {key: "objective" if path == "objective.objectives" else f"{path}.{key}" for key in value}
     return {
         key: _without_neutral(value[key], child)
         for key, child in children.items()

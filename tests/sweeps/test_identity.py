@@ -109,6 +109,23 @@ def test_what_cannot_change_numbers_does_not_change_the_id(key, value, trains):
     assert identity(changed(CONFIG, key, value), trains) == identity(CONFIG, trains)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "counts"),
+    [("solver.threads", 4, False), ("cost", "euclidean", True), ("solver.eps", 0.5, True)],
+)
+def test_a_part_of_a_combination_counts_as_it_does_alone(key, value, counts):
+    config = composed("objective=combination")
+    other = changed(config, f"objective.objectives.optical.{key}", value)
+    assert (identity(other) != identity(config)) == counts
+
+
+def test_a_setting_that_came_later_counts_in_no_part_at_its_default():
+    config = composed("objective=combination")
+    earlier = copy.deepcopy(config)
+    del earlier["objective"]["objectives"]["optical"]["plan"]
+    assert identity(earlier) == identity(config)
+
+
 @pytest.mark.parametrize("group", NEUTRAL_GROUPS)
 @given(value=st.dictionaries(st.text(max_size=8), json_leaves, max_size=3))
 def test_new_keys_in_neutral_groups_do_not_change_the_id(group, value):
