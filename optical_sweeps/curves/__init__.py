@@ -1,4 +1,4 @@
-"""Logs to curves to pictures: `table` (tidy results), `bootstrap` (intervals), `figures`, `report_table`.
+"""From the logs of runs to tidy tables, curves with intervals, laws, tests and figures; docs/curves.md.
 
-Needs no Lightning, Hydra or W&B: a run is anything with the attributes of `table.LoggedRun`.
+Needs no torch, Lightning, Hydra or W&B: a run is anything with the attributes of `table.LoggedRun`.
 """

@@ -94,7 +94,8 @@ class Study:
         seed: of the bootstrap.
 
     Raises:
-        UserError: no rows; two runs at one point; a run without some of the queries, or twice with one.
+        UserError: no rows; two runs at one point; a run without some of the queries, or twice with one;
+            objectives that answer different queries.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Study:
             self.values[str(objective), str(language)] = values
             facts = self.runs.set_index("run").loc[values.index]
             self._estimates[str(objective), str(language)] = _estimate(values, facts, x, weights)
+        _refuse_other_queries(self.values)
         for objective in rows["objective"].unique().tolist():
             self._add_groups(objective)
 
@@ -297,6 +299,19 @@ def _refuse_odd_runs(rows: "pandas.DataFrame", runs: "pandas.DataFrame", x: str)
             f"run {languages.idxmin()}: {languages.min()} languages where others have {languages.max()}; "
             "choose runs of one study"
         )
+
+
+def _refuse_other_queries(values: Mapping[tuple[str, str], "pandas.DataFrame"]) -> None:
+    """Objectives are compared query by query, so all answer the same."""
+    firsts: dict[str, str] = {}
+    for (objective, language), table in values.items():
+        first = firsts.setdefault(language, objective)
+        if apart := set(values[first, language].columns) ^ set(table.columns):
+            raise UserError(
+                f"objectives {first} and {objective} answer different queries of {language} ({len(apart)} are "
+                f"of one alone, such as {min(apart, key=str)}); run again what was measured on other data "
+                "(`optical-sweeps verify` names those runs)"
+            )
 
 
 def _same(values: Float[np.ndarray, "n"], value: float) -> Bool[np.ndarray, "n"]:

@@ -4,15 +4,16 @@ All questions of one call are one family, corrected together (Holm 1979); equiva
 own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from optical_sweeps.curves.bootstrap import Study
 from optical_sweeps.curves.intervals import MeanSquares
-from optical_sweeps.curves.scores import Scores, scores
+from optical_sweeps.curves.scores import Scores, members_of, scores
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.significance import DRAWS, Estimate, holm, randomisation_test
 
@@ -78,7 +79,7 @@ def claims(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[Claim, ...]:
-    """Compare objectives at every x on every slice.
+    """Compare objectives at every x on every slice that `slices_asked` keeps.
 
     >>> import pandas
     >>> rows = [
@@ -94,27 +95,35 @@ def claims(
     Args:
         pairs: (first, second) objectives; by default every two that train. The second may be zero-shot.
         slices: by default all groups, or all languages where there is no group.
-        x: by default every x that a pair shares.
+        x: those of these values that a pair shares; by default every x that it does.
         test: `randomisation` or `t` over queries, seeds averaged, which holds for other queries and these
             runs; `crossed`, a t test over queries and seeds, which holds for other seeds too.
         margin: differences smaller than this are equivalent.
         draws: of the randomisation test.
 
     Raises:
-        UserError: an unknown test; a study without the pair, the slice or the x; nothing to compare.
+        UserError: an unknown test; a study without the pair, the slice or the x; no slice with enough queries;
+            nothing to compare.
     """
     if test not in TESTS:
         raise UserError(f"test: {test!r} is not one of {', '.join(TESTS)}")
     if not margin > 0 or not 0 < alpha < 1:
         raise UserError(f"margin {margin} must be positive and alpha {alpha} between 0 and 1")
     pairs = list(combinations(study.objectives, 2)) if pairs is None else list(pairs)
-    groups = [name for name in study.slices if name.startswith("group:")]
+    asked = slices_asked(study, slices)
+    if asked and all(asked.values()):
+        raise UserError(
+            f"{next(iter(asked))}: too few queries for a test; choose other slices, or a split of more queries"
+        )
     questions = [
         question
         for first, second in pairs
-        for slice in (slices if slices is not None else groups or study.languages)
+        for slice, left_out in asked.items()
+        if not left_out
         for question in _questions(study, first, second, slice, x)
     ]
+    if pairs and x is not None:
+        refuse_absent(x, {question.x for question in questions}, study.x)
     if not questions:
         raise UserError("claims: nothing to compare; name two objectives of the study")
     estimates = [question.estimate(test) for question in questions]
@@ -126,7 +135,7 @@ def claims(
             question.first,
             question.second,
             question.block.slice,
-            float(question.block.x[question.place]),
+            question.x,
             question.mean_first,
             question.mean_second,
             estimate.mean,
@@ -143,6 +152,51 @@ def claims(
     )
 
 
+def slices_asked(study: Study, slices: Sequence[str] | None = None) -> dict[str, str]:
+    """The slices, by default those of `claims`, each with why it is left out; nothing where it is asked about.
+
+    What is asked twice is corrected for twice, so of slices with the same languages the first stands for all.
+
+    >>> import pandas
+    >>> rows = [("run", "optical", 0.5, 1, "de", query, 0.4) for query in "12"]
+    >>> names = ["run", "objective", "ratio", "seed", "language", "query_id", "value"]
+    >>> table = pandas.DataFrame(rows, columns=names).assign(split="test", measure="nDCG@10")
+    >>> slices_asked(Study(table, {"high": ("de",), "low": (), "all": ("de",)}, replicates=10))
+    {'group:high': '', 'group:all': 'the languages of group:high'}
+    """
+    groups = [name for name in study.slices if name.startswith("group:")]
+    firsts: dict[tuple[str, ...], str] = {}
+    asked = {}
+    for slice in slices if slices is not None else groups or study.languages:
+        members = members_of(study, slice)
+        first = firsts.setdefault(tuple(sorted(members)), slice)
+        again, few = first != slice, _too_few(study, members)
+        asked[slice] = f"the languages of {first}" if again else "too few queries" if few else ""
+    return asked
+
+
+def refuse_absent(x: Sequence[float], there: Collection[float], name: str) -> None:
+    """Raise a UserError that names the first x which is not there."""
+    if absent := [one for one in x if one not in there]:
+        raise UserError(
+            f"claims: no {name} {absent[0]:g} in common in any pair of objectives; see the study's table"
+        )
+
+
+def _too_few(study: Study, members: Sequence[str]) -> bool:
+    """Whether no two queries are of the same languages: nothing tells, then, how far queries differ."""
+    held = {
+        language: set(table.columns) for (_, language), table in study.values.items() if language in members
+    }
+    kinds = set()
+    for query in set[Any]().union(*held.values()):
+        kind = tuple(query in queries for queries in held.values())
+        if kind in kinds:
+            return False
+        kinds.add(kind)
+    return bool(kinds)
+
+
 @dataclass(frozen=True, eq=False)
 class _Question:
     first: str
@@ -151,6 +205,10 @@ class _Question:
     place: int
     mean_first: float
     mean_second: float
+
+    @property
+    def x(self) -> float:
+        return float(self.block.x[self.place])
 
     def estimate(self, test: str) -> Estimate:
         values = self.block.centred()[[self.place]]
@@ -165,10 +223,6 @@ def _questions(
 ) -> list[_Question]:
     one, other = scores(study, first, slice), scores(study, second, slice)
     block = one.less(other)
-    if wanted is not None and (missing := [x for x in wanted if x not in block.x]):
-        raise UserError(
-            f"{first} and {second} on {slice}: no {study.x} {missing[0]:g} in common; see the study's table"
-        )
     return [
         _Question(first, second, block, place, _mean_at(one, block, x), _mean_at(other, block, x))
         for place, x in enumerate(block.x.tolist())

@@ -82,7 +82,7 @@ def scores(study: "Study", objective: str, slice: str) -> Scores:
     Raises:
         UserError: the study holds no such runs, or no seed stands at every x.
     """
-    members = study.groups.get(slice.removeprefix("group:"), ()) if slice.startswith("group:") else (slice,)
+    members = members_of(study, slice)
     runs = study.runs[study.runs["objective"] == objective]
     if runs.empty or not members or set(members) - set(study.languages):
         raise UserError(f"objective {objective} on {slice}: the study holds no such runs; see its table")
@@ -109,6 +109,11 @@ def scores(study: "Study", objective: str, slice: str) -> Scores:
     )
     study.kept["scores", objective, slice] = block
     return block
+
+
+def members_of(study: "Study", slice: str) -> tuple[str, ...]:
+    """A slice's languages; none of a group that the study has not."""
+    return study.groups.get(slice.removeprefix("group:"), ()) if slice.startswith("group:") else (slice,)
 
 
 def _grid(runs: "pandas.DataFrame", x: str) -> dict[tuple[Any, Any], str]:

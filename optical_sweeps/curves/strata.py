@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optical_sweeps.curves.bootstrap import Study
-from optical_sweeps.curves.claims import Claim, claims
+from optical_sweeps.curves.claims import Claim, claims, refuse_absent, slices_asked
 from optical_sweeps.curves.crossings import Crossings, find_crossings
 from optical_sweeps.curves.paper_tables import PaperTable, claims_table, crossings_table
 from optical_sweeps.curves.scores import Scores, scores
@@ -104,26 +104,35 @@ def strata(
 
 
 def claims_of(
-    parts: Sequence[Stratum], pairs: Pairs = None, slices: Sequence[str] | None = None, **options: Any
+    parts: Sequence[Stratum],
+    pairs: Pairs = None,
+    slices: Sequence[str] | None = None,
+    *,
+    x: Sequence[float] | None = None,
+    **options: Any,
 ) -> tuple[tuple[Claim, ...], ...]:
     """The claims of every stratum; all of them are one family (Holm), and so are all equivalences.
 
     Args:
-        pairs: in each stratum those that it holds are compared, `comparable`.
-        options: of `claims`.
+        pairs, x: in each stratum those that it holds are compared, `comparable`.
+        slices, options: of `claims`; a stratum without slices to ask about has no claims.
 
     Raises:
-        UserError: a pair that no stratum holds; what `claims` refuses.
+        UserError: a pair or an x that no stratum holds; what `claims` refuses.
     """
-    held = [comparable(part.study, pairs) for part in parts]
+    held = [
+        [] if all(slices_asked(part.study, slices).values()) else comparable(part.study, pairs, x)
+        for part in parts
+    ]
     nowhere = [pair for pair in pairs or () if not any(pair in here for here in held)]
     if nowhere or not any(held):
-        claims(parts[0].study, nowhere or pairs, slices, **options)  # says what is wrong
+        claims(parts[0].study, nowhere or pairs, slices, x=x, **options)  # says what is wrong
     found = [
-        claims(part.study, here, slices, **options) if here else ()
+        claims(part.study, here, slices, x=_held(part.study, here, x), **options) if here else ()
         for part, here in zip(parts, held, strict=True)
     ]
     every = [claim for of_one in found for claim in of_one]
+    refuse_absent(x or (), {claim.x for claim in every}, parts[0].study.x)
     p = iter(holm(np.array([claim.p for claim in every])).tolist())
     same = iter(holm(np.array([claim.p_equivalence for claim in every])).tolist())
     return tuple(
@@ -132,10 +141,14 @@ def claims_of(
     )
 
 
-def comparable(study: Study, pairs: Pairs = None) -> list[tuple[str, str]]:
-    """Those of the pairs, by default every two that train, of which the study holds runs at one x and seed."""
+def comparable(study: Study, pairs: Pairs = None, x: Sequence[float] | None = None) -> list[tuple[str, str]]:
+    """Those of the pairs, by default every two that train, of which the study holds runs at one x and seed.
+
+    Args:
+        x: at one of these; by default, at any.
+    """
     asked = list(combinations(study.objectives, 2)) if pairs is None else pairs
-    return [pair for pair in asked if _difference(study, *pair, study.languages[0]) is not None]
+    return [pair for pair in asked if _shared(study, *pair, study.languages[0], x)]
 
 
 def crossings_of_all(
@@ -143,7 +156,11 @@ def crossings_of_all(
 ) -> tuple[tuple[Crossings, ...], ...]:
     """Where the lead changes between the objectives that claims are of; none where they share one x."""
     return tuple(
-        tuple(find_crossings(part.study, *asked) for asked in _asked(of_one) if _points(part.study, *asked) > 1)
+        tuple(
+            find_crossings(part.study, *asked)
+            for asked in _asked(of_one)
+            if len(_shared(part.study, *asked)) > 1
+        )
         for part, of_one in zip(parts, found, strict=True)
     )
 
@@ -215,9 +232,20 @@ def _difference(study: Study, first: str, second: str, slice: str) -> Scores | N
         return None
 
 
-def _points(study: Study, first: str, second: str, slice: str) -> int:
+def _shared(
+    study: Study, first: str, second: str, slice: str, wanted: Sequence[float] | None = None
+) -> list[float]:
+    """Values of x, of those that are wanted, at which there are runs to compare."""
     difference = _difference(study, first, second, slice)
-    return 0 if difference is None else len(difference.x)
+    points = [] if difference is None else difference.x.tolist()
+    return [x for x in points if wanted is None or x in wanted]
+
+
+def _held(study: Study, pairs: Pairs, wanted: Sequence[float] | None) -> list[float] | None:
+    """Those of the wanted x at which a pair has runs to compare."""
+    if wanted is None:
+        return None
+    return [x for x in wanted if any(_shared(study, *pair, study.languages[0], [x]) for pair in pairs or ())]
 
 
 def _asked(found: Iterable[Claim]) -> list[tuple[str, str, str]]:

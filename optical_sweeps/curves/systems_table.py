@@ -91,22 +91,25 @@ def differences(
     """Every cell, system by system; all comparisons of a measure are one family (Holm 1979).
 
     The column of the mean is tested on all languages' queries, each with its share of the mean; a query that
-    several languages have is one draw, as in `scores`.
+    several languages have is one draw, as in `scores`. The mean of one language is that language: it is asked
+    about once, and the mean has its p.
     """
     base = scores.systems.index(reference)
     others = [row for row in range(len(scores.systems)) if row != base]
     columns = (*languages, MEAN)
+    asked = columns if len(set(scores.languages)) > 1 else columns[:1]
     tests = {where: scores.of(where) for where in columns}
-    family = np.full((len(scores.systems), len(columns)), np.nan)
-    for column, where in enumerate(columns):
+    family = np.full((len(scores.systems), len(asked)), np.nan)
+    for column, where in enumerate(asked):
         if others:
             family[others, column] = randomisation_test(tests[where][others] - tests[where][base], draws=draws)
     corrected = np.full_like(family, np.nan)
-    corrected[others] = holm(family[others].ravel()).reshape(len(others), len(columns))
+    corrected[others] = holm(family[others].ravel()).reshape(len(others), len(asked))
     means = {where: scores.mean(where) for where in columns}
     cells = []
     for row, system in enumerate(scores.systems):
-        for column, where in enumerate(columns):
+        for where in columns:
+            column = asked.index(where) if where in asked else 0
             value, distance = float(means[where][row]), float(means[where][row] - means[where][base])
             p, p_holm = float(family[row, column]), float(corrected[row, column])
             compared = row != base
@@ -151,7 +154,10 @@ def systems_table(
         values = (Marked(f"{100 * cell.value:.1f}", cell.verdict) for cell in found)
         rows.append((measure, titles.get(system, system), *values))
     seeds = max((cell.seeds for cell in cells), default=1)
-    each = sum(cell.difference is not None for cell in cells) // max(len({cell.measure for cell in cells}), 1)
+    asked = [
+        cell for cell in cells if cell.difference is not None and (len(languages) > 1 or cell.language != MEAN)
+    ]
+    each = len(asked) // max(len({cell.measure for cell in cells}), 1)
     caption = (
         f"Measures x 100 on {split}; the mean is over languages; trained systems are means of "
         f"{seeds} seed{'s' * (seeds != 1)}; marks: higher or lower than {titles.get(reference, reference)} "

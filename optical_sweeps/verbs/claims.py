@@ -124,8 +124,24 @@ def tables_of(parts: Sequence["Stratum"], settings: Mapping[str, Any]) -> Claims
     )
     crossings = crossings_of_all(parts, found)
     table = claims_of_all_table(parts, found)
-    table = replace(table, caption=table.caption + _too_few_draws(len(table.rows), settings))
-    return ClaimsTables(table, crossings_of_all_table(parts, crossings))
+    notes = _left_out(parts, settings["slices"]) + _too_few_draws(len(table.rows), settings)
+    return ClaimsTables(replace(table, caption=table.caption + notes), crossings_of_all_table(parts, crossings))
+
+
+def _left_out(parts: Sequence["Stratum"], slices: Sequence[str] | None) -> str:
+    """Slices that were not asked about and why, with their strata where it is not all."""
+    from optical_sweeps.curves.claims import slices_asked
+
+    where: dict[str, list[str]] = {}
+    for part in parts:
+        for slice, why in slices_asked(part.study, slices).items():
+            if why:
+                where.setdefault(f"{slice} ({why})", []).append(part.name)
+    words = [
+        text if len(names) == len(parts) else f"{text} in {' and '.join(names)}"
+        for text, names in where.items()
+    ]
+    return f" Left out: {'; '.join(words)}.".replace("group:", "") if words else ""
 
 
 def _too_few_draws(comparisons: int, settings: Mapping[str, Any]) -> str:

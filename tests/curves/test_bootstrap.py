@@ -149,6 +149,11 @@ def broken(table: pandas.DataFrame, how: str) -> pandas.DataFrame:
         return pandas.concat([table, table.assign(run=table["run"] + "b")])
     if how == "a query is missing":
         return table.iloc[1:]
+    if how == "an objective answers other queries":
+        rows = (table["objective"] == "optical") & (table["language"] == "fr") & (table["query_id"] == "q3")
+        return table.assign(query_id=table["query_id"].mask(rows, "new"))
+    if how == "zero-shot answers fewer queries":
+        return table[(table["objective"] != "none") | ~table["query_id"].isin(["q3", "q7"])]
     if how == "a query stands twice":
         return pandas.concat([table, table.iloc[:1]])
     if how == "a language is missing":
@@ -161,6 +166,14 @@ def broken(table: pandas.DataFrame, how: str) -> pandas.DataFrame:
     [
         ("two budgets", r"runs run00 and run00b are both at objective=optical ratio=0.0 seed=0"),
         ("a query is missing", r"run run00: not all 40 queries of de"),
+        (
+            "an objective answers other queries",
+            r"contrastive and optical answer different queries of fr \(2 .* such as new\); .* verify",
+        ),
+        (
+            "zero-shot answers fewer queries",
+            r"objectives contrastive and none answer different queries of ar \(2 .* such as q3\)",
+        ),
         ("a query stands twice", r"run run00: query q0 of de stands twice"),
         ("a language is missing", r"run run03: 3 languages where others have 4"),
         ("nothing is there", r"no nDCG@10 of split test"),

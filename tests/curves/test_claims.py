@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from optical_sweeps.curves.bootstrap import Study
-from optical_sweeps.curves.claims import claims
+from optical_sweeps.curves.claims import TESTS, claims, slices_asked
 from optical_sweeps.curves.scores import scores
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.significance import holm
@@ -71,6 +71,38 @@ def test_by_default_all_pairs_on_all_groups(study: Study) -> None:
     assert {claim.slice for claim in found} == {"group:high", "group:low", "group:all"}
     assert {(claim.first, claim.second) for claim in found} == {("contrastive", "optical")}
     assert {claim.x for claim in found} == {0, 0.25, 0.5, 0.75, 1}
+
+
+def test_slices_of_the_same_languages_are_one_question(per_query: pandas.DataFrame, groups: Groups) -> None:
+    high = per_query[per_query["language"].isin(groups["high"])]
+    study = Study(high, groups, replicates=10)  # `all` is `high`, and `low` is nothing
+    found = claims(study, test="t")
+    assert [claim.slice for claim in found] == ["group:high"] * 5
+    assert [claim.p_holm for claim in found] == pytest.approx(holm(np.array([claim.p for claim in found])))
+    asked = slices_asked(study, ["group:all", "de", "group:high", "de"])
+    assert asked == {"group:all": "", "de": "", "group:high": "the languages of group:all"}
+    assert len(claims(study, PAIR, list(asked), x=[0.5], test="t")) == 2
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_a_slice_of_too_few_queries_is_left_out(per_query: pandas.DataFrame, groups: Groups, test: str) -> None:
+    few = per_query[~per_query["language"].isin(groups["low"]) | (per_query["query_id"] == "q0")].copy()
+    few.loc[few["language"] == "fa", "query_id"] = "another"  # one query of each language: no spread within one
+    study = Study(few, groups, replicates=10)
+    found = claims(study, PAIR, ["fa", "de", "group:low", "group:all"], x=[0.5], test=test, draws=100)
+    assert [claim.slice for claim in found] == ["de", "group:all"]
+    assert slices_asked(study, ["fa", "de"]) == {"fa": "too few queries", "de": ""}
+    with pytest.raises(UserError, match="group:low: too few queries for a test; choose"):
+        claims(study, PAIR, ["group:low", "fa"], test=test)
+
+
+def test_an_x_is_asked_of_the_pairs_that_share_it(per_query: pandas.DataFrame, groups: Groups) -> None:
+    begun = (per_query["objective"] == "contrastive") & (per_query["ratio"] > 0)
+    study = Study(per_query[~begun], groups, replicates=10)
+    found = claims(study, [*PAIR, ("optical", "none")], ["ar"], x=[0.0, 0.5], test="t")
+    assert [(claim.second, claim.x) for claim in found] == [("contrastive", 0), ("none", 0), ("none", 0.5)]
+    with pytest.raises(UserError, match=r"no ratio 0.5 in common"):
+        claims(study, PAIR, ["ar"], x=[0.0, 0.5], test="t")
 
 
 def test_zero_shot_is_met_at_every_x(study: Study) -> None:

@@ -119,6 +119,36 @@ def test_a_sweep_that_goes_on_is_compared_where_it_can_be(table: pandas.DataFram
     ]
 
 
+def test_an_x_is_asked_of_the_strata_that_hold_it(table: pandas.DataFrame, groups: Groups) -> None:
+    begun = table[(table["total"] != 2000) | (table["ratio"] != 0.5)]
+    parts = strata(begun, groups, replicates=10)
+    for pairs in (None, [("optical", "contrastive")]):
+        found = claims_of(parts, pairs, test="t", x=[0.5])
+        assert [len(of_one) for of_one in found] == [3, 3, 0, 0]
+        every = [claim for of_one in found for claim in of_one]
+        assert [claim.p_holm for claim in every] == pytest.approx(holm(np.array([claim.p for claim in every])))
+        assert [len(of_one) for of_one in claims_of(parts, pairs, test="t", x=[0.0, 0.5])] == [6, 6, 3, 3]
+        with pytest.raises(UserError, match=r"no ratio 0.3 in common"):
+            claims_of(parts, pairs, test="t", x=[0.5, 0.3])
+        with pytest.raises(UserError, match=r"no ratio 0.5 in common"):
+            claims_of(parts[2:], pairs, test="t", x=[0.5])
+
+
+def test_a_pair_that_no_stratum_holds_at_the_x_is_refused(table: pandas.DataFrame, groups: Groups) -> None:
+    begun = table[(table["objective"] != "contrastive") | (table["ratio"] == 0)]
+    parts = strata(begun, groups, replicates=10)
+    with pytest.raises(UserError, match=r"no ratio 0.5 in common"):
+        claims_of(parts, [("optical", "none"), ("optical", "contrastive")], test="t", x=[0.5])
+
+
+def test_a_stratum_of_too_few_queries_has_no_claims(table: pandas.DataFrame, groups: Groups) -> None:
+    small = table[(table["backbone"] != "org/small") | (table["query_id"] == "q0")]
+    parts = strata(small, groups, replicates=10)
+    assert [len(of_one) for of_one in claims_of(parts, test="t")] == [15, 0, 15, 0]
+    with pytest.raises(UserError, match="group:high: too few queries"):
+        claims_of(parts[1::2], test="t")
+
+
 def test_what_no_stratum_holds_is_refused(table: pandas.DataFrame, groups: Groups) -> None:
     parts = strata(table, groups, replicates=10)
     with pytest.raises(UserError, match="objective nothing"):

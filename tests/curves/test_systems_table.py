@@ -53,6 +53,21 @@ def test_a_query_that_all_languages_have_is_one_draw_of_the_mean():
     assert cells[MEAN].value == pytest.approx(0.5 + one.mean())
 
 
+def test_the_mean_of_one_language_is_no_second_comparison(values):
+    one = SystemScores(
+        "nDCG@10", ("low", "same", "base"), (1,) * 3, ("cs",) * 40, tuple(map(str, range(40))), values
+    )
+    cells = differences(one, ("cs",), "base")
+    for first, second in zip(cells[::2], cells[1::2], strict=True):
+        assert (first.language, second.language) == ("cs", MEAN)
+        assert (first.p, first.p_holm, first.verdict) == (second.p, second.p_holm, second.verdict)
+        assert first.value == pytest.approx(second.value)
+    compared = [cell for cell in cells if cell.system != "base" and cell.language == "cs"]
+    assert [cell.p_holm for cell in compared] == holm(np.array([cell.p for cell in compared])).tolist()
+    caption = systems_table(cells, ("cs",), "base", "test").caption
+    assert "over the 2 comparisons of a measure" in caption
+
+
 def test_the_reference_alone_is_a_table_too(values):
     (cell, _, _) = differences(scores(values[2:], ("base",)), ("cs", "fi"), "base")
     assert cell.verdict == ""

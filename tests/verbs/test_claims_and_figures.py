@@ -47,6 +47,27 @@ def rows_of(path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
+def write_queries(sweep, change) -> None:
+    """Every run's scores of queries, changed."""
+    for path in sweep.glob("*/per_query.parquet"):
+        change(pandas.read_parquet(path)).to_parquet(path, index=False)
+
+
+def add_budget(sweep, total, ratios=(0, 0.5, 1)) -> None:
+    """The same runs at another budget, as a sweep without a grid."""
+    for path in sorted(sweep.glob("*/record.json")):
+        record = json.loads(path.read_text())
+        mixture = record["config"]["mixture"]
+        if record["config"]["objective"]["_target_"].endswith("None") or mixture["ratio"] not in ratios:
+            continue
+        config = {**record["config"], "mixture": {**mixture, "total": total}}
+        folder = sweep / f"{record['id']}x{total}"
+        folder.mkdir()
+        (folder / "record.json").write_text(json.dumps({**record, "id": folder.name, "config": config}))
+        shutil.copy(path.with_name("per_query.parquet"), folder)
+    (sweep / "grid.json").unlink()
+
+
 def refusal(call, verb, *overrides) -> str:
     with pytest.raises((UserError, SystemExit)) as error:
         call(settings(verb, "nowhere", *overrides))
@@ -95,6 +116,55 @@ def test_questions_are_settings(sweep, tmp_path):
     (row,) = rows_of(tmp_path / "told" / "claims.csv")
     assert (row["first"], row["second"], row["slice"], float(row["x"])) == ("optical", "none", "distant", 1)
     assert float(row["margin"]) == 0.2
+
+
+def test_groups_of_the_same_languages_are_one_question(sweep, tmp_path):
+    for path in sweep.glob("*/record.json"):
+        record = json.loads(path.read_text())
+        record["config"]["languages"] = {"high": ["near", "shifted"], "low": []}
+        path.write_text(json.dumps(record))
+    write_queries(sweep, lambda table: table[table["language"] != "distant"])
+    claims.run(settings("claims", sweep, f"output={tmp_path}/told", "at=[0]"))
+    (row,) = rows_of(tmp_path / "told" / "claims.csv")
+    assert row["slice"] == "group:high"
+    assert row["p_holm"] == row["p"]
+    assert "Left out: all (the languages of high)." in (tmp_path / "told" / "claims.md").read_text()
+
+
+def test_a_slice_of_one_query_is_left_out_and_said(sweep, tmp_path):
+    write_queries(sweep, lambda table: table[(table["language"] != "distant") | (table["query_id"] == "q0")])
+    claims.run(settings("claims", sweep, f"output={tmp_path}/told"))
+    assert {row["slice"] for row in rows_of(tmp_path / "told" / "claims.csv")} == {"group:high", "group:all"}
+    assert "Left out: low (too few queries)." in (tmp_path / "told" / "claims.md").read_text()
+    assert "distant: too few queries" in refusal(claims.run, "claims", f"sweep={sweep}", "slices=[distant]")
+
+
+def test_a_budget_that_lacks_the_x_is_no_reason_to_refuse_the_others(sweep, tmp_path):
+    add_budget(sweep, 320, ratios=(0, 1))
+    claims.run(settings("claims", sweep, f"output={tmp_path}/told", "at=[0.5]"))
+    rows = rows_of(tmp_path / "told" / "claims.csv")
+    assert [(row["total"], row["x"]) for row in rows] == [("80", "0.5")] * 3
+    assert "no ratio 0.3 in common" in refusal(claims.run, "claims", f"sweep={sweep}", "at=[0.3]")
+
+
+def test_figures_of_questions_that_cannot_be_answered_have_an_index_that_says_so(sweep, tmp_path, capsys):
+    own = [f"output={tmp_path}/part", "widths.text=null", "fits=false", "at=[0.3]"]
+    figures.run(settings("figures", sweep, *own))
+    assert not list((tmp_path / "part").glob("claims.*"))
+    reason = "Not made: claims: no ratio 0.3 in common"
+    assert reason in (tmp_path / "part" / "index.md").read_text()
+    assert reason in capsys.readouterr().out
+
+
+def test_objectives_that_answer_other_queries_are_refused(sweep, tmp_path):
+    for path in sweep.glob("opt*/per_query.parquet"):
+        table = pandas.read_parquet(path)
+        table[(table["language"] != "near") | (table["query_id"] != "q3")].to_parquet(path, index=False)
+    for verb in (claims, figures):
+        words = refusal(verb.run, verb.__name__.rpartition(".")[2], f"sweep={sweep}")
+        assert (
+            "contrastive and optical answer different queries of near (1 are of one alone, such as q3)" in words
+        )
 
 
 @pytest.mark.parametrize(
@@ -176,19 +246,7 @@ def test_figures_have_the_widths_that_were_asked_for(sweep, tmp_path):
 
 
 def test_budgets_are_strata_of_the_ratio_and_an_axis_of_their_own(sweep, tmp_path):
-    for path in sorted(sweep.glob("*/record.json")):
-        record = json.loads(path.read_text())
-        if record["config"]["objective"]["_target_"].endswith("None"):
-            continue
-        for factor in (4,):
-            other = {**record, "id": f"{record['id']}x{factor}"}
-            config = {**record["config"], "mixture": {**record["config"]["mixture"], "total": 80 * factor}}
-            folder = sweep / other["id"]
-            folder.mkdir()
-            (folder / "record.json").write_text(json.dumps({**other, "config": config}))
-            table = pandas.read_parquet(path.with_name("per_query.parquet"))
-            table.to_parquet(folder / "per_query.parquet", index=False)
-    (sweep / "grid.json").unlink()
+    add_budget(sweep, 320)
     figures.run(settings("figures", sweep, f"output={tmp_path}/more", "widths.text=null", "fits=false"))
     folders = {path.name for path in (tmp_path / "more").iterdir() if path.is_dir()}
     assert folders == {"total-80", "total-320", "budgets"}
