@@ -19,7 +19,7 @@ class LanguageIdentifier(Protocol):
 
 @dataclass(frozen=True)
 class Py3LangId:
-    """97 languages by a small model inside the package py3langid (after langid.py: Lui and Baldwin, 2012).
+    """139 languages by a small model inside the package py3langid (after langid.py: Lui and Baldwin, 2012).
 
     Raises:
         UserError: the package is not installed (when a text is first identified).

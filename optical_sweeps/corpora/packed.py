@@ -80,6 +80,14 @@ class PackedIds(PackedStrings):
         self.hashes: UInt64[np.ndarray, " N"] = _mapped(f"{stem}.hashes", "<u8")
         self.order: Int64[np.ndarray, " N"] = _mapped(f"{stem}.order", "<i8")
 
+    def are_plain(self) -> bool:
+        """Whether each is one word of ASCII, told from the bytes; of others only reading them can say more."""
+        if (self.offsets[1:] == self.offsets[:-1]).any():
+            return False
+        content = _mapped(f"{self.stem}.bin", "u1")
+        parts = (content[start : start + (1 << 20)] for start in range(0, len(content), 1 << 20))
+        return all(bool(((part > ord(" ")) & (part < 127)).all()) for part in parts)
+
     def positions(self, ids: Iterable[str]) -> dict[str, int]:
         """id -> its place, for those of `ids` that are here."""
         wanted = list(dict.fromkeys(ids))

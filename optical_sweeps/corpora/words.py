@@ -6,10 +6,13 @@ cut into pairs of characters. No stop words and no stemmer.
 
 import re
 import unicodedata
-from itertools import groupby
+from itertools import groupby, pairwise
 
-# Han, kana, Thai, Lao, Khmer and Burmese
-_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+# Thai, Lao, Burmese, Khmer, kana and Han; half-width kana, and Han beyond the Basic Multilingual Plane
+_UNSPACED = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+    r"\uff66-\uff9f\U00020000-\U0003ffff"
+)
 
 
 def _marks() -> str:
@@ -32,11 +35,20 @@ _WORD = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|{_LETTER}(?:{_LETTER}|[{_mark
 
 
 def word_spans(text: str) -> list[tuple[str, int, int]]:
-    """Each word, and where it begins and ends in `text`.
+    """Each word, and where it begins and ends in `text`, whose accents may be written either way.
 
     >>> word_spans("Red: \u6771\u4eac\u90fd")
     [('red', 0, 3), ('\u6771\u4eac', 5, 7), ('\u4eac\u90fd', 6, 8)]
     """
+    composed = unicodedata.normalize("NFC", text)
+    found = _composed_spans(composed)
+    if composed == text:
+        return found
+    places = _places(text)
+    return [(word, places[start][0], places[end - 1][1]) for word, start, end in found]
+
+
+def _composed_spans(text: str) -> list[tuple[str, int, int]]:
     found = []
     for match in _WORD.finditer(text):
         start, end = match.span()
@@ -47,13 +59,31 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
     return found
 
 
+def _places(text: str) -> list[tuple[int, int]]:
+    """Where in `text` each character of its composed form stands: a letter that is changed, with its marks."""
+    starts = [at for at, letter in enumerate(text) if at == 0 or not _may_compose(letter)]
+    places = []
+    for start, end in pairwise([*starts, len(text)]):
+        composed = unicodedata.normalize("NFC", text[start:end])
+        if composed == text[start:end]:
+            places += [(at, at + 1) for at in range(start, end)]
+        else:
+            places += [(start, end)] * len(composed)
+    return places
+
+
+def _may_compose(letter: str) -> bool:
+    """With what stands before it: a mark, or a vowel or final of a Hangul syllable."""
+    return unicodedata.category(letter)[0] == "M" or "\u1160" <= letter <= "\u11ff"
+
+
 def words(text: str) -> list[str]:
     """The words of a text.
 
     >>> words("BM25, na\u00efve: \u6771\u4eac\u90fd")
     ['bm25', 'na\u00efve', '\u6771\u4eac', '\u4eac\u90fd']
     """
-    return [word for word, _, _ in word_spans(text)]
+    return [word for word, _, _ in _composed_spans(unicodedata.normalize("NFC", text))]
 
 
 def folded(word: str) -> str:

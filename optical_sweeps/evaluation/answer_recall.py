@@ -31,6 +31,18 @@ def words(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
+def answer_spans(answers: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Query id -> its answers that a text can hold: none that is blank (which any would), nor yes and no.
+
+    >>> answer_spans({"q1": ["yes", "Tokyo"], "q2": ["no", ""]})
+    {'q1': ['Tokyo'], 'q2': []}
+    """
+    return {
+        query: [answer for answer in own if answer.strip() and answer not in NOT_SPANS]
+        for query, own in answers.items()
+    }
+
+
 def answer_recall(
     run: RetrievalRun,
     documents: Documents,
@@ -52,7 +64,7 @@ def answer_recall(
     """
     if not budgets or min(budgets) < 1:
         raise ValueError(f"budgets of tokens are 1 and more, not {list(budgets)}")
-    spans = {query: [answer for answer in own if answer not in NOT_SPANS] for query, own in answers.items()}
+    spans = answer_spans(answers)
     queries = tuple(sorted(query for query, own in spans.items() if own))
     if not queries:
         raise ValueError("no query has an answer other than yes or no")

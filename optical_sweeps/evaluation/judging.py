@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from optical_sweeps.corpora.collections import Collection
 from optical_sweeps.errors import UserError
-from optical_sweeps.evaluation.answer_recall import answer_recall
+from optical_sweeps.evaluation.answer_recall import answer_recall, answer_spans
 from optical_sweeps.evaluation.measures import Measure, QueryScores, evaluate
 from optical_sweeps.retrieval.runs import RetrievalRun
 
@@ -30,7 +30,12 @@ def check_judgements(collection: Collection, measures: Sequence[Measure]) -> Non
         UserError: no relevance judgements, or no answers, as the measures need them.
     """
     where = f"{collection.name}, {collection.query_language}"
-    if measures[0].by_answers and not any(collection.answers.values()):
+    if measures[0].by_answers and not any(answer_spans(collection.answers).values()):
+        if any(collection.answers.values()):
+            raise UserError(
+                f"{where}: {collection.split} has no answer but yes, no or blanks, which {measures[0]} "
+                "cannot look for; add questions, or divide them otherwise (dev_fraction)"
+            )
         raise UserError(f"{where}: no answers for {measures[0]}; choose evaluation=default")
     if not measures[0].by_answers and not collection.qrels:
         advice = "; it is judged by answers: evaluation=answers" if collection.answers else ""

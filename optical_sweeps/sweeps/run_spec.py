@@ -1,11 +1,11 @@
 """One resolved config turned into checked objects: what a run is about to do, before it does anything."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -14,6 +14,8 @@ from optical_sweeps.checks import strings
 from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.sweeps.build import build
 from optical_sweeps.sweeps.identity import numeric_facts, run_id
+
+T = TypeVar("T")
 
 LANGUAGES = f"{__name__}.Languages"
 PARTS = (
@@ -196,25 +198,39 @@ def build_part(name: str, settings: Mapping[str, Any]) -> Any:
     return build(name, {"_target_": LANGUAGES, **settings} if name == "languages" else settings)
 
 
+def _once_here(function: Callable[..., T]) -> Callable[..., T]:
+    """Keep the last eight answers, each for the working directory that it was asked in: settings name files."""
+
+    @lru_cache(maxsize=8)
+    def kept(folder: Path, *arguments: Hashable) -> T:
+        return function(*arguments)
+
+    @wraps(function)
+    def asked(*arguments: Hashable) -> T:
+        return kept(Path.cwd(), *arguments)
+
+    return asked
+
+
 # All points of a grid in one process read each corpus once, and take each fingerprint once.
-@lru_cache(maxsize=8)
+@_once_here
 def _built_once(name: str, settings: str) -> Any:
     return build(name, json.loads(settings))
 
 
-@lru_cache(maxsize=8)
+@_once_here
 def content(name: str, settings: str) -> str:
     """The fingerprint of what `data` or `backbone` hold, of settings as JSON."""
     return str(_built_once(name, settings).fingerprint())
 
 
-@lru_cache(maxsize=8)
+@_once_here
 def _sizes(settings: str, languages: tuple[str, ...]) -> Mapping[str, int]:
     corpus = _built_once("data", settings)
     return {language: len(corpus.bitext(language)) for language in languages}
 
 
-@lru_cache(maxsize=8)
+@_once_here
 def _looked_at(settings: str) -> RunSpec:
     return RunSpec.from_plain(json.loads(settings))
 
@@ -239,6 +255,7 @@ def _check_languages(spec: RunSpec) -> None:
 
 def _check_machine(spec: RunSpec) -> None:
     spec.machine.check(spec.training.precision)
+    spec.index.check_device(spec.machine.device())
 
 
 def uses_backbone(spec: RunSpec) -> bool:
@@ -291,12 +308,14 @@ def _check_batches(spec: RunSpec) -> None:
 
 
 def _check_collections(spec: RunSpec) -> None:
+    from optical_sweeps.corpora.ids import check_ids
+
     if spec.teacher.reads_pairs:
         spec.corpus.relevant_pairs()
     spec.bitext_sizes()
-    for language in spec.languages.all:
-        for split in ("dev", "test"):
-            spec.corpus.collection(language, split)
+    check_ids(
+        spec.corpus.collection(language, split) for language in spec.languages.all for split in ("dev", "test")
+    )
 
 
 def _check_judgements(spec: RunSpec) -> None:
@@ -326,7 +345,7 @@ def _check_budget(spec: RunSpec) -> None:
 
 CHECKS: Mapping[Callable[[RunSpec], None], tuple[str, ...]] = {
     _check_languages: ("data", "languages"),
-    _check_machine: ("machine", "training"),
+    _check_machine: ("machine", "training", "index"),
     _check_backbone: ("backbone", "teacher", "student"),
     _check_teacher: ("teacher", "encoder", "objective"),
     _check_layers: ("backbone", "training", "teacher", "student"),

@@ -151,7 +151,7 @@ def _of_checkpoint(settings: Mapping[str, Any], index: IndexSettings | None) -> 
     encoder = load_encoder(folder).to(machine.device())
     return Encoders(
         name=folder.name,
-        tag=folder.name,
+        tag="_".join(folder.absolute().name.split()),
         queries=encoder,
         documents=encoder,
         corpus=build_part("data", settings["data"]),

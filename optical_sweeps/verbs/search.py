@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from optical_sweeps.checks import one_of, true_or_false, whole_number
 from optical_sweeps.console import say
+from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.sweeps.run_spec import resolved
 
@@ -48,13 +49,11 @@ def _queries(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("query", str(settings["query"]))]
     path = Path(settings["queries"])
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(f"queries: {path}: {error.strerror}; name a file of queries") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"queries: {path}: not UTF-8; save it as UTF-8") from error
+        lines = list(read_lines(path))
+    except UserError as error:
+        raise UserError(f"queries: {error}") from None
     found = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in lines:
         name, tab, text = line.partition("\t")
         if line.strip():
             found.append((name, text) if tab else (str(number), line))

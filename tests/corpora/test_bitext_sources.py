@@ -5,6 +5,8 @@ import importlib.util
 import json
 import re
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -221,6 +223,13 @@ def test_the_small_identifier_or_where_to_get_it():
         language, probability = Py3LangId().identify("Das ist ein Haus am See, und der Hund schläft.")
         assert language == "de"
         assert probability > 0.9
+
+
+def test_the_extra_asks_for_the_identifier_that_the_code_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "py3langid.langid", None)
+    needed = failure(lambda: Py3LangId().identify("text")).split("'")[1]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["optional-dependencies"]["languages"] == [needed]
 
 
 def test_the_hub_or_where_to_get_it(tmp_path):

@@ -213,6 +213,26 @@ def test_code_switching():
     assert changed("code_switching", 1.0, "いま日本の") == "いま Japan の"
 
 
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+@pytest.mark.parametrize("word", ["việt", "Ångström", "γειά", "がく", "한국"])
+def test_a_lexicon_and_a_query_may_write_accents_in_different_ways(tmp_path, word, written):
+    """Unspaced scripts are looked up in pieces of two letters, and this one has two."""
+    one, other = (unicodedata.normalize(form, word) for form in (written, "NFD" if written == "NFC" else "NFC"))
+    path = tmp_path / "vi.tsv"
+    path.write_text(f"{one}\tgreeting\n", encoding="utf-8")
+    estimated = estimate_lexicon(Bitext("vi", ("greeting",) * 2, (one,) * 2))
+    for lexicon in (read_lexicon(path), estimated):
+        for text in (one, other):
+            queries = Queries("vi", ("q1",), (f"{text}!",))
+            assert perturbed(queries, CodeSwitching(1.0, lexicon), 0).texts == ("greeting!",)
+
+
+@given(texts)
+@example("\u03aa\u0301")  # folds to letters that compose to another
+def test_words_that_no_lexicon_has_stay_as_they_are(text):
+    assert perturbed(Queries("el", ("q1",), (text,)), CodeSwitching(1.0, {}), 0).texts == (text,)
+
+
 def test_truncation_takes_words_from_the_end():
     text = "one two three four?"
     assert [changed("truncation", level, text) for level in (0.1, 0.25, 0.5, 1.0)] == [

@@ -4,8 +4,11 @@ import gzip
 import json
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from optical_sweeps.artifacts import ArtifactStore
+from optical_sweeps.cli import conf_folder
+from optical_sweeps.corpora.builders.pair_sources import FilePairs
 from optical_sweeps.corpora.builders.tydi_qa import TydiQaCollections
 from optical_sweeps.corpora.builders.xor_tydi import XorTydiCollections
 from optical_sweeps.encoders.backbones import TinyBackbone
@@ -13,6 +16,8 @@ from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_to
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.settings import EvaluationSettings
 from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.sweeps.resolvers import register_resolvers
+from optical_sweeps.sweeps.run_spec import RunSpec, resolved
 from optical_sweeps.verbs.document_index import document_index, load_index
 from optical_sweeps.verbs.search_and_measure import measure_collections
 
@@ -82,6 +87,27 @@ def test_passages_are_documents_once_and_answer_their_questions(tydi):
     }
     assert (test.query_language, test.document_language) == ("fi", "fi")
     assert source.collection("ko", "test").queries.texts == ("서울은?",)
+
+
+def test_a_run_is_refused_for_an_id_of_two_words(tydi, tmp_path):
+    """Before any work: its rankings could not be written, whatever its collections were read from."""
+    question = squad(paragraph("Kissa on eläin.", ("finnish-1 1", "Mikä kissa on?")))
+    source = tydi(train=question, dev=question)
+    (tmp_path / "pairs.tsv").write_text("cat\tkissa\n")
+    overrides = [
+        *("data=tydiqa", "data.collections.languages=[fi]", "languages.high=[fi]", "languages.low=[]"),
+        "backbone=tiny",
+        f"data.collections.train_file={source.train_file}",
+        f"data.collections.dev_file={source.dev_file}",
+        f"data.bitexts.sources=[{{files: '{tmp_path}/pairs.tsv'}}]",
+    ]
+    register_resolvers()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        settings = resolved(compose("train", overrides))
+    pairs = {"_target_": f"{FilePairs.__module__}.FilePairs", "file": str(tmp_path / "pairs.tsv")}
+    settings["data"]["teacher_pairs"] = pairs
+    spec = RunSpec.from_plain(settings)
+    assert failure(spec.check).startswith("tydiqa/fi, fi: the query id 'finnish-1 1' is empty or holds white")
 
 
 def test_titles_stand_before_passages_when_asked_for(tydi):
@@ -173,6 +199,11 @@ def test_questions_over_english_passages_with_answers(xor):
     assert test.documents.texts[1] == "Moscow Moscow was founded in 1147."
     assert set(test.answers.values()) == {("Tokyo",)}
     assert xor(dev_fraction=0).collection("ru", "test").answers == {"r1": ("1147", "yes")}
+
+
+def test_blank_answers_are_dropped(xor):
+    lines = [{"id": "r1", "question": "?", "lang": "ru", "answers": ["", "Tokyo ", " "]}]
+    assert xor(lines, dev_fraction=0).collection("ru", "test").answers == {"r1": ("Tokyo ",)}
 
 
 @pytest.mark.parametrize(

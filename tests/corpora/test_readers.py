@@ -125,12 +125,18 @@ def test_documents_with_and_without_titles(write):
         ("d1\ta\tb\tc\n", ":1: 4 columns"),
         ("d1\ta\nd2\tb\nd1\tc\n", ":3: document id 'd1' stands twice"),
         ("\ta\tb\n", ":1: the document id is empty"),
+        ("d1\ta\nNew York\tb\n", ":2: the document id 'New York' is empty or holds white space"),
         ("d1\t\t \n", ":1: document 'd1' has no text"),
     ],
 )
 def test_bad_documents(write, content, message):
     path = write("docs.tsv", content)
     assert fails(read_documents, path).startswith(f"{path}{message}")
+
+
+def test_an_id_of_json_lines_is_one_word(write):
+    path = write("docs.jsonl", '{"id": "New York", "text": "a city"}\n')
+    assert fails(read_documents, path).startswith(f"{path}:1: the document id 'New York'")
 
 
 def test_trec_qrels(write):
@@ -187,6 +193,8 @@ def test_topics_as_tsv_and_as_trec_sgml(write):
     [
         ("q1\tone\nq1\ttwo\n", ":2: query id 'q1' stands twice"),
         ("q1 one\n", ":1: 1 columns where 2 are due (query id, text)"),
+        ("q1\tone\nq 2\ttwo\n", ":2: the query id 'q 2' is empty or holds white space"),
+        ("<top><num> 1 a<title> a</top>\n", ":1: the query id '1 a'"),
         ("q1\t\n", ":1: the column 'text' is empty"),
         ("<top>\n<num> 1\n</top>\n", ":1: the topic has no <title>"),
         ("<top>\n<num> 1\n<title> a\n</top>\n\n<top>\n<title> b\n</top>\n", ":6: the topic has no <num>"),

@@ -36,6 +36,13 @@ def test_yes_and_no_do_not_count_and_case_does():
     assert (queries, values[2000].tolist()) == (("q1",), [0.0])
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\u3000"])
+def test_a_blank_answer_is_none(blank):
+    run = run_of(q1=["d1"], q2=["d1"])
+    queries, values = answer_recall(run, DOCUMENTS, {"q1": [blank, "Moscow"], "q2": [blank]})
+    assert (queries, values[2000].tolist()) == (("q1",), [0.0])
+
+
 def test_another_tokenizer_is_taken():
     run = run_of(q1=["d1"])
     (_, values) = answer_recall(run, DOCUMENTS, {"q1": ["T o k y o"]}, budgets=(5, 4), tokenize=list)

@@ -48,6 +48,11 @@ def test_by_judgements():
     ("judged", "asked", "message"),
     [
         ({}, "nDCG@10", "made, ja: no relevance judgements to measure nDCG@10 by"),
+        (
+            {"answers": {"q1": ("yes",), "q2": ("no", "")}},
+            "AnswerRecall@2000",
+            "made, ja: test has no answer but yes, no or blanks, which AnswerRecall@2000 cannot look for; add",
+        ),
         ({"answers": ANSWERS}, "nDCG@10", "by; it is judged by answers: evaluation=answers"),
         (
             {"qrels": {"q1": {"d1": 1}}},

@@ -1,5 +1,6 @@
 """`search`, `evaluate` and `cache` on a small finished run, as a user calls them."""
 
+import gzip
 import json
 import os
 import shutil
@@ -98,13 +99,23 @@ def test_search_shows_a_file_of_queries_to_a_person(there, tmp_path, capsys):
     assert any("~" in line for line in lines)
 
 
+def test_queries_end_at_line_feeds_and_a_byte_order_mark_is_no_part_of_an_id(there, tmp_path, capsys):
+    query = first_query(there)
+    written = [("q7", f"{query}\u2028{query}"), ("q8", f"{query}\x85{query}"), ("q9", f"{query}\x0c{query}")]
+    lines = "".join(f"{name}\t{text}\r\n" for name, text in written)
+    (tmp_path / "queries.tsv").write_bytes(f"\ufeff{lines}".encode())
+    search.run(composed("search", f"run={there}", f"queries={tmp_path}/queries.tsv", "k=1", "json=true"))
+    told = [json.loads(line) for line in capsys.readouterr().out.split("\n") if line.startswith("{")]
+    assert [(one["id"], one["query"]) for one in told] == written
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["query=a"], "give one of them, such as run="),
         (["run={run}", "query=a", "queries=b"], "query, queries: give one"),
         (["run={run}"], "query, queries: give one"),
-        (["run={run}", "queries=nothing.tsv"], "nothing.tsv: No such file"),
+        (["run={run}", "queries=nothing.tsv"], "queries: nothing.tsv: cannot be read (No such file"),
         (["run={run}", "query=a", "k=0"], "k: 0"),
         (["run={run}", "query=a", "language=xx"], "language: 'xx'"),
         (["run={run}", "query=a", "index=int8", "index.dtype=int4"], "index.dtype"),
@@ -147,6 +158,17 @@ def test_evaluate_takes_a_checkpoint_to_any_collection(there, capsys):
     assert found["int8"]["near"] == pytest.approx(found["float32"]["near"], abs=0.02)
 
 
+def test_a_checkpoint_may_lie_in_a_folder_of_several_words(there, tmp_path):
+    (teacher,) = Path("artifacts").glob("teacher/*/encoder")
+    shutil.copytree(teacher, tmp_path / "my  model")
+    data = [word for word in STUDY.split() if "data" in word]
+    words = ["query_languages=[near]", "split=dev", f"output={tmp_path}/found"]
+    evaluate.run(composed("evaluate", f"checkpoint='{tmp_path}/my  model'", *data, *words))
+    (path,) = tmp_path.glob("found/runs/dev.near.trec.gz")
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    assert {line.split()[-1] for line in lines} == {"my_model"}
+
+
 def test_cache_lists_verifies_and_prunes(study, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
@@ -171,6 +193,25 @@ def test_cache_lists_verifies_and_prunes(study, tmp_path, capsys, monkeypatch):
     assert {entry.kind for entry in ArtifactStore("artifacts").ls()} <= {"index", "english", "tokens", "start"}
     cache.run(["prune", "all"])
     assert ArtifactStore("artifacts").ls() == []
+
+
+def test_cache_verifies_one_kind_and_prune_takes_broken_entries_of_all(tmp_path, capsys):
+    def build(folder: Path) -> None:
+        (folder / "a.bin").write_bytes(b"as built")
+
+    store = ArtifactStore(tmp_path)
+    broken = store.get_or_build("teacher", {"a": 1}, build)
+    kept = store.get_or_build("english", {"a": 1}, build)
+    store.get_or_build("index", {"a": 1}, build)
+    (broken / "a.bin").write_bytes(b"as found")
+    cache.run(["verify", str(tmp_path), "kind=index"])
+    assert capsys.readouterr().out.startswith("1 entries are sound")
+    with pytest.raises(UserError, match="1 of 1 entries are broken"):
+        cache.run(["verify", str(tmp_path), "kind=teacher"])
+    with pytest.raises(UserError, match="1 of 3 entries are broken"):
+        cache.run(["verify", str(tmp_path)])
+    cache.run(["prune", str(tmp_path), "kind=index"])
+    assert [entry.folder for entry in store.ls()] == [kept]
 
 
 def test_cache_tells_of_unfinished_builds(tmp_path, capsys):

@@ -118,7 +118,7 @@ class Question:
 
 
 def read_questions(path: Path) -> Iterator[Question]:
-    """Every question of a JSON Lines file with `id`, `lang`, `question` and `answers`.
+    """Every question of a JSON Lines file with `id`, `lang`, `question` and `answers`; blank ones are dropped.
 
     Raises:
         UserError: a field is missing, an id stands twice, or the file cannot be read.
@@ -138,4 +138,4 @@ def read_questions(path: Path) -> Iterator[Question]:
             raise UserError(
                 f"{path}:{number}: no list of answers; the published test file has none to score by"
             )
-        yield Question(question, language, text, tuple(answers))
+        yield Question(question, language, text, tuple(answer for answer in answers if answer.strip()))

@@ -6,7 +6,7 @@ from random import Random
 from typing import ClassVar
 
 from optical_sweeps.corpora.perturbations.interface import Change, Perturbation
-from optical_sweeps.corpora.perturbations.units import words
+from optical_sweeps.corpora.perturbations.units import case_folded, words
 from optical_sweeps.corpora.words import set_apart
 
 
@@ -15,7 +15,7 @@ class CodeSwitching(Perturbation):
     """A share of `level` of the words that the lexicon has is put into English.
 
     Args:
-        lexicon: word, case folded -> English.
+        lexicon: word, as `case_folded` writes it -> English.
     """
 
     lexicon: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -28,8 +28,8 @@ class CodeSwitching(Perturbation):
     def changes(self, text: str, language: str, random: Random) -> Sequence[Change]:
         found = []
         for start, stop in words(text):
-            word = text[start:stop].casefold()
-            english = self.lexicon.get(word, word)
-            if english.casefold() != word:
+            word = case_folded(text[start:stop])
+            english = self.lexicon.get(word)
+            if english is not None and case_folded(english) != word:
                 found.append(Change(random.random(), start, stop, set_apart(english, text, start, stop)))
         return found

@@ -11,7 +11,7 @@ import numpy as np
 
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.perturbations.interface import Perturbation
-from optical_sweeps.corpora.perturbations.units import words
+from optical_sweeps.corpora.perturbations.units import case_folded, words
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
 
@@ -89,7 +89,7 @@ def estimate_lexicon(
     return lexicon
 
 
-def read_lexicon(path: Path, fold: Callable[[str], str] = str.casefold) -> Mapping[str, str]:
+def read_lexicon(path: Path, fold: Callable[[str], str] = case_folded) -> Mapping[str, str]:
     """Lines of a word, a tab or a blank, and its English; of several the first counts.
 
     Args:
@@ -121,14 +121,15 @@ def lexicon_fingerprint(files: str, languages: Sequence[str]) -> str:
     for language in sorted(languages):
         path = Path(files.format(language=language))
         try:
-            digest.update(_content(path, path.stat().st_mtime_ns))
+            file = path.stat()
+            digest.update(_content(path.absolute(), file.st_mtime_ns, file.st_size))
         except OSError as error:
             raise UserError(f"{KEY}: {path}: {error.strerror}; name a file for each language") from error
     return digest.hexdigest()
 
 
 @lru_cache(maxsize=256)
-def _content(path: Path, changed: int) -> bytes:
+def _content(path: Path, changed: int, size: int) -> bytes:
     """A file's hash, taken once for all points of a grid."""
     return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
 
@@ -145,7 +146,7 @@ def _bitext(corpus: Any, language: str) -> Bitext:
 
 
 def _folded(text: str) -> Iterable[str]:
-    return (text[start:stop].casefold() for start, stop in words(text))
+    return (case_folded(text[start:stop]) for start, stop in words(text))
 
 
 def _frequent(rows: Iterable[set[str]], least: int) -> set[str]:

@@ -51,6 +51,11 @@ def words(text: str) -> list[Span]:
     return found
 
 
+def case_folded(word: str) -> str:
+    """As lexicons have a word: without case, and with one way of writing an accent."""
+    return unicodedata.normalize("NFC", word).casefold()
+
+
 def is_letter(character: str) -> bool:
     """A letter of any script, as Unicode has it."""
     return unicodedata.category(character)[0] == "L"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from optical_sweeps.corpora.ids import check_id
 from optical_sweeps.corpora.readers.json_lines import first_field, is_json_lines, read_objects
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
@@ -20,8 +21,8 @@ def read_documents(path: Path) -> dict[str, tuple[str, str]]:
     but not both.
 
     Raises:
-        UserError: another number of columns or a missing field, an id that is empty or stands twice, a document
-            without a word, or an unreadable file.
+        UserError: another number of columns or a missing field, an id that is empty, holds white space or
+            stands twice, a document without a word, or an unreadable file.
     """
     documents: dict[str, tuple[str, str]] = {}
     for number, document, title, text in iterate_documents(path):
@@ -38,6 +39,7 @@ def iterate_documents(path: Path) -> Iterator[tuple[int, str, str, str]]:
     for number, document, title, text in _rows(path):
         if not document:
             raise UserError(f"{path}:{number}: the document id is empty; fill it or delete the line")
+        check_id(f"{path}:{number}", "document", document)
         if not title and not text:
             raise UserError(f"{path}:{number}: document {document!r} has no text; fill it or delete the line")
         yield number, document, title, text

@@ -4,6 +4,7 @@ import re
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from optical_sweeps.corpora.ids import check_id
 from optical_sweeps.corpora.readers.json_lines import first_field, is_json_lines, read_objects
 from optical_sweeps.corpora.readers.lines import columns, read_lines
 from optical_sweeps.errors import UserError
@@ -52,10 +53,12 @@ def read_topics(path: Path) -> dict[str, str]:
     `query`, `question` or `title`.
 
     Raises:
-        UserError: neither form, an id or text is missing, an id stands twice, or an unreadable file.
+        UserError: neither form, an id or text is missing, an id holds white space or stands twice, or an
+            unreadable file.
     """
     topics: dict[str, str] = {}
     for number, query, text in _topics(path):
+        check_id(f"{path}:{number}", "query", query)
         if query in topics:
             raise UserError(f"{path}:{number}: query id {query!r} stands twice; give each query its own id")
         topics[query] = text
