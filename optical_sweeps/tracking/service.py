@@ -225,17 +225,32 @@ def public_api(timeout: float) -> Any:
         raise UserError("W&B: not logged in; run `wandb login`, or use source=offline or source=records")
     import wandb
 
-    # The client's background process repeats a request for a quarter of an hour whoever waits for it, and the
-    # end of the program may wait for that.
-    patience = wandb.Settings(
-        silent=True,
-        x_graphql_retry_max=4,
-        x_graphql_retry_wait_min_seconds=timeout / 20,
-        x_graphql_retry_wait_max_seconds=timeout / 5,
-        x_graphql_timeout_seconds=timeout / 3,
-    )
-    wandb.setup(settings=patience)
-    return wandb.Api(timeout=timeout)
+    settings = wandb.setup(settings=wandb.Settings(silent=True)).settings
+    with _patience(settings, timeout):
+        return wandb.Api(timeout=timeout)  # which copies them
+
+
+@contextmanager
+def _patience(settings: Any, timeout: float) -> Iterator[None]:
+    """Bound the client's repetitions, for what is made within; runs of this process keep their own patience.
+
+    Its background process repeats a request for a quarter of an hour, whoever still waits for the answer, and
+    the end of the program may wait for that.
+    """
+    wanted = {
+        "x_graphql_retry_max": 4,
+        "x_graphql_retry_wait_min_seconds": timeout / 20,
+        "x_graphql_retry_wait_max_seconds": timeout / 5,
+        "x_graphql_timeout_seconds": timeout / 3,
+    }
+    before = {name: getattr(settings, name) for name in wanted if name in type(settings).model_fields}
+    for name in before:
+        setattr(settings, name, wanted[name])
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(settings, name, value)
 
 
 def _stamp(run: Any) -> str:

@@ -105,6 +105,6 @@ def _tokenizer_print(encoder: TokenEncoder) -> str:
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
-@lru_cache(maxsize=256)  # all runs of a sweep read the same texts
+@lru_cache(maxsize=64)  # all runs of a sweep read the same texts; it keeps them
 def _texts_print(texts: tuple[str, ...]) -> str:
     return fingerprint_of_texts(texts)
