@@ -8,8 +8,12 @@ import hypothesis
 import jaxtyping
 import pytest
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("untimed")
+# A busy machine is no failure, and a change is judged by the same examples as the one before it.
+# HYPOTHESIS_PROFILE=search draws new ones.
+BUSY = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("same", derandomize=True, database=None, **BUSY)
+hypothesis.settings.register_profile("search", **BUSY)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; tests of Ctrl-C send it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,6 +24,13 @@ jaxtyping.install_import_hook("optical_sweeps", "beartype.beartype")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
+
+
+@pytest.fixture(autouse=True)
+def same_draws():
+    """Tests that draw from torch's own generator draw the same alone and after others."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -412,9 +412,12 @@ def content(root, number):
 
 import safetensors.numpy
 root, moments = Path(sys.argv[1]), random.Random(11)
-start = time.monotonic()
-build(root / "undisturbed", 0)
-whole = time.monotonic() - start
+times = []
+for number in (0, 1):  # the first is slow: its disk is cold
+    start = time.monotonic()
+    build(root / "undisturbed", number)
+    times.append(time.monotonic() - start)
+whole = min(times)
 expected, kills, number = content(root / "undisturbed", 0), 0, 0
 while kills < 50:
     child = os.fork()
@@ -425,6 +428,7 @@ while kills < 50:
     os.kill(child, signal.SIGKILL)
     killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
     kills += killed
+    whole *= 1 if killed else 0.9  # it came too late
     if not killed or kills % 5 == 0:
         build(root / "killed", number)
         assert content(root / "killed", number) == expected, number

@@ -49,6 +49,20 @@ def test_help_names_every_verb(arguments, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if verb.config is None])
+def test_help_of_a_verb_without_a_config_is_its_usage(verb, flag, tmp_path):
+    first = output(verb, flag, cwd=tmp_path).splitlines()[0]
+    assert re.search(rf"optical-sweeps (sweep )?{verb}\b", first)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_examples_are_quoted_for_every_shell():
+    """zsh takes a bare bracket for a pattern of file names."""
+    for verb in VERBS.values():
+        assert set("[]{}*?").isdisjoint(re.sub("'[^']*'", "", verb.example))
+
+
 def test_version(tmp_path):
     assert output("--version", cwd=tmp_path) == f"optical-sweeps {__version__}\n"
 

@@ -31,7 +31,7 @@ def test_it_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     folder = Path(STARTED_IN[path.stem].format(root=ROOT, empty=tmp_path))
     folder.mkdir(exist_ok=True)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    nbclient.NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(folder)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}}).execute()
     shown = [output for cell in cells for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in shown)
     errors = [output["text"] for output in shown if output.output_type == "stream" and output.name == "stderr"]

@@ -84,7 +84,7 @@ def there(environment) -> Command:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         return Finished(done.returncode, done.stdout, done.stderr)

@@ -63,17 +63,21 @@ def results(folder: RunFolder) -> dict[str, Any]:
 
 @contextmanager
 def signalled(sweep: Path, rows: int, number: int) -> Iterator[None]:
-    """Send this process a signal once a run below has logged so many rows."""
+    """Send this process a signal once a run below has logged so many rows; one that comes too late is lost."""
 
     def watch() -> None:
         while sum(path.read_bytes().count(b"\n") for path in sweep.glob("*/*/metrics.jsonl")) < rows:
             time.sleep(0.001)
         os.kill(os.getpid(), number)
 
+    before = signal.signal(number, lambda *_: None)
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
-    yield
-    thread.join()
+    try:
+        yield
+    finally:
+        thread.join()
+        signal.signal(number, before)
 
 
 @contextmanager

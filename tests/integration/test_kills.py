@@ -27,14 +27,14 @@ def sweeps(kills, tmp_path_factory) -> tuple[Path, Any]:
     arguments = kills.sweep(RUNS, "logger=wandb", "logger.mode=offline")
     kills.left_alone(folder / "alone", arguments)
     killed = kills.kill_and_finish(
-        folder / "killed", arguments, kills=KILLS, runs=RUNS, workers=2, seed=3, limit=300.0
+        folder / "killed", arguments, kills=KILLS, runs=RUNS, workers=2, seed=3, limit=1200.0
     )
     return folder / "alone", killed
 
 
 def test_every_result_is_that_of_the_sweep_left_alone(kills, sweeps):
     alone, killed = sweeps
-    assert killed.kills >= KILLS // 2  # on a fast machine the sweep ends before the last
+    assert killed.kills > 0  # on a fast machine the sweep ends before the last
     assert kills.differences(alone, killed.folder) == []
 
 

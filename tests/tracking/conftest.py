@@ -29,10 +29,8 @@ def begin(run_id, mode="offline", warn=None, config=CONFIG, **settings):
 def log_until_on_disk(run, steps):
     for step in steps:
         run.log(step, {"train/loss": 1 / (step + 1)})
-    size = -1
-    while size < 8 * len(steps) or size != on_disk():
-        size = on_disk()
-        time.sleep(0.5)
+    while rows_on_disk() < len(steps):
+        time.sleep(0.2)
 
 def tell_server(what):
     import json, urllib.request  # the answer is how many rows arrived
@@ -43,8 +41,10 @@ def wait_for_server(rows):
     while tell_server("rows") < rows:
         time.sleep(0.05)
 
-def on_disk():
-    return sum(path.stat().st_size for path in SWEEP.rglob("run-*.wandb"))
+def rows_on_disk():
+    from optical_sweeps.tracking.fragments import read_fragment  # of a log that is still written to
+    logs = [path for path in SWEEP.rglob("run-*.wandb") if path.stat().st_size]
+    return sum(len(read_fragment(path).history) for path in logs)
 """
 
 

@@ -324,7 +324,7 @@ def test_a_run_that_cannot_begin_online_is_kept_offline(
     server.inject(fault)
     done = client(
         f"""
-        run = begin("run0", {online(init_timeout=2)})
+        run = begin("run0", {online(init_timeout=20 if reason else 2)})
         for step in range(1, 11):
             run.log(step, {{"train/loss": 1 / step}})
         run.finish({{"test/nDCG@10/ar": 0.5}})

@@ -29,7 +29,9 @@ SlurmctldPort={controller_port}
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=5
+AuthInfo=socket={folder}/munge.socket
+MessageTimeout=60
+BatchStartTimeout=120
 CryptoType=crypto/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
@@ -199,7 +201,7 @@ def _start(folder: Path, name: str, command: list) -> subprocess.Popen:
 def _wait_until_idle(folder: Path, daemons: list[subprocess.Popen]) -> None:
     """Until the controller says that the node is ready to work."""
     environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
-    end = time.monotonic() + 40
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if any(daemon.poll() is not None for daemon in daemons):
             raise SystemExit("a daemon of the private Slurm ended")
@@ -209,7 +211,7 @@ def _wait_until_idle(folder: Path, daemons: list[subprocess.Popen]) -> None:
             if done.stdout.split() and set(done.stdout.split()) == {"idle"}:
                 return
         time.sleep(0.2)
-    raise SystemExit("the private Slurm was not ready after 40 s")
+    raise SystemExit("the private Slurm was not ready after 120 s")
 
 
 def _stop(folder: Path, daemons: list[subprocess.Popen]) -> None:

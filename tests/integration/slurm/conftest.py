@@ -69,7 +69,7 @@ class QuickSweep:
         path = self.folder / run / "began"
         return [tuple(line.split()) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def until(self, seen: Callable[["QuickSweep"], bool], seconds: float = 90) -> None:
+    def until(self, seen: Callable[["QuickSweep"], bool], seconds: float = 300) -> None:
         """Wait until `seen`."""
         end = time.monotonic() + seconds
         while not seen(self):
@@ -77,7 +77,7 @@ class QuickSweep:
             assert time.monotonic() < end, f"{self.states()}\n{queue}\n{self.logs()}"
             time.sleep(0.2)
 
-    def until_over(self, seconds: float = 90) -> None:
+    def until_over(self, seconds: float = 300) -> None:
         """Wait until no job of this sweep is in the queue."""
         mark = f"{self.folder.name}."
         self.until(lambda _: mark not in self.cluster.call("squeue", "--noheader", "--format=%j"), seconds)
@@ -100,5 +100,7 @@ def quick_sweep(reachable: Cluster, tmp_path: Path) -> Iterator[QuickSweep]:
     python.chmod(0o755)
     yield QuickSweep(tmp_path / tmp_path.name, python, reachable)
     reachable.call("scancel", "--user=root")
+    end = time.monotonic() + 300
     while not reachable.idle():
+        assert time.monotonic() < end, reachable.call("squeue", check=False)
         time.sleep(0.1)

@@ -95,11 +95,11 @@ def submitted(folder: Path, call: Call, cluster: Cluster) -> dict[str, Any]:
     return told
 
 
-def wait(over: Callable[[], bool], folder: Path, seconds: float = 150) -> None:
+def wait(over: Callable[[], bool], folder: Path, seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not over():
         assert time.monotonic() < end, logs(folder)
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 def logs(folder: Path) -> str:
