@@ -137,9 +137,16 @@ class ArtifactStore:
         """Every entry, broken ones too; checks that files are there and of the right size."""
         return [_entry(folder, _problem(folder)) for folder in self._folders()]
 
-    def verify(self, progress: Callable[[int, int], None] = lambda done, total: None) -> list[Entry]:
-        """Every entry, with the checksum of every file compared; `progress` is told (entries done, all)."""
-        folders = list(self._folders())
+    def verify(
+        self, progress: Callable[[int, int], None] = lambda done, total: None, kind: str | None = None
+    ) -> list[Entry]:
+        """Every entry, with the checksum of every file compared.
+
+        Args:
+            progress: told (entries done, all).
+            kind: entries of this kind alone.
+        """
+        folders = [folder for folder in self._folders() if kind in (None, folder.parent.name)]
         entries = []
         for done, folder in enumerate(folders, start=1):
             entries.append(_entry(folder, _problem(folder) or _checksum_problem(folder)))

@@ -103,7 +103,7 @@ VERBS = {
         "optical_sweeps.verbs.compare",
         "the table of systems by languages: trained ones, BM25, translate-test, structured queries",
         "compare",
-        "optical-sweeps compare experiment=demo systems=[bm25_untranslated,psq,zero_shot,optical]",
+        "optical-sweeps compare experiment=demo 'systems=[bm25_untranslated,psq,zero_shot,optical]'",
     ),
     "export": Verb(
         "optical_sweeps.verbs.export",
@@ -229,7 +229,8 @@ def _help() -> str:
     lines += [f"  {verb.example}" for verb in VERBS.values()]
     lines += [
         "",
-        "optical-sweeps VERB --help shows the verb's config groups and values; --cfg job prints the config;",
+        "optical-sweeps VERB --help shows a verb's usage, or its config groups and values;",
+        "optical-sweeps VERB --cfg job prints the config of a verb that has one;",
         'tab completion: eval "$(optical-sweeps -sc install=bash)"',
     ]
     return "\n".join(lines)

@@ -11,10 +11,24 @@ from optical_sweeps.errors import UserError
 
 USAGE = "cache: say ls, verify or prune, then what of it: a folder of artifacts (default: artifacts)"
 DEFAULT = "artifacts"
+HELP = """\
+optical-sweeps cache ls [FOLDER] [kind=KIND]
+optical-sweeps cache verify [FOLDER] [kind=KIND]
+optical-sweeps cache prune [FOLDER] [kind=KIND] [all] [unfinished]
+
+The artifact store (FOLDER, by default artifacts): what it holds, whether every file is as it was built, and how
+to make room. `prune` always removes broken entries, of every kind, and what killed builders left.
+  kind=KIND    ls, verify: entries of that kind alone, such as teacher or index
+               prune: every sound entry of that kind too
+  all          prune: every entry
+  unfinished   prune: partial builds that nobody works on too, which the next run would go on with"""
 
 
 def run(arguments: list[str]) -> None:
     """`cache ls|verify|prune [FOLDER] [kind=KIND] [unfinished] [all]`."""
+    if {"-h", "--help"} & set(arguments):
+        say(HELP)
+        return
     if not arguments or arguments[0] not in ("ls", "verify", "prune"):
         raise UserError(USAGE)
     what, rest = arguments[0], arguments[1:]
@@ -30,7 +44,7 @@ def run(arguments: list[str]) -> None:
     if what == "ls":
         _list([entry for entry in [*store.ls(), *store.unfinished()] if kind in (None, entry.kind)])
     elif what == "verify":
-        _verify(store)
+        _verify(store, kind)
     else:
         _prune(store, kind, "all" in flags, "unfinished" in flags)
 
@@ -44,9 +58,9 @@ def _list(entries: list[Entry]) -> None:
     say(f"{len(entries)} entries, {size(sum(entry.size for entry in entries))}")
 
 
-def _verify(store: ArtifactStore) -> None:
+def _verify(store: ArtifactStore, kind: str | None) -> None:
     with progress("checksums") as advance:
-        entries = store.verify(advance)
+        entries = store.verify(advance, kind)
     broken = [entry for entry in entries if entry.problem]
     for entry in broken:
         say(f"{entry.folder}: {entry.problem}")

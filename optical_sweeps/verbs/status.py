@@ -1,5 +1,8 @@
 """`status`: the same as `sweep status`."""
 
-from optical_sweeps.verbs.sweep.status import run
+from optical_sweeps.verbs.sweep import dispatch
 
-__all__ = ["run"]
+
+def run(arguments: list[str]) -> None:
+    """Hand over to `sweep`, its help too."""
+    dispatch.run(["status", *arguments])

@@ -5,9 +5,18 @@ import time
 from optical_sweeps.console import progress, say
 from optical_sweeps.errors import UserError
 
+HELP = """\
+optical-sweeps warm-up
+
+Compile the kernels of measures and transport, once an environment: half a minute, or a moment where
+that was done before."""
+
 
 def run(arguments: list[str]) -> None:
     """Compile the kernels of measures and transport; a moment where that was done before."""
+    if {"-h", "--help"} & set(arguments):
+        say(HELP)
+        return
     if arguments:
         raise UserError(f"warm-up: takes no arguments, not {arguments[0]}")
     from optical_sweeps.evaluation.measures import is_warm, warm_up
