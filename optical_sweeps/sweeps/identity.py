@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-IDENTITY_SCHEMA = 1
+IDENTITY_SCHEMA = 2
 """Raised when a change of code changes the numbers of an unchanged config."""
 
 NEUTRAL_KEYS = (

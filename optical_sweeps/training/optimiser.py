@@ -10,7 +10,11 @@ from optical_sweeps.training.settings import TrainingSettings
 
 
 def adamw(parameters: Iterable[Parameter], settings: TrainingSettings) -> AdamW:
-    """AdamW over the parameters that train; weight decay on matrices alone."""
+    """AdamW over the parameters that train; weight decay on matrices alone.
+
+    In float32 one kernel updates all parameters; under mixed precision Lightning refuses to clip the gradients of
+    such an optimiser.
+    """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     return AdamW(
         [
@@ -18,6 +22,7 @@ def adamw(parameters: Iterable[Parameter], settings: TrainingSettings) -> AdamW:
             {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
         ],
         lr=settings.learning_rate,
+        fused=settings.precision == "32-true",
     )
 
 

@@ -17,7 +17,7 @@ from optical_sweeps.retrieval.word_alignment import AlignmentSettings, align_wor
 from optical_sweeps.sweeps.run_spec import RunSpec
 from optical_sweeps.verbs.shared import Shared
 
-RECIPE = 1
+RECIPE = 2
 """Raised when a change of code changes what an unchanged key builds."""
 
 

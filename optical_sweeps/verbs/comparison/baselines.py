@@ -34,7 +34,7 @@ from optical_sweeps.verbs.search_and_measure import (
 from optical_sweeps.verbs.shared import Shared, prepare
 from optical_sweeps.verbs.translation_tables import word_counts
 
-RECIPE = 1
+RECIPE = 2
 """Raised when a change of code changes what an unchanged key builds."""
 
 UNPERTURBED = {"perturbations": [], "perturbation_seed": 0}
