@@ -110,6 +110,8 @@ def claims(
     if not margin > 0 or not 0 < alpha < 1:
         raise UserError(f"margin {margin} must be positive and alpha {alpha} between 0 and 1")
     pairs = list(combinations(study.objectives, 2)) if pairs is None else list(pairs)
+    if len({frozenset(pair) for pair in pairs}) < len(pairs):
+        raise UserError("pairs: the same two objectives stand in two of them; name each pair once")
     asked = slices_asked(study, slices)
     if asked and all(asked.values()):
         raise UserError(

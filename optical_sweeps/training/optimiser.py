@@ -12,8 +12,8 @@ from optical_sweeps.training.settings import TrainingSettings
 def adamw(parameters: Iterable[Parameter], settings: TrainingSettings) -> AdamW:
     """AdamW over the parameters that train; weight decay on matrices alone.
 
-    In float32 one kernel updates all parameters; under mixed precision Lightning refuses to clip the gradients of
-    such an optimiser.
+    In float32 one kernel updates all parameters; under mixed precision Lightning refuses to clip the gradients
+    of such an optimiser.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     return AdamW(

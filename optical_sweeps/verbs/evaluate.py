@@ -17,6 +17,7 @@ from optical_sweeps.sweeps.run_spec import resolved
 @leave_on_user_error
 def run(config: DictConfig) -> None:
     """Hydra's task: load the encoders, search, print a table, and write files where asked."""
+    from optical_sweeps.corpora.ids import check_ids
     from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
     from optical_sweeps.verbs.encoders import load_all_encoders
     from optical_sweeps.verbs.search_and_measure import (
@@ -39,9 +40,13 @@ def run(config: DictConfig) -> None:
         groups = _chosen(strings("query_languages", settings["query_languages"]), groups)
     evaluation = encoders.evaluation
     check_perturbations(evaluation.perturbations, encoders.corpus, groups["all"], evaluation.lexicon)
+    shared_out = _shared_out(found, groups)
+    if settings["output"]:
+        split = settings["split"]
+        check_ids(one.corpus.collection(name, split) for one, own in shared_out for name in own["all"])
     parts = []
     with progress(encoders.name) as advance:
-        for one, own in _shared_out(found, groups):
+        for one, own in shared_out:
             what = (one.corpus, own, one.queries, one.index_of, settings["split"], evaluation)
             parts.append([measure_collections(*what, advance), *measure_perturbed(*what, advance)])
     measured = parts[0] if len(parts) == 1 else [joined(of, groups) for of in zip(*parts, strict=True)]

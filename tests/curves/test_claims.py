@@ -150,6 +150,7 @@ def test_questions_that_cannot_be_asked_are_refused(study: Study) -> None:
         ({"margin": 0.0}, "margin 0.0 must be positive"),
         ({"pairs": [("optical", "mse")]}, "objective mse on .*: the study holds no such runs"),
         ({"pairs": []}, "nothing to compare"),
+        ({"pairs": [("optical", "none"), ("none", "optical")]}, "name each pair once"),
         ({"x": [0.3]}, "no ratio 0.3 in common"),
     ):
         with pytest.raises(UserError, match=message):

@@ -104,8 +104,13 @@ def test_watching_a_finished_sweep_ends(sweep):
     assert said("status", str(sweep.folder), "--watch").endswith(" 3 done, 3 failed\n")
 
 
-def test_status_alone_is_the_same_verb():
-    assert status_verb.run is status.run
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_status_alone_is_the_same_verb(sweep, capsys, more):
+    said = []
+    for verb in (status, status_verb):
+        verb.run([str(sweep.folder), *more])
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] != ""
 
 
 def test_retry_chooses_by_cause_or_name(sweep):

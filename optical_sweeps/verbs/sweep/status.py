@@ -14,6 +14,7 @@ from optical_sweeps.console import say
 from optical_sweeps.sweeps.grid_map import grid_map
 from optical_sweeps.sweeps.ledger import RunFolder, State
 from optical_sweeps.sweeps.plan import ORDER, Grid, describe
+from optical_sweeps.sweeps.submission_plan import FOLDER
 from optical_sweeps.sweeps.submission_queue import problems
 from optical_sweeps.verbs.sweep.arguments import read
 from optical_sweeps.verbs.sweep.screens import failures_text, map_text, rows_text
@@ -23,6 +24,9 @@ FEW = 40
 
 INTERVAL = 2.0
 """Seconds between two looks while watching."""
+
+QUEUE_INTERVAL = 10.0
+"""The same where a look asks Slurm, whose controller serves everybody."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def _watch(grid: Grid, flags: frozenset[str]) -> None:
             live.update(_screen(grid, states, flags), refresh=True)
             if _is_over(states):
                 return
-            time.sleep(INTERVAL)
+            time.sleep(_interval(grid))
 
 
 def _follow(grid: Grid) -> None:
@@ -153,7 +157,11 @@ def _follow(grid: Grid) -> None:
         before = now
         if _is_over(states):
             return
-        time.sleep(INTERVAL)
+        time.sleep(_interval(grid))
+
+
+def _interval(grid: Grid) -> float:
+    return QUEUE_INTERVAL if (grid.folder / FOLDER).is_dir() else INTERVAL
 
 
 def _is_over(states: Mapping[str, State]) -> bool:
