@@ -27,12 +27,12 @@ def check_ids(collections: Iterable[Collection]) -> None:
     Raises:
         UserError: as `check_id`.
     """
-    seen: set[int] = set()
+    seen: dict[int, object] = {}
     for collection in collections:
         where = f"{collection.name}, {collection.query_language}"
         _check_all(where, "query", collection.queries.ids)
         if id(collection.documents) not in seen:
-            seen.add(id(collection.documents))
+            seen[id(collection.documents)] = collection.documents  # held, so that no other takes its place
             _check_all(where, "document", collection.documents.ids)
 
 

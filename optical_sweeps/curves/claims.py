@@ -20,6 +20,10 @@ from optical_sweeps.evaluation.significance import DRAWS, Estimate, holm, random
 TESTS = ("randomisation", "t", "crossed")
 
 
+class NothingToAsk(UserError):
+    """What is asked is in order, but the study cannot answer it (yet)."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """One question and its answer.
@@ -114,7 +118,7 @@ def claims(
         raise UserError("pairs: the same two objectives stand in two of them; name each pair once")
     asked = slices_asked(study, slices)
     if asked and all(asked.values()):
-        raise UserError(
+        raise NothingToAsk(
             f"{next(iter(asked))}: too few queries for a test; choose other slices, or a split of more queries"
         )
     questions = [
@@ -178,9 +182,9 @@ def slices_asked(study: Study, slices: Sequence[str] | None = None) -> dict[str,
 
 
 def refuse_absent(x: Sequence[float], there: Collection[float], name: str) -> None:
-    """Raise a UserError that names the first x which is not there."""
+    """Raise a NothingToAsk that names the first x which is not there."""
     if absent := [one for one in x if one not in there]:
-        raise UserError(
+        raise NothingToAsk(
             f"claims: no {name} {absent[0]:g} in common in any pair of objectives; see the study's table"
         )
 

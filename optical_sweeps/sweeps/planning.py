@@ -16,10 +16,14 @@ TOLD_BY_LABEL = {"objective", "mixture", "seed", "mixture.ratio", "mixture.total
 
 
 class Planner:
-    """Turns overrides into grid points; what points share is done once."""
+    """Turns overrides into grid points; what points share is done once.
 
-    def __init__(self, composer: Composer) -> None:
-        self._composer, self._checks = composer, PointChecks()
+    Args:
+        elsewhere: as of `PointChecks`.
+    """
+
+    def __init__(self, composer: Composer, *, elsewhere: bool = False) -> None:
+        self._composer, self._checks = composer, PointChecks(elsewhere=elsewhere)
 
     def point(self, overrides: Sequence[str], told: Sequence[str] = ()) -> GridPoint:
         """The point of these overrides, which passes all checks.
@@ -52,13 +56,18 @@ def plan_points(
     points: Sequence[Sequence[str]],
     composer: Composer,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    elsewhere: bool = False,
 ) -> Iterator[GridPoint]:
     """The points' runs, in their order.
+
+    Args:
+        elsewhere: as of `PointChecks`.
 
     Raises:
         UserError: a point cannot be composed, would fail, or belongs to another sweep; it is named.
     """
-    planner = Planner(composer)
+    planner = Planner(composer, elsewhere=elsewhere)
     told = [key for key in swept_keys(points) if key not in TOLD_BY_LABEL]
     sweep: Path | None = None
     for number, overrides in enumerate(points):

@@ -51,8 +51,9 @@ def asked_grid(master: Any, loader: Any, arguments: Sequence[str], composer: Com
     """
     points = expand(master.hydra.sweeper.get("params") or {}, arguments, loader)
     composer = composer or Composer(hydra_composition(loader, master))
+    elsewhere = str(master.hydra.launcher.get("_target_")).endswith(".SlurmLauncher")
     with progress("checking the grid") as advance:
-        planned = tuple(plan_points(points, composer, advance))
+        planned = tuple(plan_points(points, composer, advance, elsewhere=elsewhere))
     return Grid(
         Path(str(master.hydra.sweep.dir)),
         planned,

@@ -136,12 +136,12 @@ def _left_out(parts: Sequence["Stratum"], slices: Sequence[str] | None) -> str:
     for part in parts:
         for slice, why in slices_asked(part.study, slices).items():
             if why:
-                where.setdefault(f"{slice} ({why})", []).append(part.name)
+                where.setdefault(f"{slice} ({why})".replace("group:", ""), []).append(part.name)
     words = [
         text if len(names) == len(parts) else f"{text} in {' and '.join(names)}"
         for text, names in where.items()
     ]
-    return f" Left out: {'; '.join(words)}.".replace("group:", "") if words else ""
+    return f" Left out: {'; '.join(words)}." if words else ""
 
 
 def _too_few_draws(comparisons: int, settings: Mapping[str, Any]) -> str:

@@ -102,7 +102,7 @@ def finished_run(settings: Mapping[str, Any]) -> tuple[RunFolder, RunSpec]:
     if spec.id != record["id"]:
         raise UserError(
             f"run: {folder.path} is run {record['id']}, but its config now describes {spec.id}: its data or "
-            "backbone changed since; call from the folder it was run in, or run it again"
+            "backbone changed since, or another version made it; call from where it ran, or run it again"
         )
     return folder, spec
 

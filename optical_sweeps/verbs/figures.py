@@ -155,9 +155,11 @@ def _of_part(
 def _claims(settings: Mapping[str, Any], parts: Sequence["Stratum"], output: Path) -> Iterator[Made]:
     if not settings["pairs"] and not any(_pairs(settings, part) for part in parts):
         return
+    from optical_sweeps.curves.claims import NothingToAsk
+
     try:
         found = tables_of(parts, settings)
-    except UserError as error:
+    except NothingToAsk as error:
         yield Made("", "claims", f"Not made: {error}.", ())
         return
     yield _table("claims", found.claims, "", output)

@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,9 +64,12 @@ def results(folder: RunFolder) -> dict[str, Any]:
 def signalled(sweep: Path, rows: int, number: int) -> Iterator[None]:
     """Send this process a signal once a run below has logged so many rows; one that comes too late is lost."""
 
+    over = threading.Event()
+
     def watch() -> None:
         while sum(path.read_bytes().count(b"\n") for path in sweep.glob("*/*/metrics.jsonl")) < rows:
-            time.sleep(0.001)
+            if over.wait(0.001):
+                return
         os.kill(os.getpid(), number)
 
     before = signal.signal(number, lambda *_: None)
@@ -76,6 +78,7 @@ def signalled(sweep: Path, rows: int, number: int) -> Iterator[None]:
     try:
         yield
     finally:
+        over.set()
         thread.join()
         signal.signal(number, before)
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+import torch
 from hydra.errors import HydraException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,8 +16,10 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.sweeps.compose import Composer, hydra_composition, plain
 from optical_sweeps.sweeps.expand import expand
 from optical_sweeps.sweeps.hydra_app import HydraApp, hydra_app
+from optical_sweeps.sweeps.plan import Grid
 from optical_sweeps.sweeps.planning import plan_points
 from optical_sweeps.sweeps.run_spec import RunSpec, resolved
+from optical_sweeps.sweeps.sweeper import asked_grid
 
 Counted = tuple[Composer, list[tuple[str, ...]]]
 AXES = {
@@ -221,3 +224,17 @@ def test_planned_runs_are_those_of_each_point_alone(app, axes):
         with pytest.raises(UserError) as raised:
             list(plan_points(points, Composer(composition)))
         assert str(raised.value) == error
+
+
+def test_a_grid_for_slurm_asks_nothing_of_the_devices_here(monkeypatch):
+    """A login node has no GPU; the check is made where the run is."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    wanted = [*SMALL, "machine.accelerator=gpu", "training.precision=16-mixed"]
+
+    def asked(*more: str) -> Grid:
+        with hydra_app("train", None, [*wanted, *more]) as app:
+            return asked_grid(app.master, app.loader, list(app.master.hydra.overrides.task))
+
+    assert len(asked("hydra/launcher=slurm_gpu").runs) == 1
+    with pytest.raises(UserError, match="gpu, but torch sees none"):
+        asked()

@@ -57,7 +57,7 @@ def _points(sweep: Path, composer: "Composer", jobs: Sequence[Sequence[str]]) ->
 
     known = Grid.load(sweep).points if (sweep / GRID_FILE).exists() else ()
     by_overrides = {point.overrides: point for point in known}
-    planner = Planner(composer)
+    planner = Planner(composer, elsewhere=True)
     points = []
     for job in jobs:
         # a sweeper adds settings of Hydra's own to a point: where it lands, what it is called
