@@ -126,7 +126,7 @@ def test_another_hosts_sign_of_life_counts_until_it_is_old(folder):
 
 
 def test_another_host_that_still_lives_keeps_the_folder(tmp_path, start):
-    folder = RunFolder(tmp_path / "run", beat=2)
+    folder = RunFolder(tmp_path / "run", beat=2.0)
     owned_elsewhere(folder)
     with beating(folder.owner_path, 0.05), pytest.raises(RunIsTaken), folder.claim():
         pytest.fail("two hosts in one folder")

@@ -29,7 +29,7 @@ SlurmctldPort={controller_port}
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 MessageTimeout=60
 BatchStartTimeout=120
 CryptoType=crypto/munge
