@@ -245,7 +245,8 @@ def _held(study: Study, pairs: Pairs, wanted: Sequence[float] | None) -> list[fl
     """Those of the wanted x at which a pair has runs to compare."""
     if wanted is None:
         return None
-    return [x for x in wanted if any(_shared(study, *pair, study.languages[0], [x]) for pair in pairs or ())]
+    there = {x for pair in pairs or () for x in _shared(study, *pair, study.languages[0])}
+    return [x for x in wanted if x in there]
 
 
 def _asked(found: Iterable[Claim]) -> list[tuple[str, str, str]]:

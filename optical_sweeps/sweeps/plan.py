@@ -62,9 +62,14 @@ class Grid:
     def labels(self) -> dict[str, str]:
         return {run: point.label for run, point in self.point_of.items()}
 
+    @property
+    def was_submitted(self) -> bool:
+        """Whether runs of it were ever given to Slurm."""
+        return (self.folder / "submissions").is_dir()
+
     def states(self) -> dict[str, State]:
         """The state of every run, as folders and scheduler tell it now."""
-        scheduled = _scheduled(self.folder)
+        scheduled = _scheduled(self.folder) if self.was_submitted else {}
         return {run: _state(folder.state(), scheduled.get(run)) for run, folder in self.runs.items()}
 
     def save(self) -> "Grid":
@@ -117,8 +122,6 @@ def values_of(overrides: Sequence[str]) -> dict[str, str]:
 
 def _scheduled(sweep: Path) -> Mapping[str, str]:
     """What the scheduler tells of submitted runs: `queued` or `running`."""
-    if not (sweep / "submissions").is_dir():
-        return {}
     from optical_sweeps.sweeps.submission import queued_runs
 
     return dict(queued_runs(sweep))

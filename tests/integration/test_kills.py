@@ -34,7 +34,7 @@ def sweeps(kills, tmp_path_factory) -> tuple[Path, Any]:
 
 def test_every_result_is_that_of_the_sweep_left_alone(kills, sweeps):
     alone, killed = sweeps
-    assert killed.kills > 0  # on a fast machine the sweep ends before the last
+    assert killed.kills >= KILLS // 2  # on a fast machine the sweep ends before the last
     assert kills.differences(alone, killed.folder) == []
 
 

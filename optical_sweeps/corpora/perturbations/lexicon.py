@@ -12,6 +12,7 @@ import numpy as np
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.perturbations.interface import Perturbation
 from optical_sweeps.corpora.perturbations.units import case_folded, words
+from optical_sweeps.corpora.readers.digests import file_digest
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
 
@@ -121,17 +122,10 @@ def lexicon_fingerprint(files: str, languages: Sequence[str]) -> str:
     for language in sorted(languages):
         path = Path(files.format(language=language))
         try:
-            file = path.stat()
-            digest.update(_content(path.absolute(), file.st_mtime_ns, file.st_size))
+            digest.update(file_digest(path))
         except OSError as error:
             raise UserError(f"{KEY}: {path}: {error.strerror}; name a file for each language") from error
     return digest.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _content(path: Path, changed: int, size: int) -> bytes:
-    """A file's hash, taken once for all points of a grid."""
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
 
 
 def _bitext(corpus: Any, language: str) -> Bitext:

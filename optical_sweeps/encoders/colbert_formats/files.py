@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optical_sweeps.corpora.readers.digests import file_digest
 from optical_sweeps.errors import UserError
 
 if TYPE_CHECKING:
@@ -76,17 +76,9 @@ def folder_digest(folder: Path) -> str:
         hidden = any(part.startswith(".") for part in name.parts)
         if hidden or file.suffix not in COUNTED or file.name == LATELY or not file.is_file():
             continue
-        status = file.stat()
-        content = _file_digest(file, status.st_size, status.st_mtime_ns)
+        content = file_digest(file).hex()
         digest.update(f"{name.as_posix()}\0{content}\n".encode())
     return digest.hexdigest()
-
-
-# A sweep asks for each of its points: a file is read once a process, unless it changes.
-@lru_cache(maxsize=256)
-def _file_digest(file: Path, size: int, time: int) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _line(error: Exception) -> str:

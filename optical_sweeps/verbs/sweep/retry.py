@@ -19,7 +19,7 @@ def run(arguments: list[str]) -> None:
     given = read("sweep retry", arguments, flags=("here",), options=("cause", "run"))
     grid = Grid.load(given.sweep())
     runs = chosen(grid, given.options.get("cause", ()), given.options.get("run", ()))
-    submits = (grid.folder / "submissions").is_dir() and "here" not in given.flags
+    submits = grid.was_submitted and "here" not in given.flags
     results = _submit(grid, runs, quiet=given.json) if submits and runs else retried(grid, runs)
     if given.json:
         say(json.dumps({"sweep": str(grid.folder), "runs": runs, "submitted": bool(submits and runs),

@@ -14,7 +14,6 @@ from optical_sweeps.console import say
 from optical_sweeps.sweeps.grid_map import grid_map
 from optical_sweeps.sweeps.ledger import RunFolder, State
 from optical_sweeps.sweeps.plan import ORDER, Grid, describe
-from optical_sweeps.sweeps.submission_plan import FOLDER
 from optical_sweeps.sweeps.submission_queue import problems
 from optical_sweeps.verbs.sweep.arguments import read
 from optical_sweeps.verbs.sweep.screens import failures_text, map_text, rows_text
@@ -161,7 +160,7 @@ def _follow(grid: Grid) -> None:
 
 
 def _interval(grid: Grid) -> float:
-    return QUEUE_INTERVAL if (grid.folder / FOLDER).is_dir() else INTERVAL
+    return QUEUE_INTERVAL if grid.was_submitted else INTERVAL
 
 
 def _is_over(states: Mapping[str, State]) -> bool:

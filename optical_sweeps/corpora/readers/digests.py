@@ -1,0 +1,21 @@
+"""What files hold, as a digest that is taken once."""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+
+def file_digest(file: Path) -> bytes:
+    """A digest of a file's content; a sweep asks for each of its points, and a file is read again if it changed.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status = file.stat()
+    return _digest(file.absolute(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest(file: Path, size: int, time: int) -> bytes:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)).digest()
