@@ -27,7 +27,8 @@ import numpy as np
 
 LIBRARIES = (
     "torch", "lightning", "transformers", "hydra", "ranx", "pyarrow.parquet", "numba", "wandb",
-    "optical_sweeps.verbs.train", "optical_sweeps.verbs.shared", "optical_sweeps.verbs.search_and_measure",
+    "optical_sweeps.commands.train", "optical_sweeps.runs.shared.prepare",
+    "optical_sweeps.runs.distillation.search_and_evaluate",
     "optical_sweeps.training.distil", "optical_sweeps.objectives", "optical_sweeps.corpora.builders.synthetic",
 )  # fmt: skip
 SMALL = (

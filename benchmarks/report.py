@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas
 
+from optical_sweeps.commands.report import _texts
 from optical_sweeps.report import gather, render
-from optical_sweeps.sweeps.plan import Grid
-from optical_sweeps.verbs.report import _texts
+from optical_sweeps.sweeps.grid import Grid
 
 
 def multiply(source: Path, folder: Path, count: int) -> None:

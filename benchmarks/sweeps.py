@@ -93,7 +93,7 @@ def planning(points: int) -> Rows:
 
 def looking(points: int) -> Rows:
     """On the planned sweep, with a finished run made up for every point."""
-    from optical_sweeps.sweeps.plan import Grid
+    from optical_sweeps.sweeps.grid import Grid
 
     grid = Grid.load(Path("multirun/planned"))
     record = json.dumps({"schema": 1, "measures": {"test": {"nDCG@10": {"group:all": 0.5}}}})
@@ -134,7 +134,7 @@ def starting(runs: int, mode: str) -> Rows:
 
 SWEEP_PROGRAM = """
 import sys, time
-from optical_sweeps.verbs import train
+from optical_sweeps.commands import train
 from optical_sweeps import cli
 moments = []
 def told(config, task=train.run):
@@ -149,9 +149,9 @@ print("SECONDS", *(after - before for before, after in zip(moments, moments[1:])
 DIRECT_PROGRAM = """
 import sys, time
 from optical_sweeps.sweeps.hydra_app import hydra_app
-from optical_sweeps.sweeps.ledger import RunFolder
-from optical_sweeps.sweeps.run_spec import RunSpec
-from optical_sweeps.verbs.perform import perform
+from optical_sweeps.runs.run_folder import RunFolder
+from optical_sweeps.runs.spec.run_spec import RunSpec
+from optical_sweeps.runs.distillation.pipeline import perform
 *settings, seeds = sys.argv[1:]
 specs = []
 with hydra_app() as app:
@@ -188,7 +188,7 @@ def demo(commands: int | None, workers: int) -> Rows:
     with tempfile.TemporaryDirectory(prefix="demo-benchmark-") as name, contextlib.chdir(name):
         swept = timed(lambda: command("teacher", "experiment=demo"))
         swept += timed(lambda: command("train", "-m", "experiment=demo", *(parallel if workers > 1 else ())))
-        from optical_sweeps.sweeps.plan import Grid
+        from optical_sweeps.sweeps.grid import Grid
 
         grid = Grid.load(Path("multirun/demo"))
         trained = sum(folder.record()["timings"]["train"] for folder in grid.runs.values())

@@ -31,106 +31,106 @@ class Verb:
 
 VERBS = {
     "train": Verb(
-        "optical_sweeps.verbs.train",
+        "optical_sweeps.commands.train",
         "distil, search and measure: one run, or with -m a sweep",
         "train",
         "optical-sweeps train -m objective=optical,contrastive mixture.ratio=0,0.5,1",
     ),
     "teacher": Verb(
-        "optical_sweeps.verbs.teacher",
+        "optical_sweeps.commands.teacher",
         "build what the runs share: teacher, document index, English vectors",
         "teacher",
         "optical-sweeps teacher teacher.training.epochs=10",
     ),
     "evaluate": Verb(
-        "optical_sweeps.verbs.evaluate",
+        "optical_sweeps.commands.evaluate",
         "search and measure again with a finished run's student",
         "evaluate",
         "optical-sweeps evaluate run=multirun/demo/0123456789ab split=test",
     ),
     "curves": Verb(
-        "optical_sweeps.verbs.curves",
+        "optical_sweeps.commands.curves",
         "assemble nDCG@10 curves, tables and figures from W&B logs",
         "curves",
         "optical-sweeps curves sweep=multirun/demo",
         of_sweep=True,
     ),
     "sweep": Verb(
-        "optical_sweeps.verbs.sweep.dispatch",
+        "optical_sweeps.commands.sweep",
         "plan, submit, look at, retry, cancel and synchronise sweeps",
         None,
         "optical-sweeps sweep status multirun/demo",
     ),
     "claims": Verb(
-        "optical_sweeps.verbs.claims",
+        "optical_sweeps.commands.claims",
         "test objectives against each other: differences, equivalences, crossings",
         "claims",
         "optical-sweeps claims sweep=multirun/demo",
         of_sweep=True,
     ),
     "figures": Verb(
-        "optical_sweeps.verbs.figures",
+        "optical_sweeps.commands.figures",
         "every figure and table of a study, at paper size",
         "figures",
         "optical-sweeps figures experiment=demo",
         of_sweep=True,
     ),
     "report": Verb(
-        "optical_sweeps.verbs.report",
+        "optical_sweeps.commands.report",
         "one HTML page of a sweep: curves, runs, queries, settings",
         None,
         "optical-sweeps report multirun/demo",
     ),
     "verify": Verb(
-        "optical_sweeps.verbs.verify",
+        "optical_sweeps.commands.verify",
         "derive a sweep's scores again from run files and compare with its logs",
         None,
         "optical-sweeps verify multirun/demo",
     ),
     "dashboard": Verb(
-        "optical_sweeps.verbs.dashboard",
+        "optical_sweeps.commands.dashboard",
         "a W&B workspace and report of a sweep",
         None,
         "optical-sweeps dashboard multirun/demo --dry-run",
     ),
     "search": Verb(
-        "optical_sweeps.verbs.search",
+        "optical_sweeps.commands.search",
         "what a student finds for a query, and which tokens matched",
         "search",
         "optical-sweeps search run=multirun/demo/0123456789ab query='Katze'",
     ),
     "compare": Verb(
-        "optical_sweeps.verbs.compare",
+        "optical_sweeps.commands.compare",
         "the table of systems by languages: trained ones, BM25, translate-test, structured queries",
         "compare",
         "optical-sweeps compare experiment=demo 'systems=[bm25_untranslated,psq,zero_shot,optical]'",
     ),
     "export": Verb(
-        "optical_sweeps.verbs.export",
+        "optical_sweeps.commands.export",
         "a student or a teacher as a folder for transformers or PyLate",
         "export",
         "optical-sweeps export run=multirun/demo/0123456789ab to=student format=huggingface",
     ),
     "inspect": Verb(
-        "optical_sweeps.verbs.inspect",
+        "optical_sweeps.commands.inspect",
         "look inside: a pair's transport plan, alignment error, an encoder's vectors",
         "inspect",
         "optical-sweeps inspect run=multirun/demo/0123456789ab language=de row=7",
     ),
     "cache": Verb(
-        "optical_sweeps.verbs.cache",
+        "optical_sweeps.commands.cache",
         "list, verify and prune the artifact store",
         None,
         "optical-sweeps cache ls",
     ),
     "status": Verb(
-        "optical_sweeps.verbs.status",
+        "optical_sweeps.commands.status",
         "the same as `sweep status`",
         None,
         "optical-sweeps status multirun/demo",
     ),
     "warm-up": Verb(
-        "optical_sweeps.verbs.warm_up",
+        "optical_sweeps.commands.warm_up",
         "compile what is compiled at first use, once an environment",
         None,
         "optical-sweeps warm-up",
@@ -179,7 +179,7 @@ def _run_hydra(verb: Verb, arguments: list[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from optical_sweeps.sweeps.resolvers import register_resolvers
+    from optical_sweeps.runs.spec.resolvers import register_resolvers
 
     register_resolvers()
     task = importlib.import_module(verb.module).run
@@ -210,7 +210,7 @@ def _complete(arguments: list[str]) -> None:
 
 def _complete_sweep(words: list[str], line: str, arguments: list[str]) -> None:
     """The verbs of `sweep`; what `train` takes where one takes a grid."""
-    from optical_sweeps.verbs.sweep.dispatch import SUB_VERBS
+    from optical_sweeps.commands.sweep import SUB_VERBS
 
     if len(words) > 1 or (words and line.endswith(" ")):
         if words[0] in ("plan", "submit"):

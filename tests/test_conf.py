@@ -7,8 +7,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from optical_sweeps.cli import VERBS, conf_folder
-from optical_sweeps.sweeps.resolvers import register_resolvers
-from optical_sweeps.sweeps.run_spec import RunSpec, build_part, resolved
+from optical_sweeps.runs.spec.resolvers import register_resolvers
+from optical_sweeps.runs.spec.run_spec import RunSpec, build_part, resolved
 
 CONF = conf_folder()
 ROOTS = sorted({verb.config for verb in VERBS.values() if verb.config})

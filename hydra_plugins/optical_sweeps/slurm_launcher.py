@@ -23,7 +23,7 @@ class SlurmLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit the points, each given by its overrides; one return a point, in their order."""
-        from optical_sweeps.verbs.sweep.launch import launch
+        from optical_sweeps.slurm.launch import launch
 
         assert self._context is not None
         assert self._config is not None

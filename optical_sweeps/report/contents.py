@@ -11,7 +11,7 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.report.intervals import CONFIDENCE, Intervals
 from optical_sweeps.report.query_scores import QueryScores, Texts, packed, read_query_scores
 from optical_sweeps.report.sweep_runs import SweepRun, read_runs, varied_keys
-from optical_sweeps.sweeps.plan import Grid
+from optical_sweeps.sweeps.grid import Grid
 
 Contents = dict[str, Any]
 TextsOf = Callable[[SweepRun, Sequence[tuple[str, str]]], Texts]

@@ -13,7 +13,7 @@ from optical_sweeps.evaluation.judging import judge
 from optical_sweeps.evaluation.measures import Measure, macro_average
 from optical_sweeps.report.sweep_runs import SweepRun, read_runs
 from optical_sweeps.retrieval.runs import read_run
-from optical_sweeps.sweeps.plan import Grid
+from optical_sweeps.sweeps.grid import Grid
 
 Verdict = Literal["OK", "close", "FAIL"]
 Scores = dict[str, float]
@@ -104,7 +104,7 @@ def derive(run: SweepRun) -> Scores:
     Raises:
         UserError: a run file is missing or broken, or the corpus is not the one that the run was measured on.
     """
-    from optical_sweeps.sweeps.run_spec import Languages, build_part, content
+    from optical_sweeps.runs.spec.run_spec import Languages, build_part, content
 
     config, facts = run.record["config"], run.record.get("facts", {})
     settings = json.dumps(config["data"])

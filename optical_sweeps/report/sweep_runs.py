@@ -10,8 +10,8 @@ import yaml
 
 from optical_sweeps.curves.table import ZERO_SHOT
 from optical_sweeps.errors import UserError
-from optical_sweeps.sweeps.ledger import State
-from optical_sweeps.sweeps.plan import Grid, values_of
+from optical_sweeps.runs.run_folder import State
+from optical_sweeps.sweeps.grid import Grid, values_of
 
 X_KEYS = ("mixture.ratio", "mixture.multiple", "mixture.total", "mixture.high_total")
 """Keys that make good abscissae, the best first."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from omegaconf import AnyNode, DictConfig, ListConfig
 
-from optical_sweeps.sweeps.run_spec import resolved
+from optical_sweeps.runs.spec.run_spec import resolved
 
 Compose = Callable[[Sequence[str]], DictConfig]
 """Hydra's own: overrides to a composed config."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.sweeps.ledger import RunFolder
+from optical_sweeps.runs.run_folder import RunFolder
 
 MOST = 200
 """Records that are read, the newest first."""

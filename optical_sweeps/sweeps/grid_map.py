@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from optical_sweeps.sweeps.ledger import State
-from optical_sweeps.sweeps.plan import ORDER, Grid, values_of
+from optical_sweeps.runs.run_folder import State
+from optical_sweeps.sweeps.grid import ORDER, Grid, values_of
 
 SYMBOLS: Mapping[State, str] = {
     "done": "■", "running": "▶", "queued": "○", "failed": "✗", "stale": "!", "missing": "·",

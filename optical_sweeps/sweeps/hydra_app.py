@@ -68,7 +68,7 @@ def hydra_app(
     from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
-    from optical_sweeps.sweeps.resolvers import register_resolvers
+    from optical_sweeps.runs.spec.resolvers import register_resolvers
 
     register_resolvers()
     search_path = _search_path(config_dir)

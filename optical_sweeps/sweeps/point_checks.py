@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from optical_sweeps.runs.spec.identity import counted, fact, fact_text, id_of_texts
+from optical_sweeps.runs.spec.run_spec import CHECKS, PARTS, RunSpec, build_part, check_machine
 from optical_sweeps.sweeps.compose import Sections, plain
-from optical_sweeps.sweeps.identity import counted, fact, fact_text, id_of_texts
-from optical_sweeps.sweeps.run_spec import CHECKS, PARTS, RunSpec, build_part, check_machine
 
 
 class PointChecks:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from optical_sweeps.artifacts import MANIFEST, canonical_json
+from optical_sweeps.runs.run_folder import write_json
+from optical_sweeps.runs.spec.identity import IDENTITY_SCHEMA, fact
+from optical_sweeps.runs.spec.run_spec import RunSpec
+from optical_sweeps.slurm.submission_plan import Shared
 from optical_sweeps.sweeps.compose import Sections, plain
-from optical_sweeps.sweeps.identity import IDENTITY_SCHEMA, fact
-from optical_sweeps.sweeps.ledger import write_json
-from optical_sweeps.sweeps.run_spec import RunSpec
-from optical_sweeps.sweeps.submission_plan import Shared
 
 SHARE = ("data", "languages", "backbone", "encoder", "teacher", "index", "paths")
 """Keys of a config of which runs are equal that share a teacher, an index and English vectors."""

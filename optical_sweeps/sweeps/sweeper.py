@@ -9,11 +9,11 @@ from omegaconf import OmegaConf
 from optical_sweeps.checks import true_or_false, whole_number
 from optical_sweeps.console import progress, say
 from optical_sweeps.errors import UserError, first_line
+from optical_sweeps.runs.run_folder import State
 from optical_sweeps.sweeps.compose import Composer, hydra_composition
 from optical_sweeps.sweeps.expand import expand
-from optical_sweeps.sweeps.ledger import State
-from optical_sweeps.sweeps.plan import Grid, GridPoint, describe
-from optical_sweeps.sweeps.planning import plan_points
+from optical_sweeps.sweeps.grid import Grid, GridPoint, describe
+from optical_sweeps.sweeps.grid_planning import plan_points
 
 
 def sweep(plugin: Any, arguments: Sequence[str]) -> list[Any]:

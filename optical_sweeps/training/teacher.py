@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from optical_sweeps.checks import one_of, positive_number, whole_number
+from optical_sweeps.encoders.teacher_checkpoint import refuse_without_checkpoint
 from optical_sweeps.errors import UserError
 from optical_sweeps.training.settings import TrainingSettings
-from optical_sweeps.training.teacher_checkpoint import refuse_without_checkpoint
 
 if TYPE_CHECKING:  # a grid is planned without Lightning
     from optical_sweeps.corpora.collections import RelevantPair

@@ -4,7 +4,8 @@ import importlib
 import sys
 
 import pytest
-from provider_files import write_all
+
+from tests.support.provider_files import write_all
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,20 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from provider_files import CLIRMATRIX, MIRACL, MMARCO_V1, MMARCO_V2, MR_TYDI, WIKICLIR, put, put_gzip
 
 from optical_sweeps.corpora.builders.ir_datasets_collections import IrDatasetsCollections
 from optical_sweeps.corpora.judgements import lay_over
 from optical_sweeps.errors import UserError
+from tests.support.provider_files import (
+    CLIRMATRIX,
+    MIRACL,
+    MMARCO_V1,
+    MMARCO_V2,
+    MR_TYDI,
+    WIKICLIR,
+    put,
+    put_gzip,
+)
 
 
 @pytest.fixture

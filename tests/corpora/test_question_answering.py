@@ -16,10 +16,10 @@ from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_to
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.settings import EvaluationSettings
 from optical_sweeps.retrieval.settings import IndexSettings
-from optical_sweeps.sweeps.resolvers import register_resolvers
-from optical_sweeps.sweeps.run_spec import RunSpec, resolved
-from optical_sweeps.verbs.document_index import document_index, load_index
-from optical_sweeps.verbs.search_and_measure import measure_collections
+from optical_sweeps.runs.distillation.search_and_evaluate import measure_collections
+from optical_sweeps.runs.shared.document_index import document_index, load_index
+from optical_sweeps.runs.spec.resolvers import register_resolvers
+from optical_sweeps.runs.spec.run_spec import RunSpec, resolved
 
 
 def paragraph(context: str, *questions: tuple[str, str]) -> dict:

@@ -4,67 +4,17 @@ Only sizes are changed: backbone and dimensions, the values that are swept, and 
 """
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from provider_files import json_lines, put, put_gzip
 
-from optical_sweeps.cli import conf_folder
-from optical_sweeps.sweeps.resolvers import register_resolvers
 from optical_sweeps.tracking.records import read_records
+from tests.support.provider_files import json_lines, put, put_gzip
+from tests.support.recipes import SMALL, bitext, composed, run
 
-SMALL = (
-    "backbone=tiny", "backbone.hidden_size=32", "backbone.layers=1", "encoder.dim=16", "encoder.query_length=8",
-    "encoder.document_length=16", "teacher.training.precision=32-true", "training.precision=32-true",
-    "training.batch_size=8", "training.log_every=1", "machine.workers=0", "machine.threads=1",
-    "logger=disabled", "seed=1", "evaluation.memory_budget_mb=64",
-)  # fmt: skip
 DOCS = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text()
-WORDS = ("water", "house", "river", "stone", "bird", "light", "road", "salt")
-
-
-def bitext(language: str, count: int = 40) -> str:
-    """English <tab> translation; the translations hold letters of the language's script."""
-    letters = {
-        "ja": "水家", "zh": "水河", "ko": "물집", "ru": "вода", "ar": "ماء", "fa": "آب", "th": "น้ำ",
-        "hi": "पानी", "mr": "पाणी", "bn": "জল", "te": "నీరు",
-    }  # fmt: skip
-    lines = []
-    for number in range(count):
-        english = f"{WORDS[number % 8]} {WORDS[number // 8]} beside {WORDS[(3 * number) % 8]}"
-        own = letters.get(language, f"{language}{language}")
-        lines.append(
-            f"{english}\t{own} {own * (1 + number % 3)} {own}{own[: 1 + number % 2]}{own * (number // 6)}\n"
-        )
-    return "".join(lines)
-
-
-def run(folder: Path, home: Path, *arguments: str) -> str:
-    """`optical-sweeps ...` in a process of its own; what it printed."""
-    passed = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTHON"))}
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("optical-sweeps")), *arguments],
-        cwd=folder,
-        env={**passed, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "IR_DATASETS_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-4000:])
-    return done.stdout
-
-
-def composed(experiment: str, *overrides: str):
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose("train", [f"experiment={experiment}", *overrides], return_hydra_config=True)
 
 
 def test_miracl_ratio(provider_home, tmp_path):

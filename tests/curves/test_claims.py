@@ -10,8 +10,7 @@ from optical_sweeps.curves.claims import TESTS, claims, slices_asked
 from optical_sweeps.curves.scores import scores
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.significance import holm
-
-from .conftest import made_up_study
+from tests.support.curve_study import made_up_study
 
 Groups = Mapping[str, Sequence[str]]
 PAIR = [("optical", "contrastive")]

@@ -11,8 +11,7 @@ from optical_sweeps.curves.bootstrap import Study
 from optical_sweeps.curves.contrasts import curve_of, group_gap, objective_difference
 from optical_sweeps.curves.crossings import find_crossings
 from optical_sweeps.errors import UserError
-
-from .conftest import made_up_study
+from tests.support.curve_study import made_up_study
 
 Groups = Mapping[str, Sequence[str]]
 

@@ -9,8 +9,7 @@ from optical_sweeps.curves.crossings import Crossings, crossings_of
 from optical_sweeps.curves.intervals import MeanSquares
 from optical_sweeps.curves.scores import Scores
 from optical_sweeps.errors import UserError
-
-from .blocks import block
+from tests.support.score_blocks import block
 
 
 def difference(mean: list[float], x: list[float] | None = None, noise: float = 0.01, number: int = 0) -> Scores:

@@ -97,18 +97,17 @@ def test_files_are_whole_and_the_same_in_every_process(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from conftest import GROUPS, made_up_study
+from tests.support.curve_study import GROUPS, made_up_study
 from optical_sweeps.curves.bootstrap import Study
 from optical_sweeps.curves.figures import gain_figure, language_figure, save_figure
 study = Study(made_up_study(n_queries=5), GROUPS, replicates=20)
-save_figure(gain_figure(study, width="column"), Path(sys.argv[2]) / "gains")
-save_figure(language_figure(study, width="column"), Path(sys.argv[2]) / "languages")
+save_figure(gain_figure(study, width="column"), Path(sys.argv[1]) / "gains")
+save_figure(language_figure(study, width="column"), Path(sys.argv[1]) / "languages")
 """
     folders = [tmp_path / "one", tmp_path / "two"]
     for seed, folder in enumerate(folders):
         subprocess.run(
-            [sys.executable, "-c", program, str(Path(__file__).parent), str(folder)],
+            [sys.executable, "-c", program, str(folder)],
             check=True,
             cwd=Path(__file__).parents[2],
             env={

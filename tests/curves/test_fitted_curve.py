@@ -10,8 +10,7 @@ from optical_sweeps.curves.bootstrap import Study
 from optical_sweeps.curves.fitted_curve import fit_curve, fit_scores, law_inputs
 from optical_sweeps.curves.laws import LAWS
 from optical_sweeps.errors import UserError
-
-from .blocks import block
+from tests.support.score_blocks import block
 
 Groups = Mapping[str, Sequence[str]]
 PAIRS = np.geomspace(500, 64_000, 10)

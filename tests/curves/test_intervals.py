@@ -11,8 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from optical_sweeps.curves.intervals import MeanSquares, replicates
-
-from .blocks import block
+from tests.support.score_blocks import block
 
 cubes = arrays(
     float,

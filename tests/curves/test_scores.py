@@ -7,8 +7,7 @@ import pytest
 from optical_sweeps.curves.bootstrap import Study
 from optical_sweeps.curves.scores import scores
 from optical_sweeps.errors import UserError
-
-from .conftest import made_up_study
+from tests.support.curve_study import made_up_study
 
 Groups = Mapping[str, Sequence[str]]
 

@@ -18,8 +18,7 @@ from optical_sweeps.curves.strata import (
 )
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.significance import holm
-
-from .conftest import made_up_study
+from tests.support.curve_study import made_up_study
 
 Groups = Mapping[str, Sequence[str]]
 

@@ -18,8 +18,7 @@ from optical_sweeps.curves.drawings import budget_drawing, cost_drawing, curve_d
 from optical_sweeps.curves.figures import group_figure
 from optical_sweeps.curves.study_figures import cost_figure, cost_key, difference_figure, gap_figure
 from optical_sweeps.curves.study_laws import laws_of
-
-from .conftest import made_up_study
+from tests.support.curve_study import made_up_study
 
 Groups = Mapping[str, Sequence[str]]
 PAIRS = [("optical", "contrastive")]

@@ -6,7 +6,15 @@ import string
 import pytest
 import torch
 import transformers
-from colbert_folders import (
+
+from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, save_encoder
+from optical_sweeps.encoders.colbert_formats.checkpoint import open_checkpoint
+from optical_sweeps.encoders.colbert_formats.export import export
+from optical_sweeps.encoders.colbert_formats.files import folder_digest
+from optical_sweeps.encoders.colbert_formats.loading import load_checkpoint
+from optical_sweeps.encoders.colbert_formats.settings import EncoderOfCheckpoint, check_agreement
+from optical_sweeps.errors import UserError
+from tests.support.colbert_folders import (
     DIM,
     HIDDEN,
     TEXTS,
@@ -21,14 +29,6 @@ from colbert_folders import (
     xlmr,
     xlmr_tokenizer,
 )
-
-from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, save_encoder
-from optical_sweeps.encoders.colbert_formats.checkpoint import open_checkpoint
-from optical_sweeps.encoders.colbert_formats.export import export
-from optical_sweeps.encoders.colbert_formats.files import folder_digest
-from optical_sweeps.encoders.colbert_formats.loading import load_checkpoint
-from optical_sweeps.encoders.colbert_formats.settings import EncoderOfCheckpoint, check_agreement
-from optical_sweeps.errors import UserError
 
 TWO_MAPS = (linear(12, HIDDEN, 2, bias=True), linear(DIM, 12, 3, bias=True))
 

@@ -6,7 +6,7 @@ from optical_sweeps.corpora.perturbations.lexicon import lexicon_fingerprint
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.measures import Measure
 from optical_sweeps.evaluation.settings import EvaluationSettings
-from optical_sweeps.sweeps.identity import fact
+from optical_sweeps.runs.spec.identity import fact
 
 SOUND = {
     "measures": ["nDCG@10", "Recall@100"], "depth": 100, "encode_batch_size": 64, "memory_budget_mb": 512,

@@ -4,7 +4,8 @@ import gzip
 from pathlib import Path
 
 import pytest
-from conftest import SWEEP, TRAIN, Command
+
+from tests.support.command_line import SWEEP, TRAIN, Command
 
 FILES = {
     "docs.tsv.gz": "".join(f"d{n}\tTitle {n}\tA text about thing {n}.\n" for n in range(12)),

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from optical_sweeps.comparison.trained_systems import overrides_of_run
 from optical_sweeps.evaluation.measures import Measure, evaluate
 from optical_sweeps.retrieval.runs import read_run
-from optical_sweeps.sweeps.run_spec import build_part
-from optical_sweeps.verbs.comparison.trained import overrides_of_run
+from optical_sweeps.runs.spec.run_spec import build_part
 
 CALL = ("compare", "--config-dir", "studies", "experiment=small", "logger=disabled")
 SYSTEMS = "systems=[bm25_human,bm25_untranslated,psq,zero_shot,code_switched,optical]"

@@ -5,9 +5,9 @@ import shlex
 from pathlib import Path
 
 import yaml
-from conftest import Command
 
 from optical_sweeps.cli import conf_folder
+from tests.support.command_line import Command
 
 
 def test_the_demo_has_the_scores_that_it_should(there: Command, tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ import shutil
 
 import pandas
 import pytest
-from conftest import TRAIN
 
 from optical_sweeps.curves.robustness import perturbed_splits, robustness_table
 from optical_sweeps.curves.table import per_query_table, result_table
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
+from tests.support.command_line import TRAIN
 
 LABELS = ("typing@0.2", "code_switching@1", "word_order@1")
 SPLITS = tuple(f"test+{label}" for label in LABELS)
@@ -141,7 +141,7 @@ def test_alignment_error_and_report(run, here, study, tmp_path):
 
 
 def test_a_gold_file_counts_as_the_corpus_s_own_alignments(run, here, study, tmp_path):
-    from optical_sweeps.sweeps.run_spec import build_part
+    from optical_sweeps.runs.spec.run_spec import build_part
 
     corpus = build_part("data", json.loads((run / "record.json").read_text())["config"]["data"])
     lines = [" ".join(f"{i}-{j}" for i, j in sorted(links)) for links in corpus.alignments("near")]

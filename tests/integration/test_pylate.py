@@ -19,8 +19,8 @@ from optical_sweeps.encoders.checkpoints import fingerprint
 from optical_sweeps.encoders.colbert_formats.checkpoint import open_checkpoint
 from optical_sweeps.encoders.colbert_formats.export import export
 from optical_sweeps.encoders.colbert_formats.loading import load_checkpoint
+from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
 from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings, build_token_encoder
-from optical_sweeps.training.teacher_checkpoint import ColbertTeacher
 
 QUERIES = ("red apple", "  wo ist der rote Apfel?", "a b c d e f g h i j k l m n o p q r s t u v w x y z")
 DOCUMENTS = ("The red apple, it is red!", "der Fluss; der Hund", "¿dónde está la manzana roja?", "fox " * 60)

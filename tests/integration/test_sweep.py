@@ -14,12 +14,12 @@ from typing import Any
 import pandas
 import pytest
 import pytrec_eval
-from conftest import SWEEP, TRAIN, Command, Finished
 from omegaconf import OmegaConf
 
-from optical_sweeps.sweeps.ledger import RunFolder
-from optical_sweeps.sweeps.run_spec import RunSpec
+from optical_sweeps.runs.run_folder import RunFolder
+from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
+from tests.support.command_line import SWEEP, TRAIN, Command, Finished
 
 FOLDER = Path("multirun/small")
 LANGUAGES = ("near", "shifted", "fusing", "distant")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import SWEEP, Command, Finished
 
-from optical_sweeps.sweeps.ledger import RunFolder, write_json
-from optical_sweeps.sweeps.plan import Grid
+from optical_sweeps.runs.run_folder import RunFolder, write_json
+from optical_sweeps.sweeps.grid import Grid
+from tests.support.command_line import SWEEP, Command, Finished
 
 FOLDER = Path("multirun/small")
 QUICK = (*SWEEP, "logger=disabled", "mixture.total=16")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SWEEP, Command, Finished
-from wandb_server import ENTITY, Fault, WandbServer
 
 from optical_sweeps.tracking.sources import read_offline
+from tests.support.command_line import SWEEP, Command, Finished
+from tests.support.wandb_server import ENTITY, Fault, WandbServer
 
 PROJECT = "optical-sweeps"
 FOLDER = Path("multirun/small")

@@ -7,8 +7,7 @@ from optical_sweeps.objectives import Optical
 from optical_sweeps.objectives.costs import cosine_cost
 from optical_sweeps.objectives.devices import mean_vector
 from optical_sweeps.transport import Exact, Sinkhorn
-
-from .batches import embeddings, ids
+from tests.support.objective_batches import embeddings, ids
 
 
 @pytest.mark.parametrize("centre", ["none", "plan"])

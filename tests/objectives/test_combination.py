@@ -6,8 +6,7 @@ import torch
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import MSE, Combination, Contrastive, GreedyAlign, NoDistillation, Optical
 from optical_sweeps.transport import Exact
-
-from .batches import embeddings, ids
+from tests.support.objective_batches import embeddings, ids
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Contrastive
 from optical_sweeps.objectives.contrastive import in_batch_cross_entropy, mean_maxsim
-
-from .batches import SLOW_SCORES, embeddings, ids, texts
+from tests.support.objective_batches import SLOW_SCORES, embeddings, ids, texts
 
 lengths = st.lists(st.integers(1, 5), min_size=2, max_size=4)
 

@@ -9,8 +9,7 @@ from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives import Contrastive, Documents, Optical, ScoreKL, Triplet, needs
 from optical_sweeps.objectives.devices import first_row, gathered, gathered_tokens, mean_vector
 from optical_sweeps.transport import Sinkhorn
-
-from .batches import embeddings, rows
+from tests.support.objective_batches import embeddings, rows
 
 OBJECTIVES = {
     "contrastive": lambda: Contrastive(0.3, symmetric=True, learn_temperature=True, queue=6),

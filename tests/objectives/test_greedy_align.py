@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from optical_sweeps.objectives import GreedyAlign, Optical
 from optical_sweeps.objectives.greedy_align import greedy_matching
 from optical_sweeps.transport import Exact
-
-from .batches import dot, embeddings, ids, texts
+from tests.support.objective_batches import dot, embeddings, ids, texts
 
 lengths = st.lists(st.integers(1, 6), min_size=1, max_size=4)
 

@@ -17,8 +17,7 @@ from optical_sweeps.objectives import (
 )
 from optical_sweeps.objectives.interface import NEEDS
 from optical_sweeps.transport import Exact
-
-from .batches import embeddings, ids
+from tests.support.objective_batches import embeddings, ids
 
 
 def test_needs_are_known_and_those_of_a_combination_are_its_parts():

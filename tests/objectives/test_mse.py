@@ -6,8 +6,7 @@ import torch
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import MSE
 from optical_sweeps.objectives.scores import pooled
-
-from .batches import embeddings, ids, slow_pooled, texts
+from tests.support.objective_batches import embeddings, ids, slow_pooled, texts
 
 
 def slow_error(student, teacher):

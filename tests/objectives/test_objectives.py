@@ -17,8 +17,7 @@ from optical_sweeps.objectives import (
     fresh,
 )
 from optical_sweeps.transport import Exact, Ipot, Partial, Sinkhorn, Unbalanced
-
-from .batches import embeddings, ids, rows, wider
+from tests.support.objective_batches import embeddings, ids, rows, wider
 
 SHARP = Sinkhorn(epsilon=0.01, max_iterations=2000, tolerance=1e-6)
 SOFT = Sinkhorn(epsilon=0.1, tolerance=1e-12, max_iterations=5000)

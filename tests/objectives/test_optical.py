@@ -11,8 +11,7 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Optical
 from optical_sweeps.objectives.costs import COSTS, cosine_cost
 from optical_sweeps.transport import Exact, Ipot, Partial, Sinkhorn, TransportProblem, Unbalanced
-
-from .batches import dot, embeddings, ids, texts
+from tests.support.objective_batches import dot, embeddings, ids, texts
 
 SHARP = Sinkhorn(epsilon=0.01, max_iterations=2000, tolerance=1e-6)
 SLOW_COSTS = {

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Documents, ScoreKL
-
-from .batches import SLOW_SCORES, embeddings, ids, texts
+from tests.support.objective_batches import SLOW_SCORES, embeddings, ids, texts
 
 
 def slow_kl(queries, teachers, documents, score, temperature):

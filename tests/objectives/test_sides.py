@@ -3,8 +3,7 @@
 import torch
 
 from optical_sweeps.objectives import Contrastive, over_sides
-
-from .batches import embeddings, ids
+from tests.support.objective_batches import embeddings, ids
 
 
 def test_the_loss_is_the_mean_over_sides_and_one_side_is_the_objective_itself():

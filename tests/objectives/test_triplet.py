@@ -5,8 +5,7 @@ import torch
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Triplet
-
-from .batches import SLOW_SCORES, embeddings, ids, texts
+from tests.support.objective_batches import SLOW_SCORES, embeddings, ids, texts
 
 
 def slow_triplet(students, teachers, english, score, margin, hardest):

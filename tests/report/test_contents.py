@@ -7,8 +7,8 @@ import pytest
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.contents import gather
 from optical_sweeps.report.sweep_runs import read_runs, varied_keys
-from optical_sweeps.sweeps.plan import Grid
-from tests.report.sweeps import write_sweep
+from optical_sweeps.sweeps.grid import Grid
+from tests.support.finished_sweeps import write_sweep
 
 
 @pytest.fixture(scope="module")

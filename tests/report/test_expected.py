@@ -9,8 +9,8 @@ from optical_sweeps.cli import conf_folder
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.expected import check_expected, read_expected
 from optical_sweeps.report.sweep_runs import read_runs
-from optical_sweeps.sweeps.plan import Grid
-from tests.report.sweeps import write_sweep
+from optical_sweeps.sweeps.grid import Grid
+from tests.support.finished_sweeps import write_sweep
 
 SCORE = "test/nDCG@10/group:low"
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from optical_sweeps.report import gather, render
 from optical_sweeps.report.page import data_text
-from optical_sweeps.sweeps.plan import Grid
-from tests.report.sweeps import write_sweep
+from optical_sweeps.sweeps.grid import Grid
+from tests.support.finished_sweeps import write_sweep
 
 HOSTILE = "</script><script>document.title='run'</script><!--"
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from translation_models import TEXTS, make_m2m100, make_marian, make_nllb
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.translate import Translator
+from tests.support.translation_models import TEXTS, make_m2m100, make_marian, make_nllb
 
 
 @pytest.fixture(scope="module")

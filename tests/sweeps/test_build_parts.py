@@ -3,9 +3,9 @@
 import pytest
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.sweeps.build import _instantiated, _is_ours, build
+from optical_sweeps.runs.spec.run_spec import resolved
+from optical_sweeps.settings import _instantiated, _is_ours, build
 from optical_sweeps.sweeps.hydra_app import HydraApp
-from optical_sweeps.sweeps.run_spec import resolved
 
 FIXED = {"_target_": "optical_sweeps.corpora.mixture.FixedTotal", "total": 8, "ratio": 0.5}
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
 from optical_sweeps.errors import UserError
+from optical_sweeps.runs.spec.run_spec import RunSpec, resolved
 from optical_sweeps.sweeps.compose import Composer, hydra_composition, plain
 from optical_sweeps.sweeps.expand import expand
+from optical_sweeps.sweeps.grid import Grid
+from optical_sweeps.sweeps.grid_planning import plan_points
 from optical_sweeps.sweeps.hydra_app import HydraApp, hydra_app
-from optical_sweeps.sweeps.plan import Grid
-from optical_sweeps.sweeps.planning import plan_points
-from optical_sweeps.sweeps.run_spec import RunSpec, resolved
 from optical_sweeps.sweeps.sweeper import asked_grid
 
 Counted = tuple[Composer, list[tuple[str, ...]]]

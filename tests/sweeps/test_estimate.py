@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.sweeps.estimate import estimate, experience_near, pairs_of
-from optical_sweeps.sweeps.ledger import RunFolder
 
 
 def config(total: int = 100, objective: str = "Optical", **more: Any) -> dict[str, Any]:

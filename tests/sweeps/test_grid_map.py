@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from optical_sweeps.runs.run_folder import State
+from optical_sweeps.sweeps.grid import Grid, GridPoint
 from optical_sweeps.sweeps.grid_map import SYMBOLS, axes, grid_map
-from optical_sweeps.sweeps.ledger import State
-from optical_sweeps.sweeps.plan import Grid, GridPoint
 
 
 def grid(*points: str) -> Grid:

@@ -3,9 +3,9 @@
 from hydra import compose, initialize_config_dir
 
 from optical_sweeps.cli import conf_folder
+from optical_sweeps.runs.spec.resolvers import register_resolvers
+from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.sweeps.preparation import marker_of
-from optical_sweeps.sweeps.resolvers import register_resolvers
-from optical_sweeps.sweeps.run_spec import RunSpec
 
 
 def marker(*overrides: str) -> str:

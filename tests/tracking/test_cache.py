@@ -11,7 +11,7 @@ from optical_sweeps.tracking import offline
 from optical_sweeps.tracking.cache import Kept, LogCache
 from optical_sweeps.tracking.offline import read_offline
 from optical_sweeps.tracking.run_log import RunLog
-from tracking.logs import row, run_record, write_log
+from tests.support.wandb_logs import row, run_record, write_log
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wandb_server import ENTITY, Fault, WandbServer
 
+from optical_sweeps.commands import dashboard
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.dashboards.logged import Logged, what_was_logged
 from optical_sweeps.tracking.dashboards.saving import save
 from optical_sweeps.tracking.dashboards.sections import sections
 from optical_sweeps.tracking.dashboards.views import MARK, specifications
 from optical_sweeps.tracking.run_log import RunLog
-from optical_sweeps.verbs import dashboard
+from tests.support.wandb_server import ENTITY, Fault, WandbServer
 
 PROJECT = "study"
 SLICES = ("ar", "de", "group:all", "group:high", "group:low")
@@ -139,15 +139,15 @@ def test_parallel_coordinates_go_from_settings_to_scores() -> None:
 
 def test_the_specification_is_the_same_in_another_process() -> None:
     program = (
-        "import json\nfrom tracking.test_dashboards import logged, specifications\n"
+        "import json\nfrom tests.tracking.test_dashboards import logged, specifications\n"
         "print(json.dumps(specifications(logged()), sort_keys=True))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[1],
-        env={"PYTHONPATH": f"{Path(__file__).parents[1]}:{Path(__file__).parents[2]}", "PATH": "/usr/bin:/bin"},
+        cwd=Path(__file__).parents[2],
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"},
         check=True,
     )
     assert json.loads(done.stdout) == json.loads(json.dumps(specifications(logged())))

@@ -8,12 +8,12 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tracking.test_offline_log import encode
 
 from optical_sweeps.tracking.fragments import NEEDLESS, read_fragment
 from optical_sweeps.tracking.offline import read_offline
 from optical_sweeps.tracking.run_log import RunLog
-from tracking.logs import message, row, run_record, write_log
-from tracking.test_offline_log import encode
+from tests.support.wandb_logs import message, row, run_record, write_log
 
 STEPS = 40
 ROWS = {

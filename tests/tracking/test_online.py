@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from wandb_server import Fault, WandbServer
-from wandb_server.state import RunState
 
+from optical_sweeps.commands.sweep_sync import offline_folders, sync_arguments
 from optical_sweeps.tracking.sources import read_offline
 from optical_sweeps.tracking.wandb_run import UNSENT
-from optical_sweeps.verbs.sweep.sync import offline_folders, sync_arguments
+from tests.support.wandb_server import Fault, WandbServer
+from tests.support.wandb_server.state import RunState
 
 RunClient = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas
 import pytest
-from wandb_server import Fault, WandbServer
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.service import Selection, read_wandb
+from tests.support.wandb_server import Fault, WandbServer
 
 PROJECT = "study"
 

@@ -9,7 +9,7 @@ from wandb.proto.wandb_internal_pb2 import HistoryItem
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
-from tracking.logs import message, row, run_record, write_log
+from tests.support.wandb_logs import message, row, run_record, write_log
 
 RunClient = Callable[..., subprocess.CompletedProcess[str]]
 

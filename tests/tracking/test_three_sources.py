@@ -10,21 +10,21 @@ from typing import Any
 import pandas
 import pytest
 from hydra import compose, initialize_config_dir
-from wandb_server import WandbServer
 
 from optical_sweeps.cli import conf_folder
+from optical_sweeps.commands import curves
 from optical_sweeps.curves.robustness import robustness_table
 from optical_sweeps.curves.table import per_query_table, result_table
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.service import Selection, read_wandb
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
-from optical_sweeps.verbs import curves
+from tests.support.wandb_server import WandbServer
 
 RunClient = Callable[..., subprocess.CompletedProcess[str]]
 
 LOG_A_SWEEP = """
 import json, pandas, random
-from optical_sweeps.sweeps.metrics_log import MetricsLog
+from optical_sweeps.runs.metrics_log import MetricsLog
 
 def config_of(name, ratio, seed):
     return {"seed": seed, "objective": {"name": name}, "backbone": {"name": "tiny"},
@@ -90,7 +90,7 @@ def server() -> Iterator[WandbServer]:
 @pytest.fixture(scope="module")
 def sweep(server: WandbServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a sweep logged online; of one run the server holds the scores as an artifact alone."""
-    from tracking.conftest import client_in
+    from tests.support.wandb_client import client_in
 
     folder = tmp_path_factory.mktemp("study")
     program = f"sweep({POINTS[:4]})\nsweep({POINTS[4:]}, artifacts=True)\n"

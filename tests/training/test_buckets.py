@@ -14,7 +14,7 @@ from optical_sweeps.training.buckets import BucketedBatches
 from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.pairs import DrawnTexts, EpochBatches
 from optical_sweeps.training.ranks import Ranks
-from training.study import SETTINGS, Killed, Study, make_encoder
+from tests.support.training_study import SETTINGS, Killed, Study, make_encoder
 
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=300).map(np.array)
 budgets = st.integers(40, 400)

@@ -20,7 +20,7 @@ from optical_sweeps.training.interruption import Interrupted, interruptible
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.ranks import ALONE, Ranks
 from optical_sweeps.transport import Sinkhorn
-from training.study import SETTINGS, STEPS, Killed, Study, make_encoder
+from tests.support.training_study import SETTINGS, STEPS, Killed, Study, make_encoder
 
 OBJECTIVES = {
     "optical": lambda: Optical(Sinkhorn()),

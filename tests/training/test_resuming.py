@@ -16,7 +16,7 @@ from optical_sweeps.training.interruption import Interrupted, interruptible
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.teacher import Teacher
 from optical_sweeps.transport import Sinkhorn
-from training.study import CODED, SETTINGS, STEPS, WORDS, Killed, Study, make_encoder
+from tests.support.training_study import CODED, SETTINGS, STEPS, WORDS, Killed, Study, make_encoder
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.settings import TrainingSettings
 from optical_sweeps.training.teacher import Mining, Teacher
 from optical_sweeps.training.teacher_losses import teacher_loss
-from training.study import CODED, WORDS, Killed
+from tests.support.training_study import CODED, WORDS, Killed
 
 MACHINE = Machine(accelerator="cpu", checkpoint_seconds=0)
 SETTINGS = TrainingSettings(batch_size=5, epochs=4, learning_rate=3e-3, freeze_embeddings=False)

@@ -9,8 +9,7 @@ import torch
 
 from optical_sweeps.transport import Exact, Sinkhorn
 from optical_sweeps.transport._compiled import over_problems
-
-from .transport_problems import random_problem
+from tests.support.transport_problems import random_problem
 
 
 @pytest.mark.parametrize(("problems", "threads"), [(1, 4), (7, 2), (100, 3), (5, 50)])

@@ -5,8 +5,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from optical_sweeps.transport import SOLVERS
-
-from .transport_problems import random_problem
+from tests.support.transport_problems import random_problem
 
 FOLDER = Path(__file__).parents[2] / "conf" / "transport"
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from optical_sweeps.transport import Exact, TransportProblem
-
-from .transport_problems import padded, permutation_problem, problems, random_problem, unpadded
+from tests.support.transport_problems import padded, permutation_problem, problems, random_problem, unpadded
 
 
 @settings(max_examples=60, deadline=None)

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical_sweeps.transport import Exact, Sinkhorn, TransportProblem
-
-from .transport_problems import random_problem
+from tests.support.transport_problems import random_problem
 
 EPSILON = 0.2
 TIGHT = Sinkhorn(epsilon=EPSILON, tolerance=1e-13, max_iterations=5000)

@@ -4,8 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical_sweeps.transport import Exact, Ipot, Sinkhorn, TransportProblem
-
-from .transport_problems import padded, permutation_problem, random_problem, unpadded
+from tests.support.transport_problems import padded, permutation_problem, random_problem, unpadded
 
 
 @settings(max_examples=15, deadline=None)

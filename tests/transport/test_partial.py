@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical_sweeps.transport import Exact, Partial, Sinkhorn, TransportProblem
-
-from .transport_problems import padded, random_problem, unpadded
+from tests.support.transport_problems import padded, random_problem, unpadded
 
 
 @settings(max_examples=25, deadline=None)

@@ -13,8 +13,7 @@ from optical_sweeps.transport import (
     round_to_polytope,
     solve,
 )
-
-from .transport_problems import problems, random_problem
+from tests.support.transport_problems import problems, random_problem
 
 
 @settings(max_examples=30, deadline=None)

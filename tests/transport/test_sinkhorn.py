@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical_sweeps.transport import Exact, Sinkhorn, TransportProblem
-
-from .transport_problems import padded, permutation_problem, problems, random_problem, unpadded
+from tests.support.transport_problems import padded, permutation_problem, problems, random_problem, unpadded
 
 # the Triton program runs where there is Triton; without a GPU in its interpreter: TRITON_INTERPRET=1
 TRITON = bool(find_spec("triton")) and (torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1")

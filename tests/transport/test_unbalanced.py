@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical_sweeps.transport import Sinkhorn, TransportProblem, Unbalanced
-
-from .transport_problems import padded, random_problem, unpadded
+from tests.support.transport_problems import padded, random_problem, unpadded
 
 TIGHT = Unbalanced(epsilon=0.1, rho=0.5, tolerance=1e-12, max_iterations=20_000)
 

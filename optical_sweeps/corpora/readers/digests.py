@@ -1,4 +1,4 @@
-"""What files hold, as a digest that is taken once."""
+"""Digests of file contents, cached for the life of a process."""
 
 import hashlib
 from functools import lru_cache
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def file_digest(file: Path) -> bytes:
-    """A digest of a file's content; a sweep asks for each of its points, and a file is read again if it changed.
+    """A digest of a file's content, read once per process and again if the file changes.
 
     Raises:
         OSError: it cannot be read.

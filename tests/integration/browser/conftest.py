@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from optical_sweeps.report import gather, render
-from optical_sweeps.sweeps.plan import Grid
-from tests.report.sweeps import write_sweep
+from optical_sweeps.sweeps.grid import Grid
+from tests.support.finished_sweeps import write_sweep
 
 REQUIRED = os.environ.get("OPTICAL_SWEEPS_REQUIRE_BROWSER") == "1"
 NAMES = ("chromium", "chromium-browser", "chromium-headless-shell", "google-chrome")

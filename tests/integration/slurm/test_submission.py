@@ -7,24 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from optical_sweeps.commands import sweep_cancel as cancel
+from optical_sweeps.commands import sweep_logs as logs
+from optical_sweeps.commands import sweep_status as status
 from optical_sweeps.errors import UserError
-from optical_sweeps.sweeps import slurm
-from optical_sweeps.sweeps.plan import Grid
-from optical_sweeps.sweeps.slurm import SlurmError
-from optical_sweeps.sweeps.submission import queued_runs, submit_again
-from optical_sweeps.sweeps.submission_plan import Shared, Submission, submissions_of
-from optical_sweeps.sweeps.submission_queue import problems
-from optical_sweeps.sweeps.waiting import wait_for
-from optical_sweeps.verbs.sweep import cancel, logs, status
-
-from .cluster import MAX_ARRAY_SIZE
-from .conftest import QuickSweep
+from optical_sweeps.slurm import slurm_commands as slurm
+from optical_sweeps.slurm.slurm_commands import SlurmError
+from optical_sweeps.slurm.submission import queued_runs, submit_again
+from optical_sweeps.slurm.submission_plan import Shared, Submission, submissions_of
+from optical_sweeps.slurm.submission_queue import problems
+from optical_sweeps.slurm.waiting import wait_for
+from optical_sweeps.sweeps.grid import Grid
+from tests.support.quick_sweep import QuickSweep
+from tests.support.slurm_cluster import MAX_ARRAY_SIZE
 
 SUBMIT = """
 import sys
 from pathlib import Path
-from optical_sweeps.sweeps.slurm_settings import SlurmSettings
-from optical_sweeps.sweeps.submission import submit
+from optical_sweeps.slurm.slurm_settings import SlurmSettings
+from optical_sweeps.slurm.submission import submit
 sweep, python, *runs = sys.argv[1:]
 submit(Path(sweep), runs, SlurmSettings(python=python), [])
 """

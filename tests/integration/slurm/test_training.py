@@ -11,11 +11,10 @@ from unittest import mock
 
 import pytest
 
-from optical_sweeps.sweeps.ledger import RunFolder
-from optical_sweeps.sweeps.plan import Grid
-from optical_sweeps.verbs import train
-
-from .cluster import Cluster
+from optical_sweeps.commands import train
+from optical_sweeps.runs.run_folder import RunFolder
+from optical_sweeps.sweeps.grid import Grid
+from tests.support.slurm_cluster import Cluster
 
 STUDY = """\
 # @package _global_

@@ -1,0 +1,21 @@
+"""`teacher`: build what the runs of a sweep share, and nothing else."""
+
+from omegaconf import DictConfig
+
+from optical_sweeps.console import say
+from optical_sweeps.errors import leave_on_user_error
+from optical_sweeps.runs.spec.run_spec import RunSpec
+
+
+@leave_on_user_error
+def run(config: DictConfig) -> None:
+    """Build the teacher, the document index and the English vectors, or say that they stand already."""
+    from optical_sweeps.runs.shared.prepare import prepare
+
+    spec = RunSpec.from_config(config)
+    spec.machine.prepare()
+    shared = prepare(spec)
+    for part in ("teacher", "index", "english"):
+        if part not in shared.built:
+            say(f"{part}: built before")
+    say(f"shared parts: {spec.artifacts}")

@@ -1,0 +1,273 @@
+"""Systems that train no student: BM25, translate-test and structured queries, each kept as it was measured."""
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from optical_sweeps.artifacts import ArtifactStore
+from optical_sweeps.comparison.comparison_settings import BASELINES, Comparison
+from optical_sweeps.comparison.human_queries import human_queries
+from optical_sweeps.console import Advance, progress, say
+from optical_sweeps.corpora.bitext import fingerprint_of_texts
+from optical_sweeps.corpora.collections import Collection, Documents, Queries
+from optical_sweeps.corpora.settings import ENGLISH
+from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.judging import judge
+from optical_sweeps.evaluation.measures import macro_average
+from optical_sweeps.retrieval.lexical import LexicalIndex
+from optical_sweeps.retrieval.psq import ProbabilisticIndex, StructuredQueries
+from optical_sweeps.retrieval.runs import RetrievalRun
+from optical_sweeps.retrieval.translate import Translator
+from optical_sweeps.retrieval.word_alignment import AlignmentSettings
+from optical_sweeps.runs.distillation.search_and_evaluate import (
+    Measured,
+    measure_collections,
+    write_per_query,
+    write_rankings,
+)
+from optical_sweeps.runs.shared.prepare import Shared, prepare
+from optical_sweeps.runs.shared.translation_tables import word_counts
+from optical_sweeps.runs.spec.identity import fact
+from optical_sweeps.runs.spec.run_spec import RunSpec
+
+RECIPE = 2
+"""Raised when a change of code changes what an unchanged key builds."""
+
+UNPERTURBED = {"perturbations": [], "perturbation_seed": 0}
+"""Baselines search with queries as they are, whatever trained systems are asked for beside."""
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """The baselines of one comparison.
+
+    Args:
+        spec: of the study; its objective plays no part.
+        alignment, structured: of probabilistic structured queries.
+        translator: of translate-test; None where no model is named.
+    """
+
+    comparison: Comparison
+    spec: RunSpec
+    alignment: AlignmentSettings
+    structured: StructuredQueries
+    translator: Translator | None
+
+    def check(self) -> None:
+        """Refuse, before any work, what a baseline would fail for.
+
+        Raises:
+            UserError: documents in another language than English, no human queries, no translation model, no
+                bitext, a missing package.
+        """
+        self._check_documents()
+        needed = {BASELINES[name] for name in self.comparison.baselines}
+        queries = {kind for kind, _ in needed}
+        if "human" in queries:
+            for language in self.spec.languages.all:
+                self._human(language)
+        if "machine" in queries:
+            self._translator.check(self.spec.languages.all)
+        if any(search == "bm25" for _, search in needed):
+            LexicalIndex(["a"], ["a"], self.comparison.k1, self.comparison.b)
+
+    def _check_documents(self) -> None:
+        """What is searched with English has to be English."""
+        english = [name for name in self.comparison.baselines if BASELINES[name] != ("untranslated", "bm25")]
+        for language in self.spec.languages.all if english else ():
+            documents = self.spec.corpus.collection(language, self.comparison.split).documents
+            if documents.language != ENGLISH:
+                raise UserError(
+                    f"systems: {english[0]} searches with English, but {language}'s documents are in "
+                    f"{documents.language}; leave it out, or choose data with English documents"
+                )
+
+    def folder(self, name: str) -> Path:
+        """The baseline's run files and per-query scores, from the store or made now.
+
+        <folder>/runs/<split>.<language>.trec.gz, <folder>/per_query.parquet, <folder>/system.json
+        """
+        key = self._key(name)
+
+        def build(folder: Path) -> None:
+            if BASELINES[name][1] != "bm25":
+                _ = self._shared  # what all share is no part of this system's seconds
+            start = time.perf_counter()
+            with progress(name) as advance:
+                measured = self._measured(name, advance)
+            write_rankings(measured, folder / "runs", tag=name)
+            write_per_query(folder / "per_query.parquet", measured)
+            facts = {
+                "name": name,
+                "key": key,
+                "measures": measured.nested(),
+                "seconds": round(time.perf_counter() - start, 3),
+            }
+            (folder / "system.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+        folder = self._store.get_or_build("system", key, build)
+        facts = json.loads((folder / "system.json").read_text(encoding="utf-8"))
+        main = str(self.spec.evaluation.main_measure)
+        say(f"{name}: {main} {facts['measures'][main]['group:all']:.3f}, {facts['seconds']:.1f} s")
+        return folder
+
+    def _key(self, name: str) -> dict[str, Any]:
+        queries, search = BASELINES[name]
+        config, comparison = self.spec.config, self.comparison
+        key: dict[str, Any] = {
+            "recipe": RECIPE,
+            "system": name,
+            "split": comparison.split,
+            "corpus": self.spec.corpus_print,
+            "languages": fact("languages", config["languages"]),
+            "evaluation": fact("evaluation", config["evaluation"] | UNPERTURBED),
+        }
+        if search in ("bm25", "structured"):
+            key["lexical"] = {"k1": comparison.k1, "b": comparison.b}
+        if search in ("teacher", "structured"):
+            key["contents"] = self.spec.fingerprints()
+            key |= {part: fact(part, config[part]) for part in ("encoder", "teacher")}
+        if search == "teacher":
+            key["index"] = self.spec.index.numbers
+        if search == "structured":
+            key["alignment"] = self.alignment.facts()
+            key["structured"] = dataclasses.asdict(self.structured)
+        languages = self.spec.languages.all
+        if queries == "human":
+            key["human"] = {language: fingerprint_of_texts(self._human(language)) for language in languages}
+        if queries == "machine":
+            key["translator"] = {language: self._translator.fingerprint(language) for language in languages}
+        return key
+
+    def _measured(self, name: str, advance: Advance) -> Measured:
+        queries, search = BASELINES[name]
+        spec, split = self.spec, self.comparison.split
+        corpus = _WithQueries(spec.corpus, self, queries)
+        groups = spec.languages.groups
+        if search == "teacher":
+            shared = self._shared
+            return measure_collections(
+                corpus, groups, shared.teacher, shared.index_of, split, spec.evaluation, advance
+            )
+        rankings, scores = {}, {}
+        for number, language in enumerate(groups["all"]):
+            advance(number, len(groups["all"]))
+            collection = corpus.collection(language, split)
+            find = self._by_bm25 if search == "bm25" else self._by_structured_queries
+            rankings[language] = find(collection)
+            scores[language] = judge(rankings[language], collection, spec.evaluation.measures)
+        means = {language: of.means() for language, of in scores.items()}
+        named = {f"group:{group}": members for group, members in groups.items()}
+        return Measured(split, rankings, scores, {**means, **macro_average(means, named)})
+
+    def _by_bm25(self, collection: Collection) -> RetrievalRun:
+        index = self._indexed(LexicalIndex, collection.documents)
+        run: RetrievalRun = index.search(
+            collection.queries.ids, collection.queries.texts, self.spec.evaluation.depth
+        )
+        return run
+
+    def _by_structured_queries(self, collection: Collection) -> RetrievalRun:
+        bitext = self.spec.corpus.bitext(collection.query_language)
+        table = word_counts(self._store, self._shared, bitext, self.alignment).table()
+        index = self._indexed(ProbabilisticIndex, collection.documents)
+        run: RetrievalRun = index.search(
+            collection.queries.ids,
+            collection.queries.texts,
+            table,
+            self.spec.evaluation.depth,
+            self.structured,
+        )
+        return run
+
+    def queries(self, kind: str, collection: Collection) -> tuple[str, ...]:
+        """The texts that are searched with: as they are, or their English."""
+        if kind == "human":
+            return self._human(collection.query_language)
+        return self._machine(collection) if kind == "machine" else collection.queries.texts
+
+    def _human(self, language: str) -> tuple[str, ...]:
+        if language not in self._human_queries:
+            self._human_queries[language] = human_queries(
+                self.spec.corpus, language, self.comparison.split, self.comparison.human_queries
+            )
+        return self._human_queries[language]
+
+    def _machine(self, collection: Collection) -> tuple[str, ...]:
+        """Translations, kept in the store by model and text: every system searches with the same ones."""
+        translator, language = self._translator, collection.query_language
+        texts = collection.queries.texts
+        key = {"translator": translator.fingerprint(language), "texts": fingerprint_of_texts(texts)}
+
+        def build(folder: Path) -> None:
+            with progress(f"translating {language}") as advance:
+                english = translator.translate(texts, language, str(self.spec.machine.device()), advance)
+            content = json.dumps({"language": language, "english": english}, ensure_ascii=False, indent=0)
+            (folder / "translations.json").write_text(content + "\n", encoding="utf-8")
+            say(f"translations: {len(texts)} queries of {language}")
+
+        folder = self._store.get_or_build("translated", key, build)
+        return tuple(json.loads((folder / "translations.json").read_text(encoding="utf-8"))["english"])
+
+    @property
+    def _translator(self) -> Translator:
+        if self.translator is None:
+            raise UserError(
+                "translator: null, but bm25_machine and teacher_machine translate with it; choose "
+                "translator=marian, nllb or m2m100, or leave those systems out of systems"
+            )
+        return self.translator
+
+    def _indexed(self, kind: type[Any], documents: Documents) -> Any:
+        """The documents' words, counted once for all systems that search them; the last set of each kind."""
+        name = documents.fingerprint()
+        if kind not in self._lexical or self._lexical[kind][0] != name:
+            self._lexical.pop(kind, None)
+            index = kind(documents.ids, documents.texts, self.comparison.k1, self.comparison.b)
+            self._lexical[kind] = (name, index)
+        return self._lexical[kind][1]
+
+    # cached_property writes into the instance's __dict__, which a frozen dataclass without slots allows.
+    @cached_property
+    def _store(self) -> ArtifactStore:
+        return ArtifactStore(self.spec.artifacts, announce=say)
+
+    @cached_property
+    def _shared(self) -> Shared:
+        self.spec.machine.prepare()
+        return prepare(self.spec)
+
+    @cached_property
+    def _human_queries(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    @cached_property
+    def _lexical(self) -> dict[type[Any], tuple[str, Any]]:
+        return {}
+
+
+@dataclass(frozen=True)
+class _WithQueries:
+    """The study's collections, with other texts of their queries."""
+
+    corpus: Any
+    baselines: Baselines
+    kind: str
+
+    @property
+    def name(self) -> str:
+        return str(self.corpus.name)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return tuple(self.corpus.languages)
+
+    def collection(self, language: str, split: Any) -> Collection:
+        collection: Collection = self.corpus.collection(language, split)
+        texts = self.baselines.queries(self.kind, collection)
+        queries = Queries(collection.query_language, collection.queries.ids, texts)
+        return dataclasses.replace(collection, queries=queries)

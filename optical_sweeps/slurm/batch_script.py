@@ -1,0 +1,85 @@
+"""The batch script of a submission: set-up, environment, one worker, and its way back into the queue."""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from optical_sweeps.slurm.slurm_settings import SlurmSettings
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline"}
+
+_SCRIPT = """\
+#!/bin/bash
+# One task of a sweep: `script.sh prepare`, or `script.sh FIRST` for pack FIRST + SLURM_ARRAY_TASK_ID.
+{setup}
+set +e
+export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-1}}"
+{exports}
+if [ "$1" = prepare ]; then
+  what=(--prepare) launch=()
+else
+  what=(--task "$(($1 + SLURM_ARRAY_TASK_ID))") launch=({launch})
+fi
+
+# Slurm speaks to this shell alone; a signal ends `wait`, not the worker.
+signalled= warned= ended=
+trap 'signalled=1 warned=1; kill -USR1 "$worker"' USR1
+trap 'signalled=1; kill -USR2 "$worker"' USR2
+trap 'signalled=1 ended=1; kill -TERM "$worker"' TERM
+
+for attempt in {{1..{attempts}}}; do
+  "${{launch[@]}}" {program} sweep work {submission} "${{what[@]}}" &
+  worker=$!
+  while true; do
+    signalled=
+    wait "$worker"
+    code=$?
+    [ -n "$signalled" ] || break
+  done
+  # Killed, most often for its memory, and not by Slurm: a pack goes on with the runs that are not begun.
+  case "$ended$code" in
+    134 | 137 | 139) echo "the worker was killed (exit code $code)" ;;
+    *) break ;;
+  esac
+done
+
+# {interrupted}: interrupted, its state saved; {unready}: the warning met it before it could listen.
+if [ -n "$warned" ] && {{ [ "$code" = {interrupted} ] || [ "$code" = {unready} ]; }}; then
+  if [ "${{SLURM_RESTART_COUNT:-0}}" -lt {requeues} ]; then
+    echo "time is up: back into the queue, to go on from there"
+    scontrol requeue "$SLURM_JOB_ID"
+  else
+    echo "time is up, and this was restart ${{SLURM_RESTART_COUNT:-0}} of {requeues}: submit again to go on"
+  fi
+fi
+exit "$code"
+"""
+
+
+def script_text(settings: SlurmSettings, submission: Path, longest: int) -> str:
+    """The script of the submission in this folder, whose longest pack has so many runs."""
+    return _SCRIPT.format(
+        setup="\n".join(settings.setup),
+        exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in _exports(settings).items()),
+        launch="srun --kill-on-bad-exit=1" if settings.processes > 1 else "",
+        program=_program(settings),
+        submission=shlex.quote(str(submission)),
+        attempts=longest,
+        interrupted=75,
+        unready=128 + 10,
+        requeues=settings.requeues,
+    )
+
+
+def _exports(settings: SlurmSettings) -> Mapping[str, str]:
+    exports = {"PYTHONUNBUFFERED": "1", **(OFFLINE if settings.offline else {})}
+    if settings.processes > 1:
+        exports["SRUN_CPUS_PER_TASK"] = str(settings.cpus)  # which srun no longer takes from sbatch
+    return {**exports, **settings.environment}
+
+
+def _program(settings: SlurmSettings) -> str:
+    """`prefix` is shell text as its user wrote it, not one word."""
+    python = shlex.quote(settings.python or sys.executable)
+    return f"{settings.prefix} {python} -m optical_sweeps".strip()

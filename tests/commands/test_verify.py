@@ -1,0 +1,145 @@
+"""`verify` derives scores from run files and judgements, and finds whatever does not agree."""
+
+import gzip
+import json
+
+import pytest
+import yaml
+
+from optical_sweeps.commands.verify import run
+from optical_sweeps.evaluation.measures import Measure, evaluate
+from optical_sweeps.retrieval.runs import RetrievalRun, write_run
+from optical_sweeps.runs.distillation.search_and_evaluate import Measured, write_per_query
+from optical_sweeps.runs.spec.run_spec import build_part, content
+
+LANGUAGES = {"high": ["de"], "low": ["ar", "ko"]}
+EVERYONE = [*LANGUAGES["high"], *LANGUAGES["low"]]
+DATA = {
+    "_target_": "optical_sweeps.corpora.builders.emoji.EmojiCorpus",
+    "languages": ["ar", "de", "ko"],
+    "dev_fraction": 0.1,
+    "test_fraction": 0.1,
+    "split_seed": 0,
+}
+MEASURES = ("nDCG@10", "MRR@10")
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """One run whose rankings are the first documents, rotated by the query's number."""
+    import numpy as np
+
+    from optical_sweeps.evaluation.measures import macro_average
+
+    folder = tmp_path / "zero"
+    corpus, rankings, scores = build_part("data", DATA), {}, {}
+    for language in EVERYONE:
+        collection = corpus.collection(language, "test")
+        wanted = [next(iter(collection.qrels[query])) for query in collection.queries.ids]
+        others = collection.documents.ids[:12]
+        found = tuple(
+            tuple(dict.fromkeys((*others[: n % 7], document, *others)))[:10]
+            for n, document in enumerate(wanted)
+        )
+        levels = tuple(np.arange(len(each), 0, -1, dtype=np.float32) for each in found)
+        rankings[language] = RetrievalRun(collection.queries.ids, found, levels)
+        scores[language] = evaluate(rankings[language], collection.qrels, map(Measure.parse, MEASURES))
+        write_run(rankings[language], folder / "runs" / f"test.{language}.trec.gz")
+    groups = {**LANGUAGES, "all": EVERYONE}
+    means = {language: of.means() for language, of in scores.items()}
+    means |= macro_average(means, {f"group:{name}": of for name, of in groups.items()})
+    measured = Measured("test", rankings, scores, means)
+    write_per_query(folder / "per_query.parquet", measured)
+    record = {
+        "schema": 1, "id": "zero", "label": "none (zero-shot)", "measures": {"test": measured.nested()},
+        "facts": {"corpus": content("data", json.dumps(DATA))},
+        "config": {"data": DATA, "languages": LANGUAGES, "evaluation": {"measures": list(MEASURES)}, "seed": 1},
+    }  # fmt: skip
+    (folder / "record.json").write_text(json.dumps(record))
+    points = [{"overrides": ["objective=none"], "run": "zero", "label": "none (zero-shot)"}]
+    (tmp_path / "grid.json").write_text(json.dumps({"schema": 2, "points": points}))
+    return tmp_path
+
+
+def _verify(capsys, *arguments) -> tuple[int, dict]:
+    code = 0
+    try:
+        run([*map(str, arguments), "--json"])
+    except SystemExit as leave:
+        code = leave.code
+    return code, json.loads(capsys.readouterr().out)
+
+
+def _alter(sweep, by: float) -> None:
+    path = sweep / "zero" / "record.json"
+    record = json.loads(path.read_text())
+    record["measures"]["test"]["nDCG@10"]["ar"] += by
+    path.write_text(json.dumps(record))
+
+
+def test_a_sound_sweep_is_ok(sweep, capsys):
+    code, said = _verify(capsys, sweep)
+    assert code == 0
+    assert said["counts"] == {"OK": 2 * 6 + 2 * 3}
+
+
+@pytest.mark.parametrize(("by", "verdict", "code"), [(1e-12, "OK", 0), (5e-5, "close", 0), (0.01, "FAIL", 1)])
+def test_a_record_that_says_otherwise(sweep, capsys, by, verdict, code):
+    _alter(sweep, by)
+    found, said = _verify(capsys, sweep)
+    (cell,) = (c for c in said["cells"] if (c["score"], c["beside"]) == ("test/nDCG@10/ar", "record"))
+    assert (found, cell["verdict"]) == (code, verdict)
+
+
+def test_a_run_file_that_was_changed_fails(sweep, capsys):
+    path = sweep / "zero" / "runs" / "test.ko.trec.gz"
+    with gzip.open(path, "rt") as file:
+        lines = file.readlines()
+    with gzip.open(path, "wt") as file:
+        file.writelines(lines[len(lines) // 2 :])
+    code, said = _verify(capsys, sweep)
+    failed = {c["score"] for c in said["cells"] if c["verdict"] == "FAIL"}
+    assert code == 1
+    assert "test/nDCG@10/ko" in failed
+    assert "test/nDCG@10/group:low" in failed
+    assert "test/nDCG@10/de" not in failed
+
+
+@pytest.mark.parametrize("name", ["runs/test.de.trec.gz", "record.json"])
+def test_what_is_missing_fails(sweep, capsys, name):
+    (sweep / "zero" / name).unlink()
+    code, said = _verify(capsys, sweep)
+    assert (code, said["counts"]) == (1, {"FAIL": 1})
+    assert said["cells"][0]["note"]
+
+
+def test_another_corpus_fails(sweep, capsys):
+    path = sweep / "zero" / "record.json"
+    path.write_text(path.read_text().replace('"corpus": "', '"corpus": "0'))
+    code, said = _verify(capsys, sweep)
+    assert code == 1
+    assert "corpus has changed" in said["cells"][0]["note"]
+
+
+def test_expected_scores(sweep, capsys):
+    record = json.loads((sweep / "zero" / "record.json").read_text())
+    score = record["measures"]["test"]["nDCG@10"]["group:low"]
+    file = sweep / "expected.yaml"
+    for off, code in ((0.005, 0), (0.02, 0), (0.2, 1)):
+        entry = {
+            "where": {"objective": "none"},
+            "tolerance": "near",
+            "scores": {"test/nDCG@10/group:low": score + off},
+        }
+        file.write_text(yaml.safe_dump({"tolerances": {"near": {"ok": 0.01, "close": 0.03}}, "runs": [entry]}))
+        assert _verify(capsys, sweep, "--expected", file)[0] == code
+
+
+def test_the_table_names_what_fails(sweep, capsys):
+    _alter(sweep, 0.01)
+    with pytest.raises(SystemExit) as leave:
+        run([str(sweep)])
+    out = capsys.readouterr().out
+    assert leave.value.code == 1
+    assert "test/nDCG@10/ar" in out
+    assert "1 FAIL" in out

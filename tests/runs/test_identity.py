@@ -1,0 +1,191 @@
+"""A run's identity, on the real composed config with any of its leaves changed."""
+
+import copy
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from optical_sweeps.cli import conf_folder
+from optical_sweeps.runs.spec.identity import NEUTRAL_KEYS, numeric_facts, run_id
+from optical_sweeps.runs.spec.resolvers import register_resolvers
+from optical_sweeps.runs.spec.run_spec import resolved
+
+PRINTS = {"corpus": "c0ffee", "backbone": "decade"}
+NEUTRAL_GROUPS = ("paths", "logger", "machine", "sweep")
+BY_CONTENT = ("data", "backbone")
+OF_TRAINING = ("mixture", "training", "seed")
+json_leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    register_resolvers()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return resolved(compose("train", overrides=list(overrides)))
+
+
+CONFIG = composed()
+
+
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+LEAVES = sorted(leaves(CONFIG))
+NEUTRAL = [key for key in LEAVES if key.split(".")[0] in NEUTRAL_GROUPS or key in NEUTRAL_KEYS]
+COUNTED = [
+    key
+    for key in LEAVES
+    if key not in NEUTRAL and key.split(".")[0] not in (*BY_CONTENT, "experiment", "languages")
+]
+
+
+def changed(config: Mapping[str, Any], key: str, value: object) -> dict[str, Any]:
+    result = copy.deepcopy(dict(config))
+    *parents, last = key.split(".")
+    inner = result
+    for parent in parents:
+        inner = inner[parent]
+    inner[last] = value
+    return result
+
+
+LOADED = (
+    ("colbert", "teacher.path"),
+    ("triples", "teacher.triples.path"),
+    ("docpairs", "teacher.triples.cache"),
+)
+
+
+def value_at(config: Mapping[str, Any], key: str) -> Any:
+    inner: Any = config
+    for part in key.split("."):
+        inner = inner[part]
+    return inner
+
+
+def identity(config: Mapping[str, Any], trains: bool = True, **prints: str) -> str:
+    return run_id(numeric_facts(config, fingerprints={**PRINTS, **prints}, trains=trains))
+
+
+def shuffled(value: Any, order: random.Random) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    keys = list(value)
+    order.shuffle(keys)
+    return {key: shuffled(value[key], order) for key in keys}
+
+
+def test_neutral_keys_are_keys():
+    """A misspelt or renamed one would count without anybody noticing."""
+    solvers = [path.stem for path in (conf_folder() / "transport").glob("*.yaml")]
+    configs = [composed(f"transport@objective.solver={solver}") for solver in solvers]
+    of_words = "transport@training.code_switching.alignment.solver"
+    configs += [composed("training=code_switched", f"{of_words}={name}") for name in ("exact", "partial")]
+    configs += [composed(f"teacher={name}", f"{key}=there") for name, key in LOADED]
+    assert set(NEUTRAL_KEYS) <= {key for config in configs for key in leaves(config)}
+
+
+def test_a_content_never_takes_the_place_of_a_setting():
+    with pytest.raises(ValueError, match="teacher"):
+        identity(CONFIG, teacher="c0ffee")
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_keys_is_nothing(order):
+    assert identity(shuffled(CONFIG, order)) == identity(CONFIG)
+
+
+@given(st.sampled_from(NEUTRAL), json_leaves, st.booleans())
+def test_what_cannot_change_numbers_does_not_change_the_id(key, value, trains):
+    assert identity(changed(CONFIG, key, value), trains) == identity(CONFIG, trains)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "counts"),
+    [("solver.threads", 4, False), ("cost", "euclidean", True), ("solver.eps", 0.5, True)],
+)
+def test_a_part_of_a_combination_counts_as_it_does_alone(key, value, counts):
+    config = composed("objective=combination")
+    other = changed(config, f"objective.objectives.optical.{key}", value)
+    assert (identity(other) != identity(config)) == counts
+
+
+def test_a_setting_that_came_later_counts_in_no_part_at_its_default():
+    config = composed("objective=combination")
+    earlier = copy.deepcopy(config)
+    del earlier["objective"]["objectives"]["optical"]["plan"]
+    assert identity(earlier) == identity(config)
+
+
+@pytest.mark.parametrize("group", NEUTRAL_GROUPS)
+@given(value=st.dictionaries(st.text(max_size=8), json_leaves, max_size=3))
+def test_new_keys_in_neutral_groups_do_not_change_the_id(group, value):
+    assert identity({**CONFIG, group: value}) == identity(CONFIG)
+
+
+@pytest.mark.parametrize("key", COUNTED)
+@given(value=json_leaves)
+def test_every_other_leaf_counts(key, value):
+    assume(value != value_at(CONFIG, key))
+    assert identity(changed(CONFIG, key, value)) != identity(CONFIG)
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_languages_count_by_group_and_not_by_order(trains):
+    def of(high: list[str], low: list[str]) -> str:
+        return identity({**CONFIG, "languages": {"high": high, "low": low}}, trains)
+
+    assert of(["de", "fr"], ["ar", "fa"]) == of(["fr", "de"], ["fa", "ar"])
+    assert (
+        len({of(["de"], ["ar", "fa"]), of(["de", "ar"], ["fa"]), of(["ar"], ["de", "fa"]), of(["de"], ["ar"])})
+        == 4
+    )
+
+
+@given(st.integers(-(2**50), 2**50))
+def test_a_whole_number_is_the_same_with_a_point(number):
+    whole, point = changed(CONFIG, "seed", number), changed(CONFIG, "seed", float(number))
+    assert identity(whole) == identity(point)
+
+
+@pytest.mark.parametrize("group", sorted({key.split(".")[0] for key in COUNTED} - {"seed"}))
+def test_a_new_key_of_a_counted_group_counts(group):
+    assert identity({**CONFIG, group: {**CONFIG[group], "new": 1}}) != identity(CONFIG)
+
+
+@given(st.sampled_from([key for key in LEAVES if key.split(".")[0] in BY_CONTENT]), json_leaves)
+def test_data_and_backbone_count_by_content_not_by_path(key, value):
+    assert identity(changed(CONFIG, key, value)) == identity(CONFIG)
+
+
+@pytest.mark.parametrize("trains", [True, False])
+@pytest.mark.parametrize("part", sorted(PRINTS))
+def test_other_content_is_another_run(part, trains):
+    assert identity(CONFIG, trains, **{part: "other"}) != identity(CONFIG, trains)
+
+
+@given(st.sampled_from([key for key in LEAVES if key.split(".")[0] in OF_TRAINING]), json_leaves)
+def test_runs_that_train_nothing_ignore_how_they_would(key, value):
+    assert identity(changed(CONFIG, key, value), trains=False) == identity(CONFIG, trains=False)
+
+
+@pytest.mark.parametrize("key", [key for key in COUNTED if key.split(".")[0] not in OF_TRAINING])
+def test_runs_that_train_nothing_still_depend_on_the_rest(key):
+    other = changed(CONFIG, key, "something else")
+    assert identity(other, trains=False) != identity(CONFIG, trains=False)
+
+
+def test_the_hash_is_pinned():
+    """Finished runs are found again by it: where this fails, raise IDENTITY_SCHEMA only if numbers change."""
+    facts = {"seed": 1, "objective": {"epsilon": 0.05, "name": "optical"}, "languages": {"low": ["fa", "日本"]}}
+    assert run_id(facts) == "53efe35f99d6"
+    assert len(run_id({})) == 12

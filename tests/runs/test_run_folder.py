@@ -1,0 +1,273 @@
+"""States of a run folder, seen from and caused by real second processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.runs.heartbeat import beating
+from optical_sweeps.runs.run_folder import RECORD_SCHEMA, RunFolder, RunIsTaken, write_json
+
+PREAMBLE = """
+import sys, time
+from pathlib import Path
+from optical_sweeps.runs.run_folder import RunFolder, write_json
+folder = RunFolder(Path(sys.argv[1]))
+def tell(text):
+    print(text, flush=True)
+"""
+HOLD = """
+with folder.claim():
+    folder.append_metrics(1, {"train/loss": 0.5})
+    tell("claimed")
+    sys.stdin.read()
+"""
+Start = Callable[[str], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    return RunFolder(tmp_path / "sweep" / "0123456789ab")
+
+
+@pytest.fixture
+def start(folder) -> Iterator[Start]:
+    """Starts a program with `folder` and `tell` in a process of its own, which ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(program: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-c", PREAMBLE + textwrap.dedent(program), str(folder.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def line_of(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_nothing_is_missing(folder):
+    assert folder.state() == "missing"
+    assert not folder.path.exists()
+
+
+def test_a_folder_with_hydras_files_alone_is_missing(folder):
+    """Hydra writes them before the run's own first step."""
+    (folder.path / ".hydra").mkdir(parents=True)
+    assert folder.state() == "missing"
+
+
+def test_a_run_works_is_killed_and_is_claimed_again(folder, start):
+    worker = start(HOLD)
+    assert line_of(worker) == "claimed"
+    assert folder.state() == "running"
+    with pytest.raises(RunIsTaken), folder.claim():
+        pytest.fail("two processes in one folder")
+    assert folder.state() == "running"
+    assert not folder.failure_path.exists()  # being refused is no failure of the run
+
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    assert folder.state() == "stale"
+
+    with folder.claim():
+        assert folder.metrics_path.exists()  # the run goes on where its checkpoint was
+        folder.write_record({"measures": {}})
+    assert folder.state() == "done"
+
+
+def test_who_works_in_a_folder_is_told(folder, start):
+    worker = start(HOLD)
+    assert line_of(worker) == "claimed"
+    owner = folder.owner()
+    assert (owner["pid"], owner["host"]) == (worker.pid, socket.gethostname())
+    assert set(owner) == {"host", "pid", "slurm_job", "started"}
+    worker.communicate("")
+    assert worker.returncode == 0
+    assert folder.owner() == {}
+    assert folder.state() == "stale"  # it let go without a record
+
+
+def owned_elsewhere(folder: RunFolder, **facts: object) -> None:
+    """As if another host, whose locks do not reach here, worked in the folder."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    (folder.path / ".lock").touch()
+    write_json(folder.owner_path, {"host": "another", "pid": 1, "slurm_job": None, **facts})
+
+
+def test_another_hosts_sign_of_life_counts_until_it_is_old(folder):
+    owned_elsewhere(folder)
+    assert folder.state() == "running"
+    old = time.time() - 3600
+    os.utime(folder.owner_path, (old, old))
+    assert folder.state() == "stale"
+    with folder.claim():
+        assert folder.state() == "running"
+        assert folder.owner()["pid"] == os.getpid()
+
+
+def test_another_host_that_still_lives_keeps_the_folder(tmp_path, start):
+    folder = RunFolder(tmp_path / "run", beat=2.0)
+    owned_elsewhere(folder)
+    with beating(folder.owner_path, 0.05), pytest.raises(RunIsTaken), folder.claim():
+        pytest.fail("two hosts in one folder")
+    assert folder.owner()["host"] == "another"
+
+
+def test_another_host_that_has_fallen_silent_loses_the_folder(tmp_path):
+    folder = RunFolder(tmp_path / "run", beat=0.05)
+    owned_elsewhere(folder)
+    with folder.claim():
+        assert folder.owner()["host"] == socket.gethostname()
+
+
+def test_a_requeued_job_is_its_own_predecessor(folder, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    owned_elsewhere(folder, slurm_job="7")
+    assert folder.state() == "stale"
+    with folder.claim():  # without waiting for the old owner to fall silent
+        pass
+
+
+def test_a_finished_run_is_done(folder, start):
+    worker = start(
+        """
+        with folder.claim():
+            folder.write_record({"id": folder.path.name, "measures": {"test": {"nDCG@10": {"ar": 0.5}}}})
+        """
+    )
+    assert worker.wait() == 0
+    assert folder.state() == "done"
+    assert folder.record() == {
+        "schema": RECORD_SCHEMA,
+        "id": folder.path.name,
+        "measures": {"test": {"nDCG@10": {"ar": 0.5}}},
+    }
+
+
+def test_a_failure_tells_why_and_a_new_attempt_forgets_it(folder, start):
+    worker = start(
+        """
+        def part_that_breaks():
+            raise RuntimeError("the plan has no room")
+        with folder.claim():
+            part_that_breaks()
+        """
+    )
+    _, stderr = worker.communicate()
+    assert worker.returncode == 1
+    assert stderr.endswith("RuntimeError: the plan has no room\n")  # told and passed on
+    assert folder.state() == "failed"
+    failure = folder.failure()
+    assert (failure["error"], failure["message"]) == ("RuntimeError", "the plan has no room")
+    assert failure["cause"] == "error"
+    assert "in part_that_breaks" in failure["traceback"]
+    assert not folder.record_path.exists()
+
+    with folder.claim():
+        assert folder.state() == "running"
+        assert not folder.failure_path.exists()
+    assert folder.state() == "stale"
+
+
+def test_a_done_run_stays_done_whatever_a_failed_attempt_left(folder):
+    with folder.claim():
+        folder.write_record({})
+    write_json(folder.failure_path, {"error": "older"})
+    assert folder.state() == "done"
+
+
+def test_a_record_is_there_whole_or_not_at_all(folder, start):
+    """Killed at any moment while it writes one record after the other; read at every moment."""
+    for delay in (0.0, 0.003, 0.01, 0.03):
+        folder.record_path.unlink(missing_ok=True)
+        worker = start(
+            """
+            folder.path.mkdir(parents=True, exist_ok=True)
+            tell("writing")
+            for number in range(10_000):
+                folder.write_record({"number": number, "fill": "x" * 200_000, "end": number})
+            """
+        )
+        assert line_of(worker) == "writing"
+        deadline = time.monotonic() + delay
+        while time.monotonic() < deadline:
+            _assert_whole(folder)
+        worker.kill()
+        worker.wait()
+        _assert_whole(folder)
+
+
+def _assert_whole(folder: RunFolder) -> None:
+    if folder.record_path.exists():
+        record = folder.record()
+        assert record["number"] == record["end"]
+
+
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
+    path = tmp_path / "record.json"
+    write_json(path, {"value": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"fine": 1, "no JSON": {1, 2}})
+    assert json.loads(path.read_text()) == {"value": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_metrics_are_one_line_a_step(folder):
+    folder.path.mkdir(parents=True)
+    folder.append_metrics(1, {"train/loss": 0.1 + 0.2})
+    folder.append_metrics(2, {"train/loss": 0.25, "dev/nDCG@10/ar": 0.5})
+    rows = [json.loads(line) for line in folder.metrics_path.read_text().splitlines()]
+    assert rows == [
+        {"step": 1, "train/loss": 0.1 + 0.2},
+        {"step": 2, "train/loss": 0.25, "dev/nDCG@10/ar": 0.5},
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 1, "measures"', b"not JSON", b'{"a": "\xff"}'])
+def test_a_broken_record_is_one_clear_line(folder, content):
+    folder.path.mkdir(parents=True)
+    folder.record_path.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        folder.record()
+    assert str(error.value).startswith(f"{folder.record_path}: not JSON")
+    assert "delete the file" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [{}, {"schema": RECORD_SCHEMA + 1}, {"schema": "1"}])
+def test_a_record_of_another_schema_is_one_clear_line(folder, content):
+    folder.path.mkdir(parents=True)
+    write_json(folder.record_path, content)
+    with pytest.raises(UserError) as error:
+        folder.record()
+    assert f"schema {content.get('schema')!r}, this version reads {RECORD_SCHEMA}" in str(error.value)
+    assert str(folder.record_path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '"text"'])
+def test_a_record_that_is_no_object_is_one_clear_line(folder, content):
+    folder.path.mkdir(parents=True)
+    folder.record_path.write_text(content)
+    with pytest.raises(UserError, match=r"record\.json: schema None"):
+        folder.record()

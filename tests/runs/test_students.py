@@ -1,0 +1,255 @@
+"""Runs whose student encodes documents, is one of several, or learns from mined documents."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from safetensors.numpy import load_file
+
+from optical_sweeps.cli import conf_folder
+from optical_sweeps.commands import evaluate, inspect, search
+from optical_sweeps.encoders.checkpoints import fingerprint
+from optical_sweeps.errors import UserError
+from optical_sweeps.runs.distillation import student_training as train_students
+from optical_sweeps.runs.distillation.pipeline import perform_unless_done
+from optical_sweeps.runs.distillation.query_encoders import load_all_encoders
+from optical_sweeps.runs.run_folder import RunFolder
+from optical_sweeps.runs.shared.prepare import prepare
+from optical_sweeps.runs.spec.resolvers import register_resolvers
+from optical_sweeps.runs.spec.run_spec import RunSpec
+from optical_sweeps.training.interruption import Interrupted
+
+STUDY = """
+data=synthetic languages=synthetic backbone=tiny logger=disabled sweep.name=small
+data.lexicon_size=120 data.topics=40 data.documents_per_topic=2
+languages.high=[near] languages.low=[fusing,distant]
+++data.daughters.near.pairs=80 ++data.daughters.fusing.pairs=80 ++data.daughters.distant.pairs=80
+backbone.layers=1 backbone.hidden_size=32 backbone.vocabulary_size=500 encoder.dim=16
+teacher.training.epochs=2 teacher.training.learning_rate=1e-3
+training.batch_size=8 training.learning_rate=3e-3 training.log_every=1 training.epochs=2
+mixture.total=80 mixture.ratio=0.5 machine.threads=1 machine.accelerator=cpu
+"""
+RUNS = {
+    "plain": (),
+    "document": ("student.side=document", "training.validate_every=6"),
+    "both": ("student.side=both", "objective=mse", "objective.english_term=true", "training.keep=best",
+             "training.validate_every=6"),
+    "each": ("student.one_for=language", "training.validate_every=3"),
+    "group": ("student.one_for=group", "student.side=both", "mixture.ratio=1"),
+    "lora": ("student=lora", "student.one_for=group", "mixture.ratio=1"),  # nothing is trained for high
+    "untrained lora": ("student=lora", "objective=none"),
+    "mined": ("objective=score_kl", "objective.documents=both", "training.mined_documents=3"),
+    "buckets": ("training.batch_tokens=64", "machine.workers=1"),
+}  # fmt: skip
+
+
+def spec_of(*overrides: str) -> RunSpec:
+    register_resolvers()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return RunSpec.from_config(compose("train", [*STUDY.split(), *overrides]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(autouse=True)
+def there(folder, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def done(name: str) -> tuple[RunSpec, Path, dict[str, Any]]:
+    spec = spec_of(*RUNS[name])
+    run = RunFolder(spec.folder)
+    perform_unless_done(spec, run)
+    return spec, run.path, run.record()
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name != "untrained lora"])
+def test_a_run_ends_with_measures_of_every_language(name):
+    spec, path, record = done(name)
+    for split in ("dev", "test"):
+        assert set(record["measures"][split]["nDCG@10"]) >= {
+            "near",
+            "fusing",
+            "distant",
+            "group:low",
+            "group:all",
+        }
+    assert sorted(file.name for file in (path / "runs").iterdir()) == sorted(
+        f"{split}.{language}.trec.gz" for split in ("dev", "test") for language in spec.languages.all
+    )
+    assert not (path / "indexes").exists(), "a student's index of documents goes with the run"
+    losses = [row["train/loss"] for row in rows_of(path) if "train/loss" in row]
+    assert len(losses) == record["training"]["steps"]
+    if spec.student.one_for == "all":
+        assert np.mean(losses[-3:]) < np.mean(losses[:3]), "it learns"
+
+
+@pytest.mark.parametrize("name", ["document", "both", "each", "group", "lora", "untrained lora"])
+def test_evaluate_finds_what_the_run_found(name, capsys):
+    _, path, record = done(name)
+    register_resolvers()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose("evaluate", [f"run={path}", "output=again", "machine.threads=1"])
+    evaluate.run(config)
+    for file in Path("again/runs").iterdir():
+        assert file.read_bytes() == (path / "runs" / file.name).read_bytes()
+    assert "group:low" in capsys.readouterr().out
+    assert record["measures"]["test"]
+
+
+def test_a_side_that_was_not_trained_is_the_teachers():
+    teacher = prepare(spec_of()).teacher
+    print_ = fingerprint(teacher)
+    for name, sides in {"plain": (False, True), "document": (True, False), "both": (False, False)}.items():
+        _, path, _ = done(name)
+        (encoders,) = loaded(path)
+        found = fingerprint(encoders.queries) == print_, fingerprint(encoders.documents) == print_
+        assert found == sides, name
+
+
+def test_a_look_inside_is_at_the_student_wherever_the_data_come_from():
+    """The run's own corpus, and the same one named: the same student, solver and report."""
+    _, path, _ = done("document")
+    register_resolvers()
+    own_data = [word for word in STUDY.split() if word.lstrip("+").startswith("data")]
+    for name, more in (("own", ()), ("named", own_data)):
+        asked = [f"run={path}", "language=near", "row=0", "report=true", "pairs=20", f"output={name}"]
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            config = compose("inspect", [*asked, "machine.threads=1", *more])
+        inspect.run(config)
+    for file in ("near-0.plan.json", "encoder.csv"):
+        assert Path("own", file).read_text() == Path("named", file).read_text()
+    rows = Path("own/encoder.csv").read_text().splitlines()[1:]
+    names = ["teacher, near queries", "student, en documents", "teacher, en documents"]
+    assert [row.split('"')[1] for row in rows] == names
+    assert len({row.split('"')[2] for row in rows}) == 3
+
+
+def test_each_language_searches_with_its_own_student():
+    spec, path, record = done("each")
+    assert record["training"]["students"].keys() == set(spec.languages.all)
+    assert sum(of["pairs"] for of in record["training"]["students"].values()) == 160, "each pair in every epoch"
+    encoders = loaded(path)
+    assert [of.languages for of in encoders] == [("near",), ("fusing",), ("distant",)]
+    assert len({fingerprint(of.queries) for of in encoders}) == 3
+    steps = [row["step"] for row in rows_of(path)]
+    assert steps == sorted(steps), "steps are counted on from student to student"
+    assert steps[-1] == record["training"]["steps"]
+    register_resolvers()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose("search", [f"run={path}", "query=a", "machine.threads=1"])
+    with pytest.raises(SystemExit, match="language: None, but the run has several students"):
+        search.run(config)
+
+
+def test_a_student_without_pairs_stays_as_it_began():
+    spec, path, record = done("group")
+    assert record["training"]["students"]["high"] == {"steps": 0, "best_step": 0, "tokens": 0, "pairs": 0}
+    teacher = prepare(spec).teacher
+    high, low = loaded(path)
+    assert fingerprint(high.queries) == fingerprint(teacher)
+    assert fingerprint(low.documents) != fingerprint(teacher)
+
+
+@pytest.mark.parametrize("calls", [2, 4, 5, 8])
+def test_several_students_go_on_where_they_were_stopped(calls, monkeypatch):
+    """Stopped in one of four validations of the first student, or of two of a later one."""
+    _, path, record = done("each")
+    spec = spec_of(*RUNS["each"], "sweep.name=stopped")
+    measure, left = train_students.search_and_measure, [calls]
+
+    def stopping(*arguments: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Interrupted(15)
+        return measure(*arguments)
+
+    monkeypatch.setattr(train_students, "search_and_measure", stopping)
+    again = RunFolder(spec.folder)
+    if again.path.exists():
+        (again.path / "record.json").unlink()
+        again.metrics_path.unlink()
+    with pytest.raises(Interrupted):
+        perform_unless_done(spec, again)
+    assert perform_unless_done(spec, again)
+    assert again.record()["measures"] == record["measures"]
+    assert again.record()["training"] == record["training"]
+    assert rows_of(again.path) == rows_of(path)
+    for language in spec.languages.all:
+        name = f"checkpoints/{language}/student.safetensors"
+        weights, expected = load_file(again.path / name), load_file(path / name)
+        assert weights.keys() == expected.keys()
+        for weight, value in expected.items():
+            np.testing.assert_array_equal(weights[weight], value, err_msg=weight)
+
+
+def test_documents_are_mined_once_and_are_the_teachers_best():
+    spec, _, _ = done("mined")
+    shared = prepare(spec)
+    assert "mined" not in shared.built
+    mined = shared.mined["near"]
+    assert mined is shared.mined["distant"], "they share documents"
+    documents = spec.corpus.collection("near", "test").documents
+    index = shared.index_of(documents)
+    row = int(mined.rows[7])
+    scores = [
+        (shared.vectors[row] @ index.vectors_of(number).T).max(1).sum() for number in range(len(documents))
+    ]
+    best = mined.of(np.array([row]))[0]
+    assert len(best) == 3
+    np.testing.assert_allclose(
+        sorted((scores[number] for number in best), reverse=True), sorted(scores)[:-4:-1], rtol=1e-5
+    )
+
+
+def test_runs_that_begin_alike_validate_the_start_once():
+    first, started = [], len(list(Path("artifacts/start").glob("*/metrics.json")))
+    best = ("training.keep=best", "training.validate_every=6")
+    for spec in (spec_of("objective=none"), *(spec_of(f"seed={seed}", *best) for seed in (7, 8))):
+        perform_unless_done(spec, RunFolder(spec.folder))
+        first.append({k: v for k, v in rows_of(spec.folder)[0].items() if k.startswith("dev/")})
+    assert len(list(Path("artifacts/start").glob("*/metrics.json"))) == started + 1
+    assert first[0] == first[1] == first[2] != {}
+    kept = RunFolder(spec.folder).record()["measures"]["dev"]["nDCG@10"]["group:all"]
+    assert kept == max(row.get("dev/nDCG@10/group:all", 0) for row in rows_of(spec.folder))
+
+
+def test_all_runs_share_the_tokens():
+    records = [done(name)[2] for name in ("plain", "each", "mined", "buckets")]
+    assert ["tokens" in record["shared"]["built"] for record in records] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ("student.side=both", "objective=score_kl", "objective.documents=mined"),
+            "student.side: query and doc",
+        ),
+        (("student.side=both", "objective=contrastive", "objective.queue=8"), "student.side: both"),
+        (("training.batch_tokens=10",), "training.batch_tokens: 10, but one sentence may have 32"),
+        (("training.batch_tokens=0",), "training.batch_tokens: 0"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(overrides, message):
+    with pytest.raises(UserError, match=message) as error:
+        spec_of(*overrides).check()
+    assert "\n" not in str(error.value)
+
+
+def loaded(path: Path) -> Any:
+    register_resolvers()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        from optical_sweeps.runs.spec.run_spec import resolved
+
+        return load_all_encoders(resolved(compose("evaluate", [f"run={path}", "machine.threads=1"])))
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]

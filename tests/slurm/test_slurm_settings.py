@@ -1,0 +1,100 @@
+"""Settings of Slurm: what they ask for, and what is refused by name."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.slurm.batch_script import script_text
+from optical_sweeps.slurm.slurm_settings import SlurmSettings, _seconds
+from optical_sweeps.sweeps.hydra_app import hydra_app
+
+
+def settings_of(*overrides: str) -> SlurmSettings:
+    """As the launcher gets them from a config."""
+    with hydra_app("train", None, overrides) as app:
+        launcher = instantiate(app.master.hydra.launcher)
+        given = OmegaConf.to_container(OmegaConf.create(launcher._settings), resolve=True)
+    return SlurmSettings.from_config(given)
+
+
+@pytest.mark.parametrize("name", ["slurm_cpu", "slurm_gpu", "slurm_ddp"])
+def test_shipped_settings_are_valid_and_survive_json(name):
+    settings = settings_of(f"hydra/launcher={name}")
+    assert SlurmSettings.from_config(json.loads(json.dumps(settings.plain()))) == settings
+
+
+def test_ddp_starts_a_process_a_device():
+    settings = settings_of("hydra/launcher=slurm_ddp", "machine.devices=4", "machine.nodes=2")
+    assert (settings.nodes, settings.tasks_per_node, settings.gpus, settings.processes) == (2, 4, 4, 8)
+    assert (settings.for_preparation().processes, settings.for_preparation().gpus) == (1, 1)
+    folder = Path("/x")
+    assert "launch=(srun " in script_text(settings, folder, 1)
+    assert "srun" not in script_text(settings.for_preparation(), folder, 1)
+
+
+def test_options_are_sbatchs():
+    settings = settings_of(
+        "hydra/launcher=slurm_gpu", "hydra.launcher.account=abc", "hydra.launcher.qos=long",
+        "hydra.launcher.time='1-00:00:00'", "hydra.launcher.sbatch=['--exclude=node7']",
+        "+hydra.launcher.prepare.time='0:30:00'",
+    )  # fmt: skip
+    assert settings.options() == [
+        "--account=abc", "--qos=long", "--time=1-00:00:00", "--mem=32G", "--gpus-per-node=1", "--nodes=1",
+        "--ntasks-per-node=1", "--cpus-per-task=8", "--open-mode=append", "--signal=B:USR1@90", "--requeue",
+        "--exclude=node7",
+    ]  # fmt: skip
+    assert "--time=0:30:00" in settings.for_preparation().options()
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        ("10", 600), ("10:30", 630), ("2:00:00", 7200), ("1-0", 86400), ("1-2:30", 95400),
+        ("0-00:01:40", 100), ("24:00:00", 86400),
+    ],
+)  # fmt: skip
+def test_time_limits_are_read_as_slurm_does(time, seconds):
+    assert _seconds(time) == seconds
+
+
+def test_short_limits_are_warned_of_in_time():
+    assert SlurmSettings(time="0:01:00").warning == 20
+    assert SlurmSettings(time="0:10:00").warning == 90
+    assert SlurmSettings().warning == 90
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"time": 86400}, "hydra.launcher.time: 86400 is no time limit; write hours in quotes"),
+        ({"time": "2h"}, "hydra.launcher.time: '2h' is no time limit"),
+        ({"time": "0:30"}, "less than a minute"),
+        ({"mem": 16}, "hydra.launcher.mem: 16 is no size"),
+        ({"cpus": 0}, "hydra.launcher.cpus: 0 is not a whole number of at least 1"),
+        ({"points_per_task": True}, "hydra.launcher.points_per_task"),
+        ({"account": "a\n#SBATCH --exclusive"}, "hydra.launcher.account"),
+        ({"partition": ""}, "hydra.launcher.partition"),
+        ({"setup": "module load cuda"}, "hydra.launcher.setup: 'module load cuda' is not a list"),
+        ({"sbatch": ["exclude=node7"]}, "is no option; write it as --exclude=node7"),
+        ({"sbatch": ["--array=0-3"]}, "--array=0-3 would undo"),
+        (
+            {"environment": {"OMP_NUM_THREADS": 4}},
+            "hydra.launcher.environment.OMP_NUM_THREADS: 4 is not a string",
+        ),
+        ({"environment": {"A B": "c"}}, "'A B' is no name of a variable"),
+        ({"prepare": {"nodes": 2}}, "hydra.launcher.prepare.nodes: not to be set here"),
+        ({"prepare": {"time": "never"}}, "hydra.launcher.prepare.time: 'never' is no time limit"),
+        ({"wait": "no"}, "hydra.launcher.wait"),
+        ({"poll_seconds": 0}, "hydra.launcher.poll_seconds"),
+        ({"patition": "gpu"}, "hydra.launcher.patition: no such setting; there are account, partition,"),
+    ],
+)
+def test_what_is_wrong_is_named(given, told):
+    with pytest.raises(UserError) as caught:
+        SlurmSettings.from_config(given)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,100 @@
+"""The grid as it is written down, merged and read again."""
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from optical_sweeps.errors import UserError
+from optical_sweeps.runs.run_folder import RunFolder
+from optical_sweeps.sweeps.grid import GRID_FILE, Grid, GridPoint, _state, describe, values_of
+
+
+def point(number: int, run: str = "") -> GridPoint:
+    return GridPoint((f"seed={number}", 'name="a, b"'), run or f"{number:012x}", f"label {number} ✓")
+
+
+def test_a_grid_is_read_as_it_was_written(tmp_path):
+    grid = Grid(tmp_path / "sweep", (point(1), point(2)), "other", "/some/where")
+    grid.save()
+    assert Grid.load(grid.folder) == grid
+    content = json.loads((grid.folder / GRID_FILE).read_text())
+    assert content["schema"] == 2
+    assert content["points"][0] == {
+        "overrides": list(point(1).overrides),
+        "run": point(1).run,
+        "label": "label 1 ✓",
+    }
+
+
+def test_what_was_asked_before_stays(tmp_path):
+    Grid(tmp_path, (point(1), point(2))).save()
+    whole = Grid(tmp_path, (point(2, run="new"), point(3))).save()
+    assert whole == Grid.load(tmp_path)
+    assert [p.run for p in whole.points] == [point(1).run, "new", point(3).run]
+
+
+def _save(folder: Path, number: int) -> None:
+    Grid(folder, tuple(point(10 * number + each) for each in range(5))).save()
+
+
+def test_many_who_ask_at_once_lose_nothing(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_save, args=(tmp_path, number)) for number in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert len(Grid.load(tmp_path).points) == 15
+
+
+def test_a_grid_of_the_first_version_is_read(tmp_path):
+    points = [{"overrides": ["seed=1"], "run": "abc", "label": "one"}]
+    (tmp_path / GRID_FILE).write_text(json.dumps({"points": points}))
+    assert Grid.load(tmp_path) == Grid(tmp_path, (GridPoint(("seed=1",), "abc", "one"),), "train", None)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"points": [{}]}', '{"points": 3}', "null"])
+def test_a_broken_grid_is_one_clear_line(tmp_path, text):
+    (tmp_path / GRID_FILE).write_text(text)
+    with pytest.raises(UserError, match=GRID_FILE) as error:
+        Grid.load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_newer_grid_is_refused(tmp_path):
+    (tmp_path / GRID_FILE).write_text('{"schema": 3, "points": []}')
+    with pytest.raises(UserError, match="schema 3"):
+        Grid.load(tmp_path)
+
+
+def test_states_of_points_that_are_one_run(tmp_path):
+    grid = Grid(tmp_path, (point(1, "a"), point(2, "a"), point(3, "b")))
+    assert grid.states() == {"a": "missing", "b": "missing"}
+    with RunFolder(tmp_path / "a").claim():
+        assert grid.states() == {"a": "running", "b": "missing"}
+        RunFolder(tmp_path / "a").write_record({})
+    assert describe(grid.states()) == "1 done, 1 missing"
+
+
+@pytest.mark.parametrize(
+    ("folder", "scheduled", "state"),
+    [
+        ("done", "running", "done"),
+        ("done", "queued", "done"),
+        ("running", "queued", "running"),
+        ("missing", "queued", "queued"),
+        ("missing", "running", "queued"),
+        ("stale", "queued", "queued"),
+        ("stale", None, "stale"),
+        ("failed", "queued", "queued"),
+        ("failed", "running", "failed"),
+    ],
+)
+def test_the_scheduler_has_a_say(folder, scheduled, state):
+    assert _state(folder, scheduled) == state
+
+
+def test_values_of_a_point():
+    assert values_of(["a.b=1", "+c=x=y", "~d"]) == {"a.b": "1", "c": "x=y", "~d": ""}
