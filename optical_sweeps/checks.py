@@ -1,13 +1,16 @@
-"""Checks of config values; each raises a UserError that names the key.
+"""Field types of settings classes, and checks of single values that name the key.
 
-Hydra hands over lists, and a sweep may hand over anything: nothing is converted that the user did not mean
-(true is not 1, "5" is not 5). Classes that check their settings so carry `__no_type_check__`, since the tests'
-type checker would refuse a bad value before its key is named.
+Nothing is converted that the user did not mean: true is not 1, and "5" is not 5.
 """
 
 import math
 from collections.abc import Collection, Iterable
 from numbers import Integral, Real
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le
+from pydantic import BeforeValidator
 
 from optical_sweeps.errors import UserError
 
@@ -45,16 +48,10 @@ def true_or_false(key: str, value: object) -> bool:
 
 def strings(key: str, value: object) -> tuple[str, ...]:
     """`value`, a list of distinct strings, as a tuple."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise UserError(f"{key}: {value!r} is not a list; write it as [de, fr]")
-    items = tuple(value)
-    for number, item in enumerate(items):
-        if not isinstance(item, str):
-            # YAML reads a bare `no` (Norwegian) as false
-            raise UserError(f"{key}: {item!r} is not a string; put it in quotes")
-        if item in items[:number]:
-            raise UserError(f"{key}: {item!r} stands twice; remove one")
-    return items
+    try:
+        return _distinct_strings(value)
+    except ValueError as error:
+        raise UserError(f"{key}: {error}") from None
 
 
 def one_of(key: str, value: object, choices: Collection[str]) -> str:
@@ -62,3 +59,38 @@ def one_of(key: str, value: object, choices: Collection[str]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise UserError(f"{key}: {value!r} is not one of {', '.join(choices)}")
     return value
+
+
+def _as_path(value: object) -> Path:
+    """`value`, a string or a path, with `~` expanded; raises ValueError, as pydantic's validators do."""
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError(f"{value!r} is not a path; change it")
+    return Path(value).expanduser()
+
+
+def _distinct_strings(value: object) -> tuple[str, ...]:
+    """`value`, a list of distinct strings, as a tuple; raises ValueError, as pydantic's validators do."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"{value!r} is not a list; write it as [de, fr]")
+    items = tuple(value)
+    for number, item in enumerate(items):
+        if not isinstance(item, str):
+            # YAML reads a bare `no` (Norwegian) as false
+            raise ValueError(f"{item!r} is not a string; put it in quotes")
+        if item in items[:number]:
+            raise ValueError(f"{item!r} is listed twice; remove one of them")
+    return items
+
+
+Count = Annotated[int, Ge(1)]
+"""A whole number of at least 1."""
+NonNegativeInt = Annotated[int, Ge(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+"""A finite number above 0."""
+NonNegativeFloat = Annotated[float, Ge(0)]
+Fraction = Annotated[float, Ge(0), Le(1)]
+"""A number in [0, 1]."""
+Strings = Annotated[tuple[str, ...], BeforeValidator(_distinct_strings)]
+"""Distinct strings; a config's list becomes a tuple."""
+FilePath = Annotated[Path, BeforeValidator(_as_path)]
+"""A path; a config's string becomes one, with `~` expanded."""

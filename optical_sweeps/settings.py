@@ -1,24 +1,177 @@
-"""Settings to objects: what a config's `_target_` names, with errors that name its key."""
+"""Settings classes: validated dataclasses that a config describes, with errors that name the config's key.
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+A class decorated with `settings("training")` is a frozen dataclass whose values pydantic validates strictly:
+`true` is not 1 and "5" is not 5. The field types of `optical_sweeps.checks` say what is allowed, and one
+formatter turns whatever pydantic refuses into a `UserError` with the key, the value and the remedy.
+`__post_init__` holds only the checks that compare several fields.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import field, fields
+from functools import lru_cache, wraps
 from importlib import import_module
-from typing import Any
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
 
 from optical_sweeps.errors import UserError, first_line
 
+T = TypeVar("T")
+
+STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True, extra="forbid", allow_inf_nan=False)
 OWN = "optical_sweeps."
+SPECIAL_KEYS = ("_args_", "_convert_", "_recursive_", "_partial_")
+"""Keys with which Hydra's `instantiate` can be told to call anything in any way."""
+
+_path: ContextVar[str | None] = ContextVar("path", default=None)
+"""The config key of the object that `build` constructs."""
 
 
-def build(name: str, settings: Mapping[str, Any]) -> Any:
+@dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
+def settings(key: str, *, frozen: bool = True, eq: bool = True) -> Callable[[type[T]], type[T]]:
+    """Make a class a validated dataclass.
+
+    Args:
+        key: where a config holds these settings, such as `training`; `build` overrides it where they are nested
+            elsewhere, such as at `teacher.training`.
+        frozen: whether instances are immutable.
+        eq: whether instances compare by value.
+
+    Constructing the class raises `UserError` for a value that a field does not allow.
+
+    Example:
+        >>> from optical_sweeps.checks import Count
+        >>> @settings("training")
+        ... class Steps:
+        ...     epochs: Count = 1
+        >>> Steps(epochs=0)
+        Traceback (most recent call last):
+        optical_sweeps.errors.UserError: training.epochs: 0 is not a whole number of at least 1; change it
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        validated: Any = dataclass(cls, frozen=frozen, eq=eq, config=STRICT)
+        construct = validated.__init__
+
+        @wraps(construct)
+        def initialise(self: T, *positional: object, **named: object) -> None:
+            with _at(_path.get() or key):
+                try:
+                    construct(self, *positional, **named)
+                except ValidationError as error:
+                    raise UserError(_message(type(self), error.errors()[0])) from None
+
+        validated.__init__ = initialise
+        validated.__settings_key__ = key
+        made: type[T] = validated
+        return made
+
+    return decorate
+
+
+def key_of(name: str) -> str:
+    """The config key of a field of the object under construction, for messages of `__post_init__`."""
+    return f"{_path.get()}.{name}"
+
+
+@contextmanager
+def _at(path: str | None) -> Iterator[None]:
+    token = _path.set(path)
+    try:
+        yield
+    finally:
+        _path.reset(token)
+
+
+def _message(cls: type, error: ErrorDetails) -> str:
+    """One line for an error of pydantic's: key, value, and what is allowed."""
+    name, *inner = error["loc"] or ("",)
+    key = ".".join([key_of(str(name)), *(str(part) for part in inner if isinstance(part, int))])
+    known = [entry.name for entry in fields(cls) if entry.init]
+    if error["type"] in ("missing", "missing_argument"):
+        return f"{key}: no value; give one"
+    if error["type"] == "unexpected_keyword_argument":
+        return f"{key}: no such key; the keys are {', '.join(known)}"
+    if error["type"] == "value_error":
+        return f"{key}: {error['ctx']['error']}"
+    annotation = get_type_hints(cls, include_extras=True)[str(name)]
+    return f"{key}: {error['input']!r} {_refusal(annotation)}"
+
+
+def _refusal(annotation: Any) -> str:
+    """Why a value does not fit an annotation, and what to do."""
+    base, constraints = _unwrapped(annotation)
+    if get_origin(base) is Literal:
+        return f"is not one of {', '.join(map(str, get_args(base)))}"
+    if base is bool:
+        return "is neither true nor false; change it"
+    if base in (int, float):
+        return f"is not a {_number(base, constraints)}; change it"
+    name = getattr(base, "__name__", str(base))
+    words = {"str": "is not a string; put it in quotes", "Path": "is not a path; change it"}
+    return words.get(name, f"is not of type {name}; change it")
+
+
+def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
+    """The type behind `Annotated` and `| None`, and its constraints."""
+    if get_origin(annotation) is Annotated:
+        base, *constraints = get_args(annotation)
+        inner, more = _unwrapped(base)
+        return inner, [*constraints, *more]
+    if get_origin(annotation) in (Union, UnionType):
+        some = [choice for choice in get_args(annotation) if choice is not NoneType]
+        return _unwrapped(some[0]) if len(some) == 1 else (annotation, [])
+    return annotation, []
+
+
+def _number(base: type, constraints: list[Any]) -> str:
+    bounds: dict[str, Any] = {}
+    for constraint in constraints:
+        for name in ("ge", "gt", "le", "lt"):
+            if (bound := getattr(constraint, name, None)) is not None:
+                bounds[name] = bound
+    kind = "whole number" if base is int else "number"
+    if "ge" in bounds and "le" in bounds:
+        return f"{kind} in [{bounds['ge']:g}, {bounds['le']:g}]"
+    if "gt" in bounds and "le" in bounds:
+        return f"{kind} in ({bounds['gt']:g}, {bounds['le']:g}]"
+    if "ge" in bounds and "lt" in bounds:
+        return f"{kind} in [{bounds['ge']:g}, {bounds['lt']:g})"
+    if "gt" in bounds and "lt" in bounds:
+        return f"{kind} in ({bounds['gt']:g}, {bounds['lt']:g})"
+    if "ge" in bounds:
+        return f"{kind} of at least {bounds['ge']:g}" + ("" if base is int else " and finite")
+    return f"{kind} above {bounds['gt']:g}" if "gt" in bounds else kind
+
+
+def build(name: str, config: Mapping[str, Any]) -> Any:
     """The object that one group of a resolved config describes.
 
+    Args:
+        name: the group's key, such as `objective`.
+        config: its values; `_target_` names the class.
+
     Raises:
-        UserError: a value is of the wrong type, out of range, or unknown; the key is named.
+        UserError: a value is of the wrong type, out of range, or unknown; its key is named.
     """
     try:
-        # A class of ours is called directly: Hydra's instantiate takes a millisecond, and a grid has thousands.
-        return _constructed(settings) if _is_ours(settings) else _instantiated(settings)
+        # Hydra's instantiate takes a millisecond, and a grid has thousands of parts.
+        return _constructed(name, config) if _is_ours(config) else _instantiated(config)
     except Exception as error:
         causes = _causes(error)
         for cause in causes:
@@ -28,7 +181,7 @@ def build(name: str, settings: Mapping[str, Any]) -> Any:
 
 
 def _is_ours(value: Any, top: bool = True) -> bool:
-    """Whether only classes of this package are named, and none of Hydra's special keys used."""
+    """Whether a config names only classes of this package and uses none of Hydra's special keys."""
     if isinstance(value, Mapping):
         target = value.get("_target_")
         if target is None:
@@ -41,22 +194,28 @@ def _is_ours(value: Any, top: bool = True) -> bool:
 
 
 def _are_ours(members: Mapping[Any, Any]) -> bool:
-    special = ("_args_", "_convert_", "_recursive_", "_partial_")
-    return not any(key in members for key in special) and all(
+    return not any(key in members for key in SPECIAL_KEYS) and all(
         _is_ours(child, top=False) for key, child in members.items() if key != "_target_"
     )
 
 
-def _constructed(value: Any) -> Any:
+def _constructed(path: str, value: Any) -> Any:
     if isinstance(value, Mapping):
-        members = {key: _constructed(child) for key, child in value.items() if key != "_target_"}
-        return _class(value["_target_"])(**members) if "_target_" in value else members
-    return [_constructed(child) for child in value] if isinstance(value, list) else value
+        members = {
+            key: _constructed(f"{path}.{key}", child) for key, child in value.items() if key != "_target_"
+        }
+        if "_target_" not in value:
+            return members
+        with _at(path):
+            return _class(value["_target_"])(**members)
+    if isinstance(value, list):
+        return [_constructed(f"{path}.{number}", child) for number, child in enumerate(value)]
+    return value
 
 
 @lru_cache(maxsize=256)
 def _class(target: str) -> Any:
-    """The class of that path; none where there is no such, which Hydra then says."""
+    """The class of a dotted path; None where there is none, which Hydra then reports."""
     module, _, name = target.rpartition(".")
     try:
         found = getattr(import_module(module), name, None)
@@ -65,11 +224,11 @@ def _class(target: str) -> Any:
     return found if isinstance(found, type) else None
 
 
-def _instantiated(settings: Mapping[str, Any]) -> Any:
+def _instantiated(config: Mapping[str, Any]) -> Any:
     from hydra.utils import instantiate
 
     make: Callable[..., Any] = instantiate
-    return make(settings, _convert_="all")
+    return make(config, _convert_="all")
 
 
 def _causes(error: BaseException) -> list[BaseException]:
