@@ -241,8 +241,8 @@ def ours(name: str, folder: Path) -> dict[str, float]:
     from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
     from optical_sweeps.objectives import MSE, Optical
     from optical_sweeps.training.distil import distil
+    from optical_sweeps.training.distillation_data import DistillationData
     from optical_sweeps.training.machine import Machine
-    from optical_sweeps.training.material import Material
     from optical_sweeps.training.settings import TrainingSettings
     from optical_sweeps.transport import Sinkhorn
 
@@ -259,7 +259,7 @@ def ours(name: str, folder: Path) -> dict[str, float]:
         distil(
             load_encoder(folder / "ours").copy(),
             Optical(Sinkhorn()) if name.startswith("optical") else MSE(),
-            Material(
+            DistillationData(
                 FixedTotal(total=len(pairs), ratio=1.0).draw({"xx": len(pairs)}, [], ["xx"]),
                 {"xx": Bitext("xx", english, sentences)},
                 row_of,

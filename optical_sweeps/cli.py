@@ -210,14 +210,14 @@ def _complete(arguments: list[str]) -> None:
 
 def _complete_sweep(words: list[str], line: str, arguments: list[str]) -> None:
     """The verbs of `sweep`; what `train` takes where one takes a grid."""
-    from optical_sweeps.commands.sweep import SUB_VERBS
+    from optical_sweeps.commands.sweep import SWEEP_COMMANDS
 
     if len(words) > 1 or (words and line.endswith(" ")):
         if words[0] in ("plan", "submit"):
             os.environ["COMP_LINE"] = line.replace(f" sweep {words[0]}", "", 1)
             _run_hydra(VERBS["train"], arguments)
         return
-    _leave(" ".join(SUB_VERBS))
+    _leave(" ".join(SWEEP_COMMANDS))
 
 
 def _help() -> str:

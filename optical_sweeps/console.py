@@ -10,7 +10,7 @@ Advance = Callable[[int, int], None]
 """(done, total) of the work under way."""
 
 
-def say(text: str = "") -> None:
+def echo(text: str = "") -> None:
     """Print one line, as it is; never wrapped, so that logs and paths stay whole."""
     Console(highlight=False, soft_wrap=True).print(text, markup=False)
 

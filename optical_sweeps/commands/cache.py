@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optical_sweeps.artifacts import ArtifactStore, Entry
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError
 
 USAGE = "cache: say ls, verify or prune, then what of it: a folder of artifacts (default: artifacts)"
@@ -27,7 +27,7 @@ to make room. `prune` always removes broken entries, of every kind, and what kil
 def run(arguments: list[str]) -> None:
     """`cache ls|verify|prune [FOLDER] [kind=KIND] [unfinished] [all]`."""
     if {"-h", "--help"} & set(arguments):
-        say(HELP)
+        echo(HELP)
         return
     if not arguments or arguments[0] not in ("ls", "verify", "prune"):
         raise UserError(USAGE)
@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> None:
     root = Path(folders[0] if folders else DEFAULT)
     if not root.is_dir():
         raise UserError(f"cache: {root} is no folder; name the folder of artifacts (paths.artifacts)")
-    store = ArtifactStore(root, announce=say)
+    store = ArtifactStore(root, announce=echo)
     if what == "ls":
         _list([entry for entry in [*store.ls(), *store.unfinished()] if kind in (None, entry.kind)])
     elif what == "verify":
@@ -55,7 +55,7 @@ def _list(entries: list[Entry]) -> None:
     for entry in entries:
         table.add_row(entry.kind, size(entry.size), entry.created or "", _name(entry), entry.problem or "sound")
     Console().print(table)
-    say(f"{len(entries)} entries, {size(sum(entry.size for entry in entries))}")
+    echo(f"{len(entries)} entries, {size(sum(entry.size for entry in entries))}")
 
 
 def _verify(store: ArtifactStore, kind: str | None) -> None:
@@ -63,13 +63,13 @@ def _verify(store: ArtifactStore, kind: str | None) -> None:
         entries = store.verify(advance, kind)
     broken = [entry for entry in entries if entry.problem]
     for entry in broken:
-        say(f"{entry.folder}: {entry.problem}")
+        echo(f"{entry.folder}: {entry.problem}")
     if broken:
         raise UserError(
             f"{len(broken)} of {len(entries)} entries are broken; `optical-sweeps cache prune` removes them, "
             "and whoever needs one builds it again"
         )
-    say(f"{len(entries)} entries are sound, {size(sum(entry.size for entry in entries))}")
+    echo(f"{len(entries)} entries are sound, {size(sum(entry.size for entry in entries))}")
 
 
 def _prune(store: ArtifactStore, kind: str | None, everything: bool, unfinished: bool) -> None:
@@ -81,10 +81,11 @@ def _prune(store: ArtifactStore, kind: str | None, everything: bool, unfinished:
 
     corrupt = {entry.folder for entry in store.verify() if entry.problem}
     freed = store.prune(lambda entry: entry.folder in corrupt or unwanted(entry), unfinished)
-    say(f"freed {size(freed)}")
+    echo(f"freed {size(freed)}")
     if left := store.unfinished():
         held = size(sum(entry.size for entry in left))
-        say(f"{len(left)} unfinished builds hold {held}; the next run goes on with them (`unfinished` removes)")
+        builds = f"{len(left)} unfinished builds hold {held}"
+        echo(f"{builds}; the next run continues them (`unfinished` removes them)")
 
 
 def size(count: int) -> str:

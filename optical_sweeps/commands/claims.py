@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from optical_sweeps.checks import number_between, one_of, positive_number, strings, whole_number
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.report.study_logs import (
     check,
@@ -50,14 +50,14 @@ def run(config: DictConfig) -> None:
     for table in (found.claims, found.crossings):
         if table.rows:
             Console(width=WIDE, soft_wrap=True).print(terminal_paper_table(table))
-            say(table.caption)
-            say()
-    say(f"from {len(runs)} runs in {place(settings)}")
+            echo(table.caption)
+            echo()
+    echo(f"from {len(runs)} runs in {place(settings)}")
     for stem, table in (("claims", found.claims), ("crossings", found.crossings)):
         for path in write_paper_table(table, output / stem):
-            say(f"  {path}")
+            echo(f"  {path}")
     for line in missing_lines(settings, runs, result_table(runs)):
-        say(line)
+        echo(line)
 
 
 @dataclass(frozen=True)

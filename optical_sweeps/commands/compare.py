@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from optical_sweeps.comparison.comparison_settings import OWN_KEYS, Comparison
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.runs.run_folder import write_json, write_text
 from optical_sweeps.runs.spec.resolvers import register_resolvers
@@ -56,7 +56,7 @@ def compare(settings: Mapping[str, Any], overrides: Sequence[str], config_dir: s
     spec.check()
     baselines.check()
     trained = TrainedSystems.planned(comparison.trained, comparison.seeds, overrides, config_dir, spec.sweep)
-    say(f"{len(comparison.systems)} systems, {len(spec.languages.all)} languages -> {spec.sweep}")
+    echo(f"{len(comparison.systems)} systems, {len(spec.languages.all)} languages -> {spec.sweep}")
     folders: dict[str, tuple[Path, ...]] = {}
     for name in comparison.baselines:
         folders[name] = (baselines.folder(name),)
@@ -85,10 +85,10 @@ def _write(comparison: Comparison, spec: RunSpec, folders: Mapping[str, Sequence
         write_text(output / f"systems.{ending}", table.render(kind))
     places = {name: [str(folder) for folder in of] for name, of in folders.items()}
     write_json(output / "systems.json", {"systems": places, "reference": comparison.reference})
-    say()
-    say(table.render("markdown").rstrip())
-    say()
-    say(f"{output / 'systems'}.md, .tex, .csv, .json")
+    echo()
+    echo(table.render("markdown").rstrip())
+    echo()
+    echo(f"{output / 'systems'}.md, .tex, .csv, .json")
 
 
 def _scores(folders: Mapping[str, Sequence[Path]], measure: str, split: str) -> Any:

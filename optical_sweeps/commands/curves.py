@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 from rich.console import Console
 
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import leave_on_user_error
 from optical_sweeps.report.study_logs import check, chosen, missing_lines, output_folder, place, read
 from optical_sweeps.runs.run_folder import write_text
@@ -39,8 +39,8 @@ def run(config: DictConfig) -> None:
     tables = write_table(results, output / "results")
     markdown = output / "table.md"
     write_text(markdown, markdown_table(study))
-    say(f"from {len(runs)} runs in {place(settings)}")
+    echo(f"from {len(runs)} runs in {place(settings)}")
     for path in (*tables, markdown, *figures):
-        say(f"  {path}")
+        echo(f"  {path}")
     for line in missing_lines(settings, runs, results):
-        say(line)
+        echo(line)

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from optical_sweeps.commands.sweep_arguments import Arguments, read
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.dashboards.logged import Logged, what_was_logged
 from optical_sweeps.tracking.run_log import RunLog
@@ -40,25 +40,25 @@ class Asked:
 def run(arguments: list[str]) -> None:
     """Make workspace and report, and say where they are."""
     if {"-h", "--help"} & set(arguments):
-        say(HELP)
+        echo(HELP)
         return
     given = read("dashboard", arguments, flags=("dry-run",), options=("measure",))
     logged = _logged(_asked(given))
     if "dry-run" in given.flags:
         from optical_sweeps.tracking.dashboards.views import specifications
 
-        say(json.dumps(specifications(logged), indent=1, sort_keys=True))
+        echo(json.dumps(specifications(logged), indent=1, sort_keys=True))
         return
     from optical_sweeps.tracking.dashboards.saving import save
 
     with progress("dashboard"):
         saved = save(logged)
     if given.json:
-        say(json.dumps({"workspace": saved.workspace, "report": saved.report, "renewed": saved.renewed}))
+        echo(json.dumps({"workspace": saved.workspace, "report": saved.report, "renewed": saved.renewed}))
         return
-    say("renewed" if saved.renewed else "made")
-    say(f"  workspace: {saved.workspace}")
-    say(f"  report:    {saved.report}")
+    echo("renewed" if saved.renewed else "made")
+    echo(f"  workspace: {saved.workspace}")
+    echo(f"  report:    {saved.report}")
 
 
 def _asked(given: Arguments) -> Asked:
@@ -92,7 +92,7 @@ def _logged(asked: Asked) -> Logged:
             asked.places["project"], asked.places.get("entity"), asked.places.get("group"), unfinished=True
         )
         with progress(f"reading W&B project {selection.path}") as advance, TemporaryDirectory() as kept:
-            runs = read_wandb(selection, Path(kept), files=(), history=False, warn=say, progress=advance)
+            runs = read_wandb(selection, Path(kept), files=(), history=False, warn=echo, progress=advance)
         where: Mapping[str, str | None] = asked.places
     else:
         runs = _runs_of(asked.sweep)
@@ -114,8 +114,8 @@ def _runs_of(sweep: Path) -> list[RunLog]:
         UserError: no run has logged anything.
     """
     with progress(f"reading {sweep}"):
-        found = read_offline(sweep, warn=say, history=False, cache=sweep / ".cache" / "offline.cache")
-        runs: Sequence[RunLog] = found or read_records(sweep, warn=say, history=False)
+        found = read_offline(sweep, warn=echo, history=False, cache=sweep / ".cache" / "offline.cache")
+        runs: Sequence[RunLog] = found or read_records(sweep, warn=echo, history=False)
     if not runs:
         raise UserError(f"{sweep}: no run has logged anything yet; see `optical-sweeps status {sweep}`")
     return list(runs)

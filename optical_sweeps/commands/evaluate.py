@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optical_sweeps.checks import one_of, strings
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.runs.spec.run_spec import resolved
 
@@ -57,7 +57,7 @@ def run(config: DictConfig) -> None:
         for one in measured:
             write_rankings(one, output / "runs", tag=encoders.tag)
         write_per_query(output / "per_query.parquet", *measured)
-        say(f"  {output}")
+        echo(f"  {output}")
 
 
 def _shared_out(

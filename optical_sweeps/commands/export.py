@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from optical_sweeps.checks import one_of
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.runs.spec.run_spec import resolved
@@ -26,7 +26,7 @@ def run(config: DictConfig) -> None:
     encoder = _of_run(settings) if settings["run"] is not None else _of_folder(settings["checkpoint"])
     folder = Path(str(settings["to"])).expanduser()
     export(encoder.to("cpu"), folder, settings["format"])
-    say(f"{folder}: {settings['format']}, {encoder.settings.dim} dimensions, {encoder.name}")
+    echo(f"{folder}: {settings['format']}, {encoder.settings.dim} dimensions, {encoder.name}")
 
 
 def _of_folder(checkpoint: Any) -> TokenEncoder:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from optical_sweeps import __version__
 from optical_sweeps.checks import positive_number, true_or_false, whole_number
 from optical_sweeps.commands.claims import check_claims, study_parts, tables_of
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.report.study_logs import (
     check,
@@ -73,11 +73,11 @@ def run(config: DictConfig) -> None:
     index = output / "index.md"
     missing = missing_lines(settings, runs, results)
     write_text(index, index_text(made, output, settings, runs, missing))
-    say(f"from {len(runs)} runs in {place(settings)}")
+    echo(f"from {len(runs)} runs in {place(settings)}")
     for path in (index, *(path for one in made for path in one.files)):
-        say(f"  {path}")
+        echo(f"  {path}")
     for line in (*(f"  {one.name}: {one.caption}" for one in made if not one.files), *missing):
-        say(line)
+        echo(line)
 
 
 def check_figures(settings: Mapping[str, Any]) -> None:

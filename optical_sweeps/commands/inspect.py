@@ -9,7 +9,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from optical_sweeps.checks import number_between, one_of, true_or_false, whole_number
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.corpora.settings import check_pattern
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.runs.spec.run_spec import resolved
@@ -95,9 +95,9 @@ def _plan(settings: Mapping[str, Any], encoders: "Encoders", output: Path) -> li
     for row, masses in zip(rows, plan, strict=True):
         best = int(masses.argmax())
         share = float(masses[best] / masses.sum()) if masses.sum() else 0.0
-        say(f"  {row} ~ {columns[best]} {share:.2f}")
+        echo(f"  {row} ~ {columns[best]} {share:.2f}")
     if missing := families_for((*rows, *columns))[1]:
-        say(f"  no font here has {''.join(sorted(missing)[:10])}: romanised; install one, such as Noto Sans")
+        echo(f"  no font here has {''.join(sorted(missing)[:10])}: romanised; install one, such as Noto Sans")
     kept = write_plan(output / f"{name}.plan.json", KeptPlan(plan.tolist(), rows, columns, title))
     return [*draw_plan(plan, rows, columns, output / name, title), kept]
 
@@ -152,7 +152,7 @@ def _optical(settings: Mapping[str, Any], encoders: "Encoders") -> "Optical":
     if not isinstance(own, Optical):
         return Optical(chosen or Sinkhorn())
     if own.cost == "learned":
-        say("  the run's cost was learned and is not kept: cosine in its place")
+        echo("  the run's cost was learned and is not kept: cosine in its place")
     return Optical(chosen or own.solver, own.centre, "cosine" if own.cost == "learned" else own.cost)
 
 
@@ -207,10 +207,10 @@ def _report(encoder: Any, texts: Sequence[str], side: str) -> "EncoderReport":
 def _write_table(table: "PaperTable", stem: Path) -> None:
     from optical_sweeps.report.study_logs import write_paper_table
 
-    say(table.render("markdown"))
+    echo(table.render("markdown"))
     _say_all(write_paper_table(table, stem))
 
 
 def _say_all(paths: Iterable[Path]) -> None:
     for path in paths:
-        say(f"  {path}")
+        echo(f"  {path}")

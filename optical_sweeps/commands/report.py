@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optical_sweeps.commands.sweep_arguments import read
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.query_scores import Texts
 from optical_sweeps.report.sweep_runs import SweepRun
@@ -23,7 +23,7 @@ One HTML file of a sweep: curves, runs, two runs query by query, settings that d
 def run(arguments: list[str]) -> None:
     """Gather a sweep's results, write the page, and say where it is."""
     if {"-h", "--help"} & set(arguments):
-        say(HELP)
+        echo(HELP)
         return
     from optical_sweeps.report import gather, render
     from optical_sweeps.report.contents import SPLIT
@@ -43,11 +43,11 @@ def run(arguments: list[str]) -> None:
     left_out = contents["left_out"]
     if given.json:
         facts = {"report": str(output), "bytes": len(page.encode()), "runs": len(contents["runs"])}
-        say(json.dumps({**facts, "left_out": left_out}, ensure_ascii=False))
+        echo(json.dumps({**facts, "left_out": left_out}, ensure_ascii=False))
         return
-    say(f"{output} ({len(page.encode()) / 1e6:.1f} MB, {len(contents['runs']):,} runs); open it in a browser")
+    echo(f"{output} ({len(page.encode()) / 1e6:.1f} MB, {len(contents['runs']):,} runs); open it in a browser")
     for line in left_out:
-        say(f"  left out: {line}")
+        echo(f"  left out: {line}")
 
 
 def _texts(run: SweepRun, queries: Sequence[tuple[str, str]], split: str) -> Texts:
@@ -60,7 +60,7 @@ def _texts(run: SweepRun, queries: Sequence[tuple[str, str]], split: str) -> Tex
     settings = run.record["config"]["data"]
     try:
         if content("data", json.dumps(settings)) != run.record.get("facts", {}).get("corpus"):
-            say("report: the corpus has changed since these runs; queries are shown by their ids")
+            echo("report: the corpus has changed since these runs; queries are shown by their ids")
             return {}
         corpus = build_part("data", settings)
         texts: dict[tuple[str, str], tuple[str, str]] = {}
@@ -75,6 +75,6 @@ def _texts(run: SweepRun, queries: Sequence[tuple[str, str]], split: str) -> Tex
                 place = places.get(best.get(query, ""))
                 texts[language, query] = (text, "" if place is None else collection.documents.texts[place])
     except (UserError, OSError) as error:
-        say(f"report: no corpus for the queries' texts ({error}); they are shown by their ids")
+        echo(f"report: no corpus for the queries' texts ({error}); they are shown by their ids")
         return {}
     return texts

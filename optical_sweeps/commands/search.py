@@ -10,7 +10,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from optical_sweeps.checks import one_of, true_or_false, whole_number
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError, leave_on_user_error
 from optical_sweeps.runs.spec.run_spec import resolved
@@ -123,13 +123,13 @@ def _tokens(encoder: Any, text: str, side: str, count: int) -> list[str]:
 
 
 def _show(result: Mapping[str, Any]) -> None:
-    say(f"{result['id']}: {result['query']}")
+    echo(f"{result['id']}: {result['query']}")
     if not result["passages"]:
-        say("  nothing found")
+        echo("  nothing found")
     for passage in result["passages"]:
         text = " ".join(passage["text"].split())
-        say(f"{passage['rank']:>4}. {passage['score']:.3f}  {passage['id']}")
-        say(f"      {text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}")
+        echo(f"{passage['rank']:>4}. {passage['score']:.3f}  {passage['id']}")
+        echo(f"      {text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}")
         found = (f"{m['query']}~{m['document']} {m['similarity']:.2f}" for m in passage["matches"])
-        say(f"      {'  '.join(found)}")
-    say()
+        echo(f"      {'  '.join(found)}")
+    echo()

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from optical_sweeps.commands.sweep_arguments import read
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm import slurm_commands as slurm
 from optical_sweeps.slurm.submission_plan import Job, Submission, submissions_of
@@ -51,18 +51,18 @@ def run(arguments: list[str]) -> None:
             )
     done = cancel(sweep, runs or list(grid.runs))
     if given.json:
-        say(json.dumps(asdict(done)))
+        echo(json.dumps(asdict(done)))
         return
     labels = grid.labels()
     for each in done.runs:
-        say(f"cancelled: {each} {labels.get(each, '')}".rstrip())
+        echo(f"cancelled: {each} {labels.get(each, '')}".rstrip())
     if done.tasks:
-        say(f"Slurm tasks cancelled: {' '.join(done.tasks)}")
+        echo(f"Slurm tasks cancelled: {' '.join(done.tasks)}")
     for process in done.processes:
         there = "" if process.host == socket.gethostname() else f"on {process.host}: "
-        say(f"{process.run} is at work outside Slurm; to end it, {there}kill {process.pid}")
+        echo(f"{process.run} is at work outside Slurm; to end it, {there}kill {process.pid}")
     if not done.runs and not done.processes:
-        say("nothing to cancel: no run is queued or running")
+        echo("nothing to cancel: no run is queued or running")
 
 
 def cancel(sweep: Path, runs: Sequence[str]) -> Cancelled:

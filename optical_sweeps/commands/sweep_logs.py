@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optical_sweeps.commands.sweep_arguments import read
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.slurm.submission_plan import submissions_of
@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> None:
         files = [str(path) for path in logs.files]
         text = _text(newest) if newest else ""
         state, failure = folder.state(), folder.failure()
-        say(json.dumps({"run": logs.run, "state": state, "files": files, "log": text, "failure": failure}))
+        echo(json.dumps({"run": logs.run, "state": state, "files": files, "log": text, "failure": failure}))
     elif "follow" in given.flags:
         _follow(folder, logs)
     else:
@@ -89,18 +89,18 @@ def _print(folder: RunFolder, logs: Logs) -> None:
         waits = f"; its task has not begun, and will write {logs.waits_for}" if logs.waits_for else ""
         raise UserError(f"{folder.path}: no log yet{waits}")
     for path in logs.files[:1]:
-        say(f"==> {path}")
-        say(_text(path).rstrip("\n"))
+        echo(f"==> {path}")
+        echo(_text(path).rstrip("\n"))
     if failure:
-        say(f"==> {folder.failure_path}")
-        say(str(failure.get("traceback") or failure.get("message", "")).rstrip("\n"))
+        echo(f"==> {folder.failure_path}")
+        echo(str(failure.get("traceback") or failure.get("message", "")).rstrip("\n"))
 
 
 def _follow(folder: RunFolder, logs: Logs) -> None:
     path = logs.waits_for or (logs.files[0] if logs.files else None)
     if path is None:
         raise UserError(f"{folder.path}: no log to follow; a run here writes to the terminal that started it")
-    say(f"==> {path}")
+    echo(f"==> {path}")
     for text in follow(path, lambda: not _goes_on(folder)):
         sys.stdout.write(text)
         sys.stdout.flush()

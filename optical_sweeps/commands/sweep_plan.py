@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from optical_sweeps.commands.sweep_arguments import read
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.runs.run_folder import State
 from optical_sweeps.sweeps.estimate import Estimate
 from optical_sweeps.sweeps.grid import ORDER, Grid
@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> None:
     given = read("sweep plan", arguments, flags=("m", "multirun"), options=("config-dir", "cd", "config-name"))
     plan = made(given.words, given.one("config-name") or "train", given.one("config-dir") or given.one("cd"))
     if given.json:
-        say(json.dumps(as_json(plan), ensure_ascii=False))
+        echo(json.dumps(as_json(plan), ensure_ascii=False))
     else:
         Console().print(screen(plan), soft_wrap=True)
 

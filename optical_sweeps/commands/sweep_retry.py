@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from optical_sweeps.commands.sweep_arguments import read
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.failure import CAUSES
 from optical_sweeps.sweeps.grid import Grid
@@ -22,10 +22,10 @@ def run(arguments: list[str]) -> None:
     submits = grid.was_submitted and "here" not in given.flags
     results = _submit(grid, runs, quiet=given.json) if submits and runs else retried(grid, runs)
     if given.json:
-        say(json.dumps({"sweep": str(grid.folder), "runs": runs, "submitted": bool(submits and runs),
+        echo(json.dumps({"sweep": str(grid.folder), "runs": runs, "submitted": bool(submits and runs),
                         "results": [asdict(each) for each in results]}, ensure_ascii=False))  # fmt: skip
     elif not runs:
-        say(f"nothing to retry in {grid.folder}")
+        echo(f"nothing to retry in {grid.folder}")
     if any(each.state != "done" for each in results):
         raise SystemExit(1)
 
@@ -68,7 +68,7 @@ def retried(grid: Grid, runs: Sequence[str]) -> list[PointResult]:
         )
     for run, result in zip(runs, results, strict=False):
         if result.run not in ("", run):
-            say(f"{run} is run {result.run} now: data, backbone or configs changed since it was asked for")
+            echo(f"{run} is run {result.run} now: data, backbone or configs changed since it was asked for")
     return results
 
 
@@ -100,5 +100,5 @@ def _submit(grid: Grid, runs: Sequence[str], *, quiet: bool) -> list[PointResult
 
     for run in runs:
         grid.runs[run].failure_path.unlink(missing_ok=True)
-    submit_again(grid.folder, list(runs), say=(lambda line: None) if quiet else say)
+    submit_again(grid.folder, list(runs), echo=(lambda line: None) if quiet else echo)
     return []

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from optical_sweeps.commands.sweep_arguments import read
 from optical_sweeps.commands.sweep_screens import failures_text, map_text, rows_text
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.runs.run_folder import RunFolder, State
 from optical_sweeps.slurm.submission_queue import problems
 from optical_sweeps.sweeps.grid import ORDER, Grid, describe
@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> None:
     given = read("sweep status", arguments, flags=("all", "map", "watch"))
     grid = Grid.load(given.sweep())
     if given.json:
-        say(json.dumps(as_json(grid, grid.states()), ensure_ascii=False))
+        echo(json.dumps(as_json(grid, grid.states()), ensure_ascii=False))
     elif "watch" in given.flags:
         _watch(grid, given.flags)
     else:
@@ -152,7 +152,7 @@ def _follow(grid: Grid) -> None:
     while True:
         states = Grid.load(grid.folder).states()
         if (now := describe(states)) != before:
-            say(f"{time.strftime('%H:%M:%S')} {now}")
+            echo(f"{time.strftime('%H:%M:%S')} {now}")
         before = now
         if _is_over(states):
             return

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from optical_sweeps.commands.sweep_arguments import read
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
 from optical_sweeps.slurm.submission import submit
@@ -18,7 +18,7 @@ def run(arguments: list[str]) -> None:
     given = read("sweep submit", arguments, flags=("m", "multirun"), options=("config-dir",))
     submission = _submit(given.words, given.one("config-dir"), quiet=given.json)
     if given.json:
-        say(json.dumps(_told(submission)))
+        echo(json.dumps(_told(submission)))
 
 
 def _submit(overrides: Sequence[str], config_dir: str | None, *, quiet: bool) -> Submission | None:
@@ -27,7 +27,7 @@ def _submit(overrides: Sequence[str], config_dir: str | None, *, quiet: bool) ->
     from optical_sweeps.sweeps.hydra_app import hydra_app
     from optical_sweeps.sweeps.sweeper import asked_grid
 
-    tell = (lambda line: None) if quiet else say
+    tell = (lambda line: None) if quiet else echo
     with hydra_app("train", config_dir, overrides) as app:
         settings = _settings(app.master.hydra.launcher)
         composer = Composer(hydra_composition(app.loader, app.master))
@@ -38,7 +38,7 @@ def _submit(overrides: Sequence[str], config_dir: str | None, *, quiet: bool) ->
         left = [run for run, state in states.items() if state != "done"]
         if not left:
             return None
-        return submit(asked.folder, left, settings, shared_by(composer, asked.points, left), say=tell)
+        return submit(asked.folder, left, settings, shared_by(composer, asked.points, left), echo=tell)
 
 
 def _settings(launcher: Any) -> SlurmSettings:

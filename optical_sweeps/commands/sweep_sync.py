@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from optical_sweeps.commands.sweep_arguments import read
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError
 from optical_sweeps.sweeps.grid import Grid
 from optical_sweeps.tracking.wandb_run import UNSENT
@@ -43,14 +43,14 @@ def run(arguments: list[str]) -> None:
     given = read("sweep sync", arguments)
     done = sync(Grid.load(given.sweep()))
     if given.json:
-        say(json.dumps({"sweep": str(given.sweep()), **asdict(done)}))
+        echo(json.dumps({"sweep": str(given.sweep()), **asdict(done)}))
     else:
-        say(
+        echo(
             f"{len(done.uploaded):,} runs uploaded, {len(done.skipped):,} before, "
             f"{len(done.without):,} without an offline log, {len(done.failed):,} failed"
         )
         for name, why in done.failed.items():
-            say(f"  failed: {name}: {why}")
+            echo(f"  failed: {name}: {why}")
     if done.failed:
         raise SystemExit(1)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optical_sweeps.commands.sweep_arguments import read
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder, write_json
 from optical_sweeps.slurm.submission_plan import PREPARED, Shared, Submission
@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> None:
             else:
                 code = _work(submission, _task(submission, given.one("task")), interruption)
         except Interrupted as interrupted:
-            say(f"interrupted by {interrupted.signal.name}")
+            echo(f"interrupted by {interrupted.signal.name}")
             raise
     raise SystemExit(code)
 
@@ -44,13 +44,13 @@ def _work(submission: Submission, task: int, interruption: Interruption) -> int:
         try:
             interruption.check()
             submission.begin(run, attempt)
-            say(f"-- {run} {grid.point_of[run].label}")
+            echo(f"-- {run} {grid.point_of[run].label}")
             _perform(grid, run)
         except Interrupted as interrupted:
             if interrupted.signal != signal.SIGUSR2 or not submission.is_cancelled(run):
                 raise
             interruption.asked = None
-            say(f"{run}: cancelled")
+            echo(f"{run}: cancelled")
     return int(any(not _is_well(submission, run) for run in pack))
 
 
@@ -63,7 +63,7 @@ def _perform(grid: Grid, run: str) -> None:
         point, config=grid.config, config_dir=grid.config_dir, places=place, of=len(grid.runs)
     ):
         if result.run not in ("", run):
-            say(f"{run}: its point makes run {result.run} now: data, settings or code have changed")
+            echo(f"{run}: its point makes run {result.run} now: data, settings or code have changed")
 
 
 def _is_well(submission: Submission, run: str) -> bool:
@@ -122,7 +122,7 @@ def _tell(what: str) -> None:
     """A line at the head of an attempt, since all attempts of a task write to one file."""
     job, restarts = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_RESTART_COUNT", "0")
     where = f", Slurm job {job}, restart {restarts}, on {os.uname().nodename}" if job else ""
-    say(f"== {time.strftime('%Y-%m-%dT%H:%M:%S')} {what}{where}")
+    echo(f"== {time.strftime('%Y-%m-%dT%H:%M:%S')} {what}{where}")
 
 
 def _task(submission: Submission, number: str | None) -> int:

@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.errors import leave_on_user_error
 from optical_sweeps.runs.spec.run_spec import RunSpec
 
@@ -17,5 +17,5 @@ def run(config: DictConfig) -> None:
     shared = prepare(spec)
     for part in ("teacher", "index", "english"):
         if part not in shared.built:
-            say(f"{part}: built before")
-    say(f"shared parts: {spec.artifacts}")
+            echo(f"{part}: built before")
+    echo(f"shared parts: {spec.artifacts}")

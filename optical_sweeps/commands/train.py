@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError, first_line, leave_on_user_error
 from optical_sweeps.runs.distillation.pipeline import perform_unless_done
 from optical_sweeps.runs.run_folder import RunFolder, RunIsTaken
@@ -34,7 +34,7 @@ def run(config: DictConfig) -> float:
         return _run_once(spec, title or spec.label)
     except Exception as error:
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        say(f"{title or hydra.job.override_dirname}: FAILED: {kind}{first_line(error)}")
+        echo(f"{title or hydra.job.override_dirname}: FAILED: {kind}{first_line(error)}")
     return float("nan")
 
 
@@ -43,14 +43,14 @@ def _run_once(spec: RunSpec, name: str) -> float:
     try:
         before = "" if perform_unless_done(spec, folder) else ", done before"
     except RunIsTaken:
-        say(f"{name}: another process works on it")
+        echo(f"{name}: another process works on it")
         return float("nan")
     record = folder.record()
     if not spec.machine.ranks().is_first:
         return _score(record, spec)
     main = record["measures"]["test"][str(spec.evaluation.main_measure)]
     groups = "  ".join(f"{group} {main[f'group:{group}']:.3f}" for group in spec.languages.groups)
-    say(f"{name}: {spec.evaluation.main_measure} {groups}, {record['timings']['total']:.1f} s{before}")
+    echo(f"{name}: {spec.evaluation.main_measure} {groups}, {record['timings']['total']:.1f} s{before}")
     return _score(record, spec)
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optical_sweeps.commands.sweep_arguments import read
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.report.expected import check_expected, read_expected
 from optical_sweeps.report.rederived import Cell, check_logged
 from optical_sweeps.report.sweep_runs import read_runs
@@ -34,7 +34,7 @@ STYLES = {"OK": "green", "close": "yellow", "FAIL": "bold red"}
 def run(arguments: list[str]) -> None:
     """Check, print a table, and leave with 1 where a score does not hold."""
     if {"-h", "--help"} & set(arguments):
-        say(HELP)
+        echo(HELP)
         return
     given = read("verify", arguments, flags=("all",), options=("expected",))
     grid = Grid.load(given.sweep())
@@ -43,9 +43,9 @@ def run(arguments: list[str]) -> None:
         cells = check_expected(read_expected(Path(file)), read_runs(grid))
     else:
         with progress("verify") as advance:
-            cells = check_logged(grid, warn=say, progress=advance)
+            cells = check_logged(grid, warn=echo, progress=advance)
     if given.json:
-        say(
+        echo(
             json.dumps(
                 {"sweep": str(grid.folder), "counts": _counts(cells), "cells": [c.as_dict() for c in cells]}
             )
@@ -71,7 +71,7 @@ def _show(cells: Sequence[Cell], *, everything: bool) -> None:
             )  # fmt: skip
         console.print(table, soft_wrap=True)
     counts = _counts(cells)
-    say(
+    echo(
         ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in STYLES if verdict in counts)
         or "nothing to verify"
     )

@@ -2,7 +2,7 @@
 
 import time
 
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError
 
 HELP = """\
@@ -15,7 +15,7 @@ that was done before."""
 def run(arguments: list[str]) -> None:
     """Compile the kernels of measures and transport; a moment where that was done before."""
     if {"-h", "--help"} & set(arguments):
-        say(HELP)
+        echo(HELP)
         return
     if arguments:
         raise UserError(f"warm-up: takes no arguments, not {arguments[0]}")
@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> None:
             warm_up(advance)
         _solve_once()
     if not was_warm:
-        say(f"compiled the kernels of measures and transport in {time.perf_counter() - start:.0f} s")
+        echo(f"compiled the kernels of measures and transport in {time.perf_counter() - start:.0f} s")
 
 
 def _solve_once() -> None:

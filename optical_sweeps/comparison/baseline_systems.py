@@ -11,7 +11,7 @@ from typing import Any
 from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.comparison.comparison_settings import BASELINES, Comparison
 from optical_sweeps.comparison.human_queries import human_queries
-from optical_sweeps.console import Advance, progress, say
+from optical_sweeps.console import Advance, echo, progress
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Collection, Documents, Queries
 from optical_sweeps.corpora.settings import ENGLISH
@@ -24,7 +24,7 @@ from optical_sweeps.retrieval.runs import RetrievalRun
 from optical_sweeps.retrieval.translate import Translator
 from optical_sweeps.retrieval.word_alignment import AlignmentSettings
 from optical_sweeps.runs.distillation.search_and_evaluate import (
-    Measured,
+    EvaluationResult,
     measure_collections,
     write_per_query,
     write_rankings,
@@ -112,7 +112,7 @@ class Baselines:
         folder = self._store.get_or_build("system", key, build)
         facts = json.loads((folder / "system.json").read_text(encoding="utf-8"))
         main = str(self.spec.evaluation.main_measure)
-        say(f"{name}: {main} {facts['measures'][main]['group:all']:.3f}, {facts['seconds']:.1f} s")
+        echo(f"{name}: {main} {facts['measures'][main]['group:all']:.3f}, {facts['seconds']:.1f} s")
         return folder
 
     def _key(self, name: str) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class Baselines:
             key["translator"] = {language: self._translator.fingerprint(language) for language in languages}
         return key
 
-    def _measured(self, name: str, advance: Advance) -> Measured:
+    def _measured(self, name: str, advance: Advance) -> EvaluationResult:
         queries, search = BASELINES[name]
         spec, split = self.spec, self.comparison.split
         corpus = _WithQueries(spec.corpus, self, queries)
@@ -162,7 +162,7 @@ class Baselines:
             scores[language] = judge(rankings[language], collection, spec.evaluation.measures)
         means = {language: of.means() for language, of in scores.items()}
         named = {f"group:{group}": members for group, members in groups.items()}
-        return Measured(split, rankings, scores, {**means, **macro_average(means, named)})
+        return EvaluationResult(split, rankings, scores, {**means, **macro_average(means, named)})
 
     def _by_bm25(self, collection: Collection) -> RetrievalRun:
         index = self._indexed(LexicalIndex, collection.documents)
@@ -208,7 +208,7 @@ class Baselines:
                 english = translator.translate(texts, language, str(self.spec.machine.device()), advance)
             content = json.dumps({"language": language, "english": english}, ensure_ascii=False, indent=0)
             (folder / "translations.json").write_text(content + "\n", encoding="utf-8")
-            say(f"translations: {len(texts)} queries of {language}")
+            echo(f"translations: {len(texts)} queries of {language}")
 
         folder = self._store.get_or_build("translated", key, build)
         return tuple(json.loads((folder / "translations.json").read_text(encoding="utf-8"))["english"])
@@ -234,7 +234,7 @@ class Baselines:
     # cached_property writes into the instance's __dict__, which a frozen dataclass without slots allows.
     @cached_property
     def _store(self) -> ArtifactStore:
-        return ArtifactStore(self.spec.artifacts, announce=say)
+        return ArtifactStore(self.spec.artifacts, announce=echo)
 
     @cached_property
     def _shared(self) -> Shared:

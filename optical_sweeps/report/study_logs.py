@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optical_sweeps.checks import number_between, one_of, true_or_false, whole_number
-from optical_sweeps.console import Advance, progress, say
+from optical_sweeps.console import Advance, echo, progress
 from optical_sweeps.curves.table import OF_TRAINING, ZERO_SHOT
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import write_text
@@ -81,7 +81,7 @@ def read(settings: Mapping[str, Any]) -> list[RunLog]:
             f"{place(settings)}: no finished run; {status}use source=records where runs were not logged to W&B"
         )
     for line in doubts:
-        say(f"W&B log and record disagree: {line}")
+        echo(f"W&B log and record disagree: {line}")
     return runs
 
 
@@ -93,13 +93,13 @@ def _from_source(settings: Mapping[str, Any], advance: Advance) -> list[RunLog]:
             cache,
             history=False,
             incremental=settings["incremental"],
-            warn=say,
+            warn=echo,
             progress=advance,
         )
     if settings["source"] == "records":
-        return read_records(Path(settings["dir"]), warn=say, history=False)
+        return read_records(Path(settings["dir"]), warn=echo, history=False)
     kept = cache / "offline.cache" if settings["incremental"] else None
-    return read_offline(Path(settings["dir"]), warn=say, history=False, cache=kept)
+    return read_offline(Path(settings["dir"]), warn=echo, history=False, cache=kept)
 
 
 def _selection(settings: Mapping[str, Any]) -> Selection:
@@ -119,7 +119,7 @@ def _doubts(settings: Mapping[str, Any], runs: list[RunLog]) -> list[str]:
     if settings["source"] == "records" or not folder or not Path(folder).is_dir():
         return []
     known = {run.id for run in runs if run.complete}
-    records = read_records(Path(folder), warn=say, history=False)
+    records = read_records(Path(folder), warn=echo, history=False)
     return disagreements(
         [run for run in runs if run.complete], [record for record in records if record.id in known]
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
@@ -76,13 +76,13 @@ def _wait(
 
     def ended(run: str, end: End) -> None:
         ends[run] = end
-        say(f"{labels[run]}: {told(RunFolder(sweep / run), end)}")
+        echo(f"{labels[run]}: {told(RunFolder(sweep / run), end)}")
 
     try:
         with progress("in Slurm's hands") as advance:
             wait_for(sweep, runs, settings.poll_seconds, ended, lambda _: advance(len(ends), len(runs)))
     except KeyboardInterrupt:
-        say(
+        echo(
             f"{len(runs) - len(ends)} runs go on without this program; "
             f"look: optical-sweeps sweep status {sweep}, cancel: optical-sweeps sweep cancel {sweep}"
         )

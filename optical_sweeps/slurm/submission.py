@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm import slurm_commands as slurm
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
@@ -32,7 +32,7 @@ def submit(
     shared: Sequence[Shared],
     *,
     started_in: Path | None = None,
-    say: Say = say,
+    echo: Say = echo,
 ) -> Submission | None:
     """Submit those of the runs that are not in the queue already; None where that leaves none.
 
@@ -53,7 +53,7 @@ def submit(
         queued = runs_in_queue(earlier)
         left = [run for run in runs if run not in queued]
         if len(left) < len(runs):
-            say(f"{len(runs) - len(left)} of {len(runs)} runs are in the queue already")
+            echo(f"{len(runs) - len(left)} of {len(runs)} runs are in the queue already")
         if not left:
             return None
         members = _members(shared, left)
@@ -62,7 +62,7 @@ def submit(
         packs = packed(left, settings.points_per_task, room)
         longest = max(map(len, packs))
         if longest > settings.points_per_task:
-            say(f"max_submit={settings.max_submit}: {len(left)} runs in {len(packs)} tasks of up to {longest}")
+            echo(f"max_submit={settings.max_submit}: {len(left)} runs in {len(packs)} tasks of up to {longest}")
         submission = create(
             sweep,
             packs,
@@ -73,11 +73,11 @@ def submit(
             started_in=str((started_in or Path.cwd()).absolute()),
         )
         submission = _submit_jobs(submission)
-    say(described(submission))
+    echo(described(submission))
     return submission
 
 
-def submit_again(sweep: Path, runs: Sequence[str], *, say: Say = say) -> Submission | None:
+def submit_again(sweep: Path, runs: Sequence[str], *, echo: Say = echo) -> Submission | None:
     """Submit runs as they were submitted last, with the same settings.
 
     Raises:
@@ -88,7 +88,7 @@ def submit_again(sweep: Path, runs: Sequence[str], *, say: Say = say) -> Submiss
         raise UserError(f"{sweep}: was never submitted to Slurm; run its points here, or use sweep submit")
     last = earlier[-1]
     shared = [each for submission in earlier for each in submission.shared]
-    return submit(sweep, runs, last.settings, shared, started_in=Path(last.started_in), say=say)
+    return submit(sweep, runs, last.settings, shared, started_in=Path(last.started_in), echo=echo)
 
 
 def queued_runs(sweep: Path) -> dict[str, Activity]:

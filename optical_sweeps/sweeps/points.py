@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder, State
 
@@ -64,7 +64,7 @@ def run_points(
             try:
                 point, sweep = planner.placed(of_point)
             except UserError as error:
-                say(f"{' '.join(of_point)}: FAILED: {error}")
+                echo(f"{' '.join(of_point)}: FAILED: {error}")
                 results.append(PointResult(tuple(of_point), "", "failed", error=str(error)))
             else:
                 folder = RunFolder(sweep / point.run)

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from optical_sweeps.checks import true_or_false, whole_number
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.runs.run_folder import State
 from optical_sweeps.sweeps.compose import Composer, hydra_composition
@@ -33,7 +33,7 @@ def sweep(plugin: Any, arguments: Sequence[str]) -> list[Any]:
     states = {run: state for run, state in grid.states().items() if run in asked.runs}
     distinct, points = len(asked.runs), len(asked.points)
     same = f" ({distinct:,} distinct runs)" if distinct < points else ""
-    say(f"{points:,} grid point{'s' * (points != 1)}{same}: {describe(states)} -> {grid.folder}")
+    echo(f"{points:,} grid point{'s' * (points != 1)}{same}: {describe(states)} -> {grid.folder}")
     open_runs = [run for run, state in states.items() if state not in ("done", "queued")]
     if open_runs:
         _launch(plugin, asked, open_runs)
@@ -97,9 +97,9 @@ def _launch(plugin: Any, asked: Grid, runs: Sequence[str]) -> None:
         except UserError:
             raise
         except Exception as error:  # one lost job must not lose the batches that follow
-            say(f"launcher: {type(error).__name__}: {first_line(error)}")
+            echo(f"launcher: {type(error).__name__}: {first_line(error)}")
         if plugin.fail_fast and any(asked.runs[run].state() == "failed" for run in batch):
-            say("stopped after a failed run, since hydra.sweeper.fail_fast is true")
+            echo("stopped after a failed run, since hydra.sweeper.fail_fast is true")
             return
 
 
@@ -112,9 +112,9 @@ def _jobs(asked: Grid, runs: Sequence[str], launcher: Any) -> list[tuple[str, ..
 
 def _summed_up(plugin: Any, asked: Grid) -> list[Any]:
     states = {run: state for run, state in asked.states().items() if run in asked.runs}
-    say(f"{describe(states)} in {asked.folder}")
+    echo(f"{describe(states)} in {asked.folder}")
     for line in failures(asked, states):
-        say(line)
+        echo(line)
     # What another process or a scheduler works on is no failure of this command.
     if any(state in ("failed", "stale", "missing") for state in states.values()):
         plugin.hydra_context.callbacks.on_multirun_end(

@@ -121,7 +121,7 @@ class DevRetrieval(lightning.Callback):
         """Measure the student unless this step asks for none or was measured already."""
         if not self._is_due(step) or step == self.validated:
             return
-        score = self.ranks.of_first(lambda: self.measure(student, step))
+        score = self.ranks.broadcast_from_rank0(lambda: self.measure(student, step))
         self.validated = step
         if score > self.best_score:
             self.best_score, self.best_step, self.waited = score, step, 0

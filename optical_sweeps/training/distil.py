@@ -15,9 +15,9 @@ from optical_sweeps.training.buckets import BucketedBatches
 from optical_sweeps.training.callbacks import DevRetrieval, Log, LossLog, StepProgress
 from optical_sweeps.training.checkpoints import Checkpoints
 from optical_sweeps.training.distillation import Distillation
+from optical_sweeps.training.distillation_data import DistillationData
 from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.machine import Machine
-from optical_sweeps.training.material import Material
 from optical_sweeps.training.pairs import DistillationPairs, EpochBatches
 from optical_sweeps.training.ranks import ALONE, Ranks
 from optical_sweeps.training.resuming import Checkpointing, Stateful, take_up
@@ -49,7 +49,7 @@ class Distilled:
 def distil(
     student: TokenEncoder,
     objective: Objective,
-    material: Material,
+    material: DistillationData,
     settings: TrainingSettings,
     machine: Machine,
     *,

@@ -43,7 +43,7 @@ class Ranks:
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def of_first(self, work: Callable[[], T]) -> T:
+    def broadcast_from_rank0(self, work: Callable[[], T]) -> T:
         """What `work` gives on the first rank, on all of them; it runs there alone, its error is everyone's.
 
         The result travels, so it should be small.
@@ -53,7 +53,7 @@ class Ranks:
             raise error
         return result  # type: ignore[no-any-return]
 
-    def on_first(self, work: Callable[[], T]) -> T | None:
+    def run_on_rank0(self, work: Callable[[], T]) -> T | None:
         """Run `work` on the first rank alone, while the others wait; its result stays there."""
         result, error = self._told(work, tell_result=False)
         if error is not None:

@@ -152,7 +152,7 @@ def take_up(
         parts_to(state)
         load_trained_state(module, state["model"])
 
-    state = None if checkpoints is None else ranks.of_first(lambda: checkpoints.newest(to))
+    state = None if checkpoints is None else ranks.broadcast_from_rank0(lambda: checkpoints.newest(to))
     if state is None:
         parts_to(None)
         return None

@@ -220,7 +220,7 @@ def test_arguments():
 
 def test_help_names_every_verb_and_an_unknown_one_is_refused():
     text = said("--help")
-    for name, verb in dispatch.SUB_VERBS.items():
+    for name, verb in dispatch.SWEEP_COMMANDS.items():
         assert name in text
         assert verb.usage in said(name, "--help")
     with pytest.raises(UserError, match="sweep frob: no such verb; the verbs are plan, submit"):

@@ -9,7 +9,7 @@ import yaml
 from optical_sweeps.commands.verify import run
 from optical_sweeps.evaluation.measures import Measure, evaluate
 from optical_sweeps.retrieval.runs import RetrievalRun, write_run
-from optical_sweeps.runs.distillation.search_and_evaluate import Measured, write_per_query
+from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, write_per_query
 from optical_sweeps.runs.spec.run_spec import build_part, content
 
 LANGUAGES = {"high": ["de"], "low": ["ar", "ko"]}
@@ -48,7 +48,7 @@ def sweep(tmp_path):
     groups = {**LANGUAGES, "all": EVERYONE}
     means = {language: of.means() for language, of in scores.items()}
     means |= macro_average(means, {f"group:{name}": of for name, of in groups.items()})
-    measured = Measured("test", rankings, scores, means)
+    measured = EvaluationResult("test", rankings, scores, means)
     write_per_query(folder / "per_query.parquet", measured)
     record = {
         "schema": 1, "id": "zero", "label": "none (zero-shot)", "measures": {"test": measured.nested()},

@@ -13,9 +13,9 @@ from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, TokenEncod
 from optical_sweeps.objectives import Contrastive
 from optical_sweeps.training.checkpoints import Checkpoints
 from optical_sweeps.training.distil import Distilled, distil
+from optical_sweeps.training.distillation_data import DistillationData
 from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.machine import Machine
-from optical_sweeps.training.material import Material
 from optical_sweeps.training.ranks import ALONE, Ranks
 from optical_sweeps.training.settings import TrainingSettings
 
@@ -85,7 +85,7 @@ class Study:
         return distil(
             self.student,
             self.objective,
-            Material(
+            DistillationData(
                 FixedTotal(total=60, ratio=1.0).draw({"xx": 60}, [], ["xx"]),
                 {"xx": Bitext("xx", tuple(english), tuple(coded))},
                 {text: row for row, text in enumerate(texts)},

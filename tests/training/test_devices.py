@@ -106,7 +106,7 @@ def _error_of(ranks: Ranks) -> str:
         raise UserError("one line")
 
     try:
-        ranks.on_first(fail)
+        ranks.run_on_rank0(fail)
     except UserError as error:
         return f"{error}, {ranks.all_of(ranks.rank)}, {ranks.any(ranks.rank == 1)}"
     return "none"

@@ -17,8 +17,8 @@ from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSett
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Contrastive, ObjectiveOutput, Optical
 from optical_sweeps.training.distil import distil
+from optical_sweeps.training.distillation_data import DistillationData
 from optical_sweeps.training.machine import Machine
-from optical_sweeps.training.material import Material
 from optical_sweeps.training.optimiser import adamw, warmup_then_decay
 from optical_sweeps.training.pairs import EpochBatches, pad_embeddings
 from optical_sweeps.training.settings import TrainingSettings
@@ -49,7 +49,7 @@ def run_distillation(encoder, tmp_path, settings=None, objective=None, seed=1, m
     done = distil(
         student,
         objective or Contrastive(),
-        Material(
+        DistillationData(
             FixedTotal(total=64, ratio=1.0).draw({"xx": 64}, [], ["xx"]),
             {"xx": Bitext("xx", tuple(english), tuple(coded))},
             {text: row for row, text in enumerate(texts)},

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.runs import provenance
 from optical_sweeps.runs.machine_faults import machine_faults_in_words
 from optical_sweeps.runs.metrics_log import MetricsLog
@@ -38,7 +38,7 @@ def perform_unless_done(spec: RunSpec, folder: RunFolder) -> bool:
                 claim.enter_context(folder.claim())
             return folder.state() != "done"  # it was finished while we waited
 
-        if not ranks.of_first(claimed):
+        if not ranks.broadcast_from_rank0(claimed):
             return False
         perform(spec, folder)
         return True
@@ -59,7 +59,7 @@ def perform(spec: RunSpec, folder: RunFolder) -> None:
             _perform(spec, folder, spec.machine.ranks(), interruption, clock)
         except Interrupted as interrupted:
             kept = "at once" if interrupted.at_once else "the same command goes on from here"
-            say(f"{spec.label}: stopped by {interrupted.signal.name}; {kept}")
+            echo(f"{spec.label}: stopped by {interrupted.signal.name}; {kept}")
             raise
 
 
@@ -70,9 +70,9 @@ def _perform(
     from optical_sweeps.runs.distillation.student_training import StudentTraining
     from optical_sweeps.runs.shared.prepare import prepare
 
-    shared = ranks.on_first(lambda: prepare(spec, interruption)) or prepare(spec, interruption)
+    shared = ranks.run_on_rank0(lambda: prepare(spec, interruption)) or prepare(spec, interruption)
     clock.lap("prepare")
-    tracker = tracker_for(spec.logger, warn=say) if ranks.is_first else NullTracker()
+    tracker = tracker_for(spec.logger, warn=echo) if ranks.is_first else NullTracker()
     tracker.start(
         run_id=spec.id,
         group=str(spec.config["sweep"]["name"]),
@@ -107,7 +107,7 @@ def _perform(
             students, before = training.untrained(), 0.0
             trained = {"training": {"steps": 0}, "resumed_from": []}
         clock.lap("train", before=before)
-        ranks.on_first(finish)
+        ranks.run_on_rank0(finish)
     except BaseException as error:
         tracker.finish(exit_code=EXIT_CODE if isinstance(error, Interrupted) else 1)
         raise

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
@@ -123,7 +123,7 @@ def _of_run(settings: Mapping[str, Any], index: IndexSettings | None) -> tuple[E
         corpus=build_part("data", settings["data"]) if settings.get("data") else spec.corpus,
         evaluation=_evaluation(settings) or spec.evaluation,
         index=index or spec.index,
-        store=ArtifactStore(spec.artifacts, announce=say),
+        store=ArtifactStore(spec.artifacts, announce=echo),
         spec=None if settings.get("data") else spec,
         teacher=teacher,
         trained=spec,
@@ -157,7 +157,7 @@ def _of_checkpoint(settings: Mapping[str, Any], index: IndexSettings | None) -> 
         corpus=build_part("data", settings["data"]),
         evaluation=_evaluation(settings) or EvaluationSettings(),
         index=index or IndexSettings(),
-        store=ArtifactStore(Path(settings["paths"]["artifacts"]).absolute(), announce=say),
+        store=ArtifactStore(Path(settings["paths"]["artifacts"]).absolute(), announce=echo),
         spec=None,
     )
 

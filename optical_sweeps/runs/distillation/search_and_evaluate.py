@@ -18,7 +18,7 @@ from optical_sweeps.runs.spec.run_spec import RunSpec
 
 
 @dataclass(frozen=True)
-class Measured:
+class EvaluationResult:
     """One split, searched and measured.
 
     Args:
@@ -58,7 +58,7 @@ def search_and_measure(
     index_of: Callable[[Documents], TokenIndex],
     split: Split,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Measured:
+) -> EvaluationResult:
     """Every language's queries of a split over the documents of its collection."""
     return measure_collections(
         spec.corpus,
@@ -76,7 +76,7 @@ def search_perturbed(
     student: TokenEncoder,
     index_of: Callable[[Documents], TokenIndex],
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Measured]:
+) -> list[EvaluationResult]:
     """The test queries once more for each of the run's perturbations."""
     return measure_perturbed(
         spec.corpus, spec.languages.groups, student, index_of, "test", spec.evaluation, progress
@@ -92,7 +92,7 @@ def measure_collections(
     settings: EvaluationSettings,
     progress: Callable[[int, int], None] = lambda done, total: None,
     perturbation: Perturbation | None = None,
-) -> Measured:
+) -> EvaluationResult:
     """The queries of every language of `groups["all"]` over the index of their collection's documents.
 
     Args:
@@ -126,7 +126,7 @@ def measure_collections(
     means = {language: of.means() for language, of in scores.items()}
     named = {f"group:{name}": members for name, members in groups.items()}
     name = split if perturbation is None else f"{split}{PERTURBED}{perturbation}"
-    return Measured(name, rankings, scores, {**means, **macro_average(means, named)}, changed)
+    return EvaluationResult(name, rankings, scores, {**means, **macro_average(means, named)}, changed)
 
 
 def measure_perturbed(
@@ -137,7 +137,7 @@ def measure_perturbed(
     split: Split,
     settings: EvaluationSettings,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Measured]:
+) -> list[EvaluationResult]:
     """As `measure_collections`, once for each perturbation that the settings name."""
     size, total = len(groups["all"]), len(groups["all"]) * len(settings.perturbations)
 
@@ -163,14 +163,14 @@ def _perturbed(
     return perturbed(queries, perturbation, settings.perturbation_seed).texts
 
 
-def write_rankings(measured: Measured, folder: Path, tag: str) -> None:
+def write_rankings(measured: EvaluationResult, folder: Path, tag: str) -> None:
     """A TREC run file for each language: `<split>.<language>.trec.gz`."""
     folder.mkdir(parents=True, exist_ok=True)
     for language, ranking in measured.rankings.items():
         write_run(ranking, folder / f"{measured.split}.{language}.trec.gz", tag)
 
 
-def write_per_query(path: Path, *splits: Measured) -> None:
+def write_per_query(path: Path, *splits: EvaluationResult) -> None:
     """Every query's measures: columns split, language, query_id, measure, value."""
     import pyarrow
     from pyarrow import parquet

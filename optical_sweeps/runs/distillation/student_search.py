@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import Advance, say
+from optical_sweeps.console import Advance, echo
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.checkpoints import fingerprint, load_student, save_student
 from optical_sweeps.encoders.student_groups import student_groups
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.evaluation.measures import macro_average
 from optical_sweeps.retrieval.index import TokenIndex
-from optical_sweeps.runs.distillation.search_and_evaluate import Measured
+from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult
 from optical_sweeps.runs.shared.document_index import document_index
 from optical_sweeps.runs.spec.run_spec import Languages, RunSpec
 
 IndexOf = Callable[[Documents], TokenIndex]
-Work = Callable[[RunSpec, TokenEncoder, IndexOf], Sequence[Measured]]
+Work = Callable[[RunSpec, TokenEncoder, IndexOf], Sequence[EvaluationResult]]
 """(run of some languages, who encodes their queries, the index of documents) -> what was measured."""
 
 
@@ -54,7 +54,7 @@ class StudentSearch:
     folder: Path
     checked: Callable[[Advance], Advance] = lambda advance: advance
 
-    def over(self, students: Sequence[Student], work: Work) -> list[Measured]:
+    def over(self, students: Sequence[Student], work: Work) -> list[EvaluationResult]:
         """The work of every student over its own languages, as if one had done it."""
         parts = [
             work(of_languages(self.spec, student.languages), *self.encoders(student)) for student in students
@@ -80,7 +80,7 @@ class StudentSearch:
         for old in own.glob("*"):
             if old.name != print_:
                 shutil.rmtree(old, ignore_errors=True)
-        store = ArtifactStore(own / print_, announce=say)
+        store = ArtifactStore(own / print_, announce=echo)
 
         def index_of(documents: Documents) -> TokenIndex:
             folder = document_index(
@@ -106,10 +106,10 @@ def of_languages(spec: RunSpec, languages: Sequence[str]) -> RunSpec:
     return dataclasses.replace(spec, languages=Languages(high, low))
 
 
-def joined(parts: Sequence[Measured], groups: Mapping[str, Sequence[str]]) -> Measured:
+def joined(parts: Sequence[EvaluationResult], groups: Mapping[str, Sequence[str]]) -> EvaluationResult:
     """Measurements of one split over different languages as one; groups are averaged anew."""
     found: dict[str, Any] = {}
-    for field in dataclasses.fields(Measured):
+    for field in dataclasses.fields(EvaluationResult):
         if field.name not in ("split", "means"):
             found[field.name] = {
                 language: getattr(part, field.name)[language]

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.drawn_pairs import Mixture
 from optical_sweeps.encoders.lora import merge_lora
@@ -15,7 +15,7 @@ from optical_sweeps.encoders.student import build_student
 from optical_sweeps.encoders.student_groups import restricted
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
-from optical_sweeps.runs.distillation.search_and_evaluate import Measured, search_and_measure
+from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, search_and_measure
 from optical_sweeps.runs.distillation.start_scores import start_scores
 from optical_sweeps.runs.distillation.student_search import (
     Student,
@@ -31,8 +31,8 @@ from optical_sweeps.runs.shared.translation_tables import training_bitext
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.checkpoints import Checkpoints, State, UnusableCheckpoint
 from optical_sweeps.training.distil import Distilled, distil
+from optical_sweeps.training.distillation_data import DistillationData
 from optical_sweeps.training.interruption import Interruption
-from optical_sweeps.training.material import Material
 from optical_sweeps.training.ranks import Ranks
 
 
@@ -66,7 +66,7 @@ class StudentTraining:
     log: Log
     interruption: Interruption
     ranks: Ranks
-    dev: dict[str, Measured] = field(default_factory=dict)
+    dev: dict[str, EvaluationResult] = field(default_factory=dict)
     """The newest measurement of each student."""
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class StudentTraining:
     def checkpoints(self, name: str) -> Checkpoints:
         """Those of one student's training."""
         folder = self.folder.path / "checkpoints"
-        return Checkpoints(folder if len(self.languages) == 1 else folder / name, self.spec.id, say)
+        return Checkpoints(folder if len(self.languages) == 1 else folder / name, self.spec.id, echo)
 
     def remove_checkpoints(self) -> None:
         for name in self.languages:
@@ -89,8 +89,8 @@ class StudentTraining:
         log = _LogFrom(self.log, 0, "next")
         for student in students:
             merge_lora(student.encoder)
-            self.ranks.of_first(lambda student=student: self._measure(student, 0, log))  # type: ignore[misc]
-        self.ranks.on_first(lambda: setattr(self.log, "dev", self._whole_dev()))
+            self.ranks.broadcast_from_rank0(lambda student=student: self._measure(student, 0, log))  # type: ignore[misc]
+        self.ranks.run_on_rank0(lambda: setattr(self.log, "dev", self._whole_dev()))
         return students
 
     def run(self) -> tuple[tuple[Student, ...], dict[str, Any], float]:
@@ -99,9 +99,9 @@ class StudentTraining:
             self.spec.bitext_sizes(), self.spec.languages.high, self.spec.languages.low
         )
         tokens = StoredTokens(
-            ArtifactStore(self.spec.artifacts, announce=say), self.interruption.check, self.shared.built
+            ArtifactStore(self.spec.artifacts, announce=echo), self.interruption.check, self.shared.built
         )
-        places = self.ranks.of_first(self._places)
+        places = self.ranks.broadcast_from_rank0(self._places)
         students: list[Student] = []
         done: dict[str, Distilled] = {}
         for name in self.languages:
@@ -114,7 +114,7 @@ class StudentTraining:
             log = _LogFrom(self.log, before, place, start) if self.ranks.is_first else _NoLog()
             done[name] = self._distil(student, own, tokens, log, is_done=place == "done")
             students.append(student)
-        self.ranks.on_first(lambda: self._end(sum(of.steps for of in done.values())))
+        self.ranks.run_on_rank0(lambda: self._end(sum(of.steps for of in done.values())))
         return tuple(students), self._facts(done), sum(of.seconds_before for of in done.values())
 
     def _distil(
@@ -128,14 +128,14 @@ class StudentTraining:
     ) -> Distilled:
         if not len(mixture):
             merge_lora(student.encoder)
-            self.ranks.on_first(lambda: self._search_dev(student))
+            self.ranks.run_on_rank0(lambda: self._search_dev(student))
             return Distilled(0, 0, 0)
         label = self.spec.label if len(self.languages) == 1 else f"{self.spec.label} {student.name}"
         with progress(label) as advance:
             done = distil(
                 student.encoder,
                 self.spec.objective,
-                Material(
+                DistillationData(
                     mixture,
                     {language: self._bitext(language) for language in student.languages},
                     self.shared.english,
@@ -158,9 +158,9 @@ class StudentTraining:
             )
         merge_lora(student.encoder)
         if self.spec.training.keep == "best" and done.best_step != done.steps and not is_done:
-            self.ranks.of_first(lambda: self._measure(student, done.best_step, log))
+            self.ranks.broadcast_from_rank0(lambda: self._measure(student, done.best_step, log))
         else:  # unless a process before this one trained and measured it, it is at hand
-            self.ranks.on_first(lambda: self.dev.get(student.name) or self._search_dev(student))
+            self.ranks.run_on_rank0(lambda: self.dev.get(student.name) or self._search_dev(student))
         return done
 
     def _validate(self, student: Student, step: int, log: "_LogFrom | _NoLog") -> float:
@@ -184,7 +184,7 @@ class StudentTraining:
         log(step, {name: score for name, score in metrics.items() if not several or "/group:" not in name})
         return metrics[f"dev/{self.spec.evaluation.main_measure}/group:all"]
 
-    def _search_dev(self, student: Student) -> Measured:
+    def _search_dev(self, student: Student) -> EvaluationResult:
         tick = self.interruption.checked(lambda done, total: None)
         (found,) = self.search.over(
             [student],
@@ -193,7 +193,7 @@ class StudentTraining:
         self.dev[student.name] = found
         return found
 
-    def _whole_dev(self) -> Measured:
+    def _whole_dev(self) -> EvaluationResult:
         parts = list(self.dev.values())
         return parts[0] if len(parts) == 1 else joined(parts, self.spec.languages.groups)
 

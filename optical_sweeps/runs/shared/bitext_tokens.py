@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from optical_sweeps.artifacts import ArtifactStore, canonical_json
-from optical_sweeps.console import say
+from optical_sweeps.console import echo
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, TokenizedTexts
 
@@ -35,7 +35,7 @@ NO_MATTER = ("dim", "seed")
 
 @dataclass(frozen=True)
 class StoredTokens:
-    """Cuts texts into tokens once and maps them from then on; `training.material.Tokenise`.
+    """Cuts texts into tokens once and maps them from then on; `training.distillation_data.Tokenise`.
 
     Args:
         tick: called between stretches; may raise, and the next run builds the entry.
@@ -55,7 +55,7 @@ class StoredTokens:
             seconds = time.perf_counter() - start
             self.built["tokens"] = self.built.get("tokens", 0.0) + seconds
             if seconds >= WORTH_A_LINE:
-                say(f"tokens: {len(texts)} texts cut in {seconds:.1f} s")
+                echo(f"tokens: {len(texts)} texts cut in {seconds:.1f} s")
 
         return load_tokens(self.store.get_or_build("tokens", key_of(encoder, texts, side), build))
 

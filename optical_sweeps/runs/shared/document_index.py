@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import Advance, progress, say
+from optical_sweeps.console import Advance, echo, progress
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.retrieval.build import index_documents
@@ -44,7 +44,7 @@ def document_index(
         seconds = time.perf_counter() - start
         if built is not None:
             built["index"] = seconds
-        say(f"index: built from {len(documents)} documents in {seconds:.1f} s")
+        echo(f"index: built from {len(documents)} documents in {seconds:.1f} s")
 
     return store.get_or_build_in_parts("index", key, build)
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int, Int32
 
 from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import Advance, progress, say
+from optical_sweeps.console import Advance, echo, progress
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.corpora.settings import ENGLISH
 from optical_sweeps.corpora.triples import Triples
@@ -69,7 +69,7 @@ def with_mined_negatives(
         np.save(folder / "rows.npy", rows)
         built["negatives"] = time.perf_counter() - start
         what = f"{len(rows)} queries with positives over {len(pool)} documents"
-        say(f"negatives: mined for {what} in {built['negatives']:.1f} s")
+        echo(f"negatives: mined for {what} in {built['negatives']:.1f} s")
 
     folder = store.get_or_build("negatives", key, build)
     rows = np.load(folder / "rows.npy", mmap_mode="r")

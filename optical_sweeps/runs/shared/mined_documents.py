@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import Advance, progress, say
+from optical_sweeps.console import Advance, echo, progress
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
@@ -62,7 +62,7 @@ def mine(
                 )
             np.save(folder / "best.npy", best)
             built["mined"] = built.get("mined", 0.0) + time.perf_counter() - start
-            say(f"mined: documents for {len(rows)} English texts in {built['mined']:.1f} s")
+            echo(f"mined: documents for {len(rows)} English texts in {built['mined']:.1f} s")
 
         best = np.load(store.get_or_build("mined", key, build) / "best.npy")
         of_set = MinedDocuments(rows, best, index.vectors_of, first_id)

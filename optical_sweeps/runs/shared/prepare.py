@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.stored_vectors import load_vectors, write_vectors
@@ -71,7 +71,7 @@ def prepare(spec: RunSpec, interruption: Interruption | None = None) -> Shared:
         Interrupted: the process was asked to stop while it built; a teacher's training goes on from there.
     """
     interruption = interruption or Interruption()
-    store = ArtifactStore(spec.artifacts, announce=say)
+    store = ArtifactStore(spec.artifacts, announce=echo)
     built: dict[str, float] = {}
     folder = teacher_folder(spec, store, built, interruption, lambda: all_texts(spec))
     teacher = load_teacher(folder).to(spec.machine.device())
@@ -105,7 +105,7 @@ def prepare(spec: RunSpec, interruption: Interruption | None = None) -> Shared:
 
 def teacher_of(spec: RunSpec) -> TokenEncoder:
     """The study's teacher alone, from the store or built into it."""
-    store = ArtifactStore(spec.artifacts, announce=say)
+    store = ArtifactStore(spec.artifacts, announce=echo)
     return load_teacher(teacher_folder(spec, store, {}, Interruption(), lambda: all_texts(spec)))
 
 
@@ -180,7 +180,7 @@ def _timed(part: str, built: dict[str, float], what: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     built[part] = time.perf_counter() - start
-    say(f"{part}: built from {what} in {built[part]:.1f} s")
+    echo(f"{part}: built from {what} in {built[part]:.1f} s")
 
 
 # Entries of the store never change, so a process that runs a whole sweep reads each of them once.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, save_encoder
@@ -99,7 +99,7 @@ def _trained(
 
     entry = store.folder_of("teacher", key)
     # beside the entry, which is whole or not there; the dot hides it from the store
-    checkpoints = Checkpoints(entry.with_name(f".{entry.name}.resume"), entry.name, say)
+    checkpoints = Checkpoints(entry.with_name(f".{entry.name}.resume"), entry.name, echo)
     store.get_or_build("teacher", key, build)
     if "teacher" in built:
         checkpoints.remove()
@@ -155,4 +155,4 @@ def _without_negatives(spec: RunSpec) -> RunSpec:
 def _note(built: dict[str, float], start: float, what: str) -> None:
     seconds = time.perf_counter() - start
     built["teacher"] = built.get("teacher", 0.0) + seconds  # one that mines is built before
-    say(f"teacher: built from {what} in {seconds:.1f} s")
+    echo(f"teacher: built from {what} in {seconds:.1f} s")

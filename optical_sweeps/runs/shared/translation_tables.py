@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import progress, say
+from optical_sweeps.console import echo, progress
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.code_switching import CodeSwitching, Lexicon
 from optical_sweeps.encoders.checkpoints import fingerprint
@@ -42,7 +42,7 @@ def word_counts(
             counts = align_words(shared.teacher, own, english, settings, vectors, advance)
         counts.save(folder)
         words = f"{len(counts.source)} words of {bitext.language}"
-        say(f"translations: {words} from {len(own)} pairs in {time.perf_counter() - start:.1f} s")
+        echo(f"translations: {words} from {len(own)} pairs in {time.perf_counter() - start:.1f} s")
 
     return WordCounts.load(store.get_or_build("translations", key, build))
 
@@ -59,7 +59,7 @@ def training_bitext(spec: RunSpec, shared: Shared, language: str) -> Bitext:
 def _lexicon(spec: RunSpec, shared: Shared, bitext: Bitext, settings: CodeSwitching) -> Lexicon:
     if settings.lexicon is not None:
         return settings.read(bitext.language)
-    store = ArtifactStore(spec.artifacts, announce=say)
+    store = ArtifactStore(spec.artifacts, announce=echo)
     counts = word_counts(store, shared, bitext, settings.alignment or AlignmentSettings())
     from_own = settings.side == "translation"
     table = (counts if from_own else counts.reversed()).table()

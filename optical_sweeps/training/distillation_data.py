@@ -27,7 +27,7 @@ def tokenise_now(encoder: TokenEncoder, texts: Sequence[str], side: Side) -> Tok
 
 
 @dataclass(frozen=True)
-class Material:
+class DistillationData:
     """The pairs of a mixture and what the teacher made of their English side.
 
     Args:
@@ -86,7 +86,7 @@ class Material:
 class _Drawn:
     """Tokens of the drawn pairs' texts; of languages that were drawn alone."""
 
-    material: Material
+    material: DistillationData
     student: TokenEncoder
     source: Int64[np.ndarray, " N"]
     rows: Int64[np.ndarray, " N"]
