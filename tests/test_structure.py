@@ -12,7 +12,7 @@ import optical_sweeps
 
 PACKAGE = Path(optical_sweeps.__file__).parent
 ORDER = (
-    "errors", "seeds", "checks", "console", "settings", "artifacts",
+    "errors", "interruption", "seeds", "checks", "console", "settings", "artifacts",
     "transport", "corpora", "encoders", "objectives", "training", "retrieval", "evaluation",
     "curves", "tracking",
     "runs", "sweeps", "slurm", "runs/spec", "runs/shared", "runs/distillation",

@@ -10,10 +10,10 @@ from pathlib import Path
 from optical_sweeps.commands.sweep_arguments import read
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import Interrupted, Interruption, interruptible
 from optical_sweeps.runs.run_folder import RunFolder, write_json
 from optical_sweeps.slurm.submission_plan import PREPARED, Shared, Submission
 from optical_sweeps.sweeps.grid import Grid
-from optical_sweeps.training.interruption import Interrupted, Interruption, interruptible
 
 
 def run(arguments: list[str]) -> None:
@@ -49,7 +49,7 @@ def _work(submission: Submission, task: int, interruption: Interruption) -> int:
         except Interrupted as interrupted:
             if interrupted.signal != signal.SIGUSR2 or not submission.is_cancelled(run):
                 raise
-            interruption.asked = None
+            interruption.received = None
             echo(f"{run}: cancelled")
     return int(any(not _is_well(submission, run) for run in pack))
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.interruption import Interruption
 from optical_sweeps.objectives import Objective, needs
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.training.buckets import BucketedBatches
@@ -16,7 +17,6 @@ from optical_sweeps.training.callbacks import DevRetrieval, Log, LossLog, StepPr
 from optical_sweeps.training.checkpoints import Checkpoints
 from optical_sweeps.training.distillation import Distillation
 from optical_sweeps.training.distillation_data import DistillationData
-from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.pairs import DistillationPairs, EpochBatches
 from optical_sweeps.training.ranks import ALONE, Ranks

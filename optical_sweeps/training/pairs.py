@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings
 from optical_sweeps.encoders.token_encoder import Side, TokenBatch, TokenEncoder, TokenizedTexts
+from optical_sweeps.interruption import ignore_signals
 from optical_sweeps.objectives.interface import Documents
 from optical_sweeps.training.buckets import BucketedBatches, epoch_order
-from optical_sweeps.training.interruption import ignore_signals
 from optical_sweeps.training.mined import MinedPairs
 from optical_sweeps.training.padding import pad_embeddings
 from optical_sweeps.training.ranks import ALONE, Ranks

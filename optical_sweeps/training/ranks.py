@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, distributed
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.training.interruption import Interrupted
+from optical_sweeps.interruption import Interrupted
 
 T = TypeVar("T")
 

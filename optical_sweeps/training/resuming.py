@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from optical_sweeps.interruption import Interrupted, Interruption
 from optical_sweeps.training.checkpoints import Checkpoints, State, UnusableCheckpoint
-from optical_sweeps.training.interruption import Interrupted, Interruption
 from optical_sweeps.training.ranks import Ranks
 
 LEAST_INTERVAL = 20.0
@@ -85,8 +85,8 @@ class Checkpointing(lightning.Callback):
             self._saved = None
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Resumable, *_: Any) -> None:
-        if self.ranks.any(self.interruption.asked is not None):
-            raise Interrupted(self.interruption.asked or 15)
+        if self.ranks.any(self.interruption.received is not None):
+            raise Interrupted(self.interruption.received or 15)
         if self.checkpoints is not None and self.ranks.any(self.ranks.is_first and self._is_due()):
             self._keep(trainer, module)
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # a grid is planned without Lightning
     from optical_sweeps.corpora.collections import RelevantPair
     from optical_sweeps.corpora.triples import Triples, TripleSource
     from optical_sweeps.encoders.token_encoder import TokenEncoder
+    from optical_sweeps.interruption import Interruption
     from optical_sweeps.training.checkpoints import Checkpoints
-    from optical_sweeps.training.interruption import Interruption
     from optical_sweeps.training.machine import Machine
 
 LOSSES = ("in_batch", "pairwise", "both")

@@ -19,11 +19,11 @@ from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.token_encoder import TokenBatch, TokenEncoder
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import Interruption
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.training.callbacks import StepProgress
 from optical_sweeps.training.checkpoints import Checkpoints
 from optical_sweeps.training.distillation import NotFinite
-from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.optimiser import adamw, warmup_then_decay
 from optical_sweeps.training.pairs import EpochBatches

@@ -11,8 +11,8 @@ import lightning
 from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
 from torch.utils.data import Dataset
 
+from optical_sweeps.interruption import Interrupted, Interruption
 from optical_sweeps.training.buckets import BucketedBatches
-from optical_sweeps.training.interruption import Interrupted, Interruption
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.pairs import EpochBatches, batches
 from optical_sweeps.training.ranks import Ranks
@@ -129,10 +129,10 @@ def fit(
         with _no_chatter():
             trainer.fit(module, batches(dataset, left, machine.workers))
     except Exception as error:
-        if interruption.asked is None:
+        if interruption.received is None:
             raise
         # who asks one process to stop has often killed another that it needs
-        raise Interrupted(interruption.asked) from error
+        raise Interrupted(interruption.received) from error
 
 
 @contextmanager

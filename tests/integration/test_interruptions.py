@@ -15,11 +15,11 @@ from hydra import compose, initialize_config_dir
 
 from optical_sweeps.cli import conf_folder
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import Interrupted
 from optical_sweeps.runs.distillation.pipeline import perform_unless_done
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec
-from optical_sweeps.training.interruption import Interrupted
 
 SMALL = (
     "data=synthetic", "data.lexicon_size=120", "data.topics=40", "data.documents_per_topic=2",

@@ -13,6 +13,7 @@ from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import evaluate, inspect, search
 from optical_sweeps.encoders.checkpoints import fingerprint
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import Interrupted
 from optical_sweeps.runs.distillation import student_training as train_students
 from optical_sweeps.runs.distillation.pipeline import perform_unless_done
 from optical_sweeps.runs.distillation.query_encoders import load_all_encoders
@@ -20,7 +21,6 @@ from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.prepare import prepare
 from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec
-from optical_sweeps.training.interruption import Interrupted
 
 STUDY = """
 data=synthetic languages=synthetic backbone=tiny logger=disabled sweep.name=small

@@ -23,12 +23,12 @@ from optical_sweeps.encoders.colbert_formats.export import export
 from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
 from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_token_encoder
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import Interruption
 from optical_sweeps.runs.shared.hard_negatives import mined_rows
 from optical_sweeps.runs.shared.prepare import all_texts
 from optical_sweeps.runs.shared.trained_teacher import teacher_folder
 from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec
-from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.teacher import Mining
 
 STUDY = """

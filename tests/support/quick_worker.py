@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from optical_sweeps.commands import sweep_work as work
+from optical_sweeps.interruption import interruptible
 from optical_sweeps.runs.run_folder import RunFolder, RunIsTaken, write_json
-from optical_sweeps.training.interruption import interruptible
 
 RANK = os.environ.get("SLURM_PROCID", "0")
 RESTARTS = os.environ.get("SLURM_RESTART_COUNT", "0")

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optical_sweeps.encoders.token_encoder import TokenizedTexts
+from optical_sweeps.interruption import Interruption
 from optical_sweeps.objectives import MSE
 from optical_sweeps.training import buckets
 from optical_sweeps.training.buckets import BucketedBatches
-from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.pairs import DrawnTexts, EpochBatches
 from optical_sweeps.training.ranks import Ranks
 from tests.support.training_study import SETTINGS, Killed, Study, make_encoder

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import Interrupted, interruptible
 from optical_sweeps.objectives import Contrastive, Optical
-from optical_sweeps.training.interruption import Interrupted, interruptible
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.ranks import ALONE, Ranks
 from optical_sweeps.transport import Sinkhorn

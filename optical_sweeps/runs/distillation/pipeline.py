@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from optical_sweeps.console import echo, progress
+from optical_sweeps.interruption import EXIT_CODE, Interrupted, Interruption, interruptible
 from optical_sweeps.runs import provenance
 from optical_sweeps.runs.machine_faults import machine_faults_in_words
 from optical_sweeps.runs.metrics_log import MetricsLog
@@ -15,7 +16,6 @@ from optical_sweeps.tracking.tracker import NullTracker, Tracker
 from optical_sweeps.tracking.usage import Usage
 from optical_sweeps.tracking.wandb_run import tracker_for
 from optical_sweeps.training.checkpoints import State, UnusableCheckpoint
-from optical_sweeps.training.interruption import EXIT_CODE, Interrupted, Interruption, interruptible
 from optical_sweeps.training.ranks import Ranks
 
 

@@ -15,6 +15,7 @@ from optical_sweeps.encoders.student import build_student
 from optical_sweeps.encoders.student_groups import restricted
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import Interruption
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, search_and_measure
 from optical_sweeps.runs.distillation.start_scores import start_scores
 from optical_sweeps.runs.distillation.student_search import (
@@ -32,7 +33,6 @@ from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.checkpoints import Checkpoints, State, UnusableCheckpoint
 from optical_sweeps.training.distil import Distilled, distil
 from optical_sweeps.training.distillation_data import DistillationData
-from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.ranks import Ranks
 
 

@@ -14,6 +14,7 @@ from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.stored_vectors import load_vectors, write_vectors
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.encoders.token_encoder import Side, TokenEncoder
+from optical_sweeps.interruption import Interruption
 from optical_sweeps.objectives.interface import needs
 from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.runs.shared.document_index import document_index, load_index
@@ -21,7 +22,6 @@ from optical_sweeps.runs.shared.mined_documents import mine
 from optical_sweeps.runs.shared.trained_teacher import load_teacher, teacher_fingerprint, teacher_folder
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.sweeps.preparation import note_prepared
-from optical_sweeps.training.interruption import Interruption
 from optical_sweeps.training.mined import MinedDocuments
 
 RECIPE = 1

@@ -13,11 +13,11 @@ from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, save_encoder
 from optical_sweeps.encoders.token_encoder import TokenEncoder, build_token_encoder
+from optical_sweeps.interruption import Interruption
 from optical_sweeps.runs.shared.hard_negatives import with_mined_negatives
 from optical_sweeps.runs.spec.identity import fact
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.checkpoints import Checkpoints
-from optical_sweeps.training.interruption import Interruption
 
 RECIPE = 2
 """Raised when a change of code changes what an unchanged key builds."""

@@ -1,4 +1,4 @@
-"""Being asked to stop: by Slurm, by a user, by whoever sends a signal; what is under way is kept first."""
+"""Graceful interruption: Slurm's signals and Ctrl-C are noted, and the work stops where it can be resumed."""
 
 import signal
 import threading
@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
-"""Slurm's end, its warnings as sbatch and submitit ask for them, and Ctrl-C."""
+"""Slurm's termination, the warnings that sbatch and submitit send before it, and Ctrl-C."""
 
 EXIT_CODE = 75
-"""EX_TEMPFAIL: not failed; call again."""
+"""EX_TEMPFAIL of sysexits.h: the process did not fail; start it again to continue."""
 
 
 class Interrupted(SystemExit):
-    """The process was asked to stop and has kept what it could; uncaught, it ends the process with code 75.
+    """The process received a signal and saved what it could; uncaught, it ends the process with code 75.
 
     Args:
-        number: of the signal.
-        at_once: it was asked twice; nothing was kept beyond the last checkpoint.
+        number: the signal.
+        at_once: it was the second signal; nothing was saved after the last checkpoint.
     """
 
     def __init__(self, number: int, *, at_once: bool = False) -> None:
@@ -27,22 +27,22 @@ class Interrupted(SystemExit):
         self.at_once = at_once
 
     def __reduce__(self) -> tuple[Callable[..., "Interrupted"], tuple[int, bool]]:
-        return _interrupted, (int(self.signal), self.at_once)  # from one rank to the others
+        return _interrupted, (int(self.signal), self.at_once)  # pickled when one rank tells the others
 
 
 class Interruption:
-    """Whether this process was asked to stop. The first signal is noted, a second one raises where it meets."""
+    """Notes the first signal for `check`; a second signal raises immediately."""
 
     def __init__(self) -> None:
-        self.asked: signal.Signals | None = None
+        self.received: signal.Signals | None = None
 
     def check(self) -> None:
-        """Raises `Interrupted` if asked to stop; called where stopping loses nothing."""
-        if self.asked is not None:
-            raise Interrupted(self.asked)
+        """Raise `Interrupted` if a signal was received; call it where stopping loses no work."""
+        if self.received is not None:
+            raise Interrupted(self.received)
 
     def checked(self, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
-        """A progress callable that is also a place to stop."""
+        """The progress callback, preceded by `check`."""
 
         def tick(done: int, total: int) -> None:
             self.check()
@@ -51,9 +51,9 @@ class Interruption:
         return tick
 
     def listen(self) -> None:
-        """Take the signals; again after a library has put handlers of its own in front.
+        """Install the signal handlers; call it again after a library has installed its own.
 
-        What the process was started to ignore (Ctrl-C, in a shell's background) stays ignored.
+        A signal that the process was started to ignore (Ctrl-C, for a background job of a shell) stays ignored.
         """
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
@@ -61,17 +61,17 @@ class Interruption:
                     signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked is not None:
+        if self.received is not None:
             raise Interrupted(number, at_once=True)
-        self.asked = signal.Signals(number)
+        self.received = signal.Signals(number)
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Notes signals within the block, and restores their handlers after it.
+    """Note signals within the block, and restore the previous handlers after it.
 
-    A handler that stood before gets the signal that ended the block: submitit's requeues the job, Python's own
-    turns Ctrl-C into KeyboardInterrupt.
+    If the block ends by `Interrupted`, the previous handler is called with its signal: submitit's requeues the
+    job, Python's own raises KeyboardInterrupt for Ctrl-C.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
@@ -92,7 +92,7 @@ def interruptible() -> Iterator[Interruption]:
 
 
 def ignore_signals(_: int) -> None:
-    """For a data loader's workers, whom a signal to the whole job reaches too: their parent decides."""
+    """Ignore signals in a data loader's worker: its parent reacts to them."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

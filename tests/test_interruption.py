@@ -1,4 +1,4 @@
-"""Signals: noted, acted upon where nothing is lost, and left as they were."""
+"""Signals: noted, acted on where no work is lost, handlers restored."""
 
 import pickle
 import signal
@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from optical_sweeps.training.interruption import SIGNALS, Interrupted, Interruption, interruptible
+from optical_sweeps.interruption import SIGNALS, Interrupted, Interruption, interruptible
 
 
-def test_what_is_ignored_stays_ignored():
+def test_ignored_signals_stay_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     with interruptible() as interruption:
         signal.raise_signal(signal.SIGINT)
@@ -35,7 +35,7 @@ def test_without_a_signal_nothing_happens():
 
 
 @pytest.mark.parametrize("number", SIGNALS[:3])
-def test_a_signal_is_noted_and_met_at_the_next_tick(number):
+def test_a_signal_is_raised_at_the_next_progress_tick(number):
     before = handlers()
     reached = []
 
@@ -66,7 +66,7 @@ def test_ctrl_c_stays_a_keyboard_interrupt():
         work()
 
 
-def test_a_second_signal_does_not_wait():
+def test_a_second_signal_raises_immediately():
     def work() -> None:
         with interruptible():
             signal.raise_signal(signal.SIGTERM)
@@ -79,40 +79,40 @@ def test_a_second_signal_does_not_wait():
     assert raised.value.signal == signal.SIGUSR1
 
 
-def test_a_handler_that_stood_before_gets_the_signal_after_the_work():
-    """As submitit's, which requeues the job."""
-    told = []
-    before = signal.signal(signal.SIGUSR2, lambda number, frame: told.append(number))
+def test_the_previous_handler_gets_the_signal_after_the_work():
+    """Such as submitit's handler, which requeues the job."""
+    received = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: received.append(number))
 
     def work() -> None:
         with interruptible() as interruption:
             signal.raise_signal(signal.SIGUSR2)
-            assert told == []
+            assert received == []
             interruption.check()
 
     try:
         with pytest.raises(Interrupted):
             work()
-        assert told == [signal.SIGUSR2]
+        assert received == [signal.SIGUSR2]
     finally:
         signal.signal(signal.SIGUSR2, before)
 
 
-def test_in_a_thread_signals_are_the_main_threads():
-    found = []
+def test_other_threads_leave_the_handlers_alone():
+    seen = []
 
     def work() -> None:
         with interruptible() as interruption:
-            found.append((interruption.asked, handlers()))
+            seen.append((interruption.received, handlers()))
 
     before = handlers()
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [(None, before)]
+    assert seen == [(None, before)]
 
 
-def test_it_travels_between_processes():
+def test_interrupted_can_be_pickled():
     again = pickle.loads(pickle.dumps(Interrupted(signal.SIGTERM, at_once=True)))
     assert (again.signal, again.at_once, again.code) == (signal.SIGTERM, True, 75)
 
@@ -120,7 +120,7 @@ def test_it_travels_between_processes():
 def test_uncaught_it_ends_the_process_with_75_and_no_traceback():
     program = """
         import os, signal
-        from optical_sweeps.training.interruption import interruptible
+        from optical_sweeps.interruption import interruptible
         with interruptible() as interruption:
             os.kill(os.getpid(), signal.SIGTERM)
             interruption.check()
@@ -131,5 +131,5 @@ def test_uncaught_it_ends_the_process_with_75_and_no_traceback():
     assert (done.returncode, done.stdout, done.stderr) == (75, "", "")
 
 
-def test_nobody_asked():
+def test_check_passes_without_a_signal():
     Interruption().check()
