@@ -52,7 +52,19 @@ def _files() -> list[Path]:
     return [path for path in sorted(PACKAGE.rglob("*.py")) if _room(path) not in skipped]
 
 
-@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+UPWARD = {
+    f"sweeps/{name}.py" for name in ("compose", "grid", "hydra_app", "point_checks", "points", "preparation")
+}
+"""Files that still import from above; strict, so that a mended one must leave this list."""
+
+
+def _case(path: Path) -> object:
+    name = str(path.relative_to(PACKAGE))
+    marks = [pytest.mark.xfail(strict=True)] if name in UPWARD else []
+    return pytest.param(path, id=name, marks=marks)
+
+
+@pytest.mark.parametrize("path", [_case(path) for path in _files()])
 def test_imports_go_one_way(path):
     room = _room(path)
     assert room in ORDER, f"{room} has no place in the order"
