@@ -137,24 +137,26 @@ class Collection:
 
 @runtime_checkable
 class CollectionSource(Protocol):
-    """Test collections of one study, a language at a time; read at first use, and once."""
+    """The test collections of a study, one for each language and split; texts are read at first use."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def languages(self) -> tuple[str, ...]: ...
+    def languages(self) -> tuple[str, ...]:
+        """The query languages."""
+        ...
 
     def collection(self, language: str, split: Split) -> Collection:
-        """The collection of one language; dev and test have the same documents."""
+        """The collection of one language; dev and test share their documents."""
         ...
 
 
 @dataclass(frozen=True)
 class RelevantPair:
-    """A query and a document relevant to it, in the high-resource language: what a teacher learns from.
+    """An English query and a document relevant to it: training data of the teacher.
 
-    `concept` marks pairs that must not serve as each other's in-batch negatives.
+    Pairs of one `concept` must not serve as each other's in-batch negatives.
     """
 
     query: str
@@ -163,23 +165,16 @@ class RelevantPair:
 
 
 @runtime_checkable
-class Corpus(Protocol):
-    """All text of a study: bitext to distil on, collections to search, pairs to train a teacher on.
+class Corpus(CollectionSource, Protocol):
+    """All texts of a study: bitext to distil on, collections to search, pairs to train a teacher on.
 
-    Construction is cheap and checks every setting; texts are read at first use. Anything wrong raises
-    `optical_sweeps.errors.UserError`, naming file and line where there is one.
+    Construction is cheap and checks every setting; texts are read at first use. Bad input raises
+    `optical_sweeps.errors.UserError`, which names the file and line where there is one. `languages` never
+    includes the teacher's language, English, when there is bitext.
     """
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Languages with bitext and queries (English, the teacher's, is not among them)."""
-        ...
-
     def fingerprint(self) -> str:
-        """A hash of everything this corpus can return."""
+        """A hash of everything that this corpus can return."""
         ...
 
     def bitext(self, language: str) -> Bitext:
@@ -187,14 +182,13 @@ class Corpus(Protocol):
         ...
 
     def documents(self) -> Documents:
-        """The documents, where they are the same for every query language and split.
+        """The documents that all query languages and splits share.
 
-        A corpus of several collections refuses, by `UserError`; `collection(...).documents` is always right.
+        Raises:
+            UserError: the languages search different documents; use `collection(...).documents`.
         """
         ...
 
-    def collection(self, language: str, split: Split) -> Collection: ...
-
     def relevant_pairs(self) -> tuple[RelevantPair, ...]:
-        """English query-document pairs disjoint from dev and test."""
+        """English query-document pairs that are disjoint from dev and test."""
         ...

@@ -12,8 +12,8 @@ from optical_sweeps.seeds import derive_seed
 
 
 @dataclass(frozen=True, eq=False)
-class Mixture:
-    """Drawn training pairs: item i is pair `pairs[i]` of language `languages[language_index[i]]`.
+class DrawnPairs:
+    """Training pairs drawn by a mixture: item i is pair `pairs[i]` of language `languages[language_index[i]]`.
 
     Items of the high group come first, each group in the order of its sequence.
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from optical_sweeps.checks import number_between, whole_number
 from optical_sweeps.corpora.apportionment import apportion
-from optical_sweeps.corpora.drawn_pairs import Mixture, MixtureReport
+from optical_sweeps.corpora.drawn_pairs import DrawnPairs
 from optical_sweeps.corpora.sampling import (
     GROUPS,
     Group,
@@ -28,35 +28,40 @@ from optical_sweeps.corpora.sampling import (
     check_cap_and_seed,
     check_supply,
     checked_groups,
-    mixture_of,
+    drawn_pairs_of,
 )
 from optical_sweeps.errors import UserError
 
-__all__ = ["FixedHigh", "FixedTotal", "Mixture", "MixtureProtocol", "MixtureReport", "Natural", "PerLanguage"]
+__all__ = ["FixedHigh", "FixedTotal", "Mixture", "Natural", "PerLanguage"]
 
 
 @runtime_checkable
-class MixtureProtocol(Protocol):
-    """A rule that turns the sizes of bitexts and the two groups of languages into a mixture."""
+class Mixture(Protocol):
+    """A ratio protocol: draws pairs, given the sizes of the bitexts and the two groups of languages."""
 
-    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> Mixture: ...
+    @property
+    def label(self) -> str:
+        """The point on the protocol's axis, for people: `ratio=0.25 total=3200`."""
+        ...
+
+    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> DrawnPairs: ...
 
     def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
-        """Refuse what `draw` would, in microseconds."""
+        """Raise the errors that `draw` would raise, without drawing."""
         ...
 
 
 class _ByGroup(Sampling):
     """A protocol with a budget for each group."""
 
-    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> Mixture:
+    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> DrawnPairs:
         """The mixture of bitexts of `bitext_sizes` pairs.
 
         Raises:
             UserError: the groups are not disjoint, name an unknown language or are empty; too few pairs.
         """
         groups = self._groups(bitext_sizes, high, low)
-        return mixture_of(groups, [self.sequence(group) for group in groups])
+        return drawn_pairs_of(groups, [self.sequence(group) for group in groups])
 
     def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
         """Refuse what `draw` would, without drawing."""
@@ -175,7 +180,7 @@ class Natural(Sampling):
         if self.total is not None:
             whole_number("mixture.total", self.total, least=1)
 
-    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> Mixture:
+    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> DrawnPairs:
         """The mixture of bitexts of `bitext_sizes` pairs.
 
         Raises:
@@ -183,7 +188,7 @@ class Natural(Sampling):
         """
         groups, both = self._groups(bitext_sizes, high, low)
         items = self.sequence(both)
-        return mixture_of(groups, [items.of_part(both, group) for group in groups])
+        return drawn_pairs_of(groups, [items.of_part(both, group) for group in groups])
 
     def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
         """Refuse what `draw` would, without drawing."""
@@ -239,14 +244,14 @@ class PerLanguage:
             raise UserError("mixture.budgets: all are 0; give a language some pairs")
         check_cap_and_seed(self.max_repeats, self.seed)
 
-    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> Mixture:
+    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> DrawnPairs:
         """The mixture of bitexts of `bitext_sizes` pairs.
 
         Raises:
             UserError: the groups are not disjoint; a language is unknown or has no budget; too few pairs.
         """
         groups = self._groups(bitext_sizes, high, low)
-        return mixture_of(groups, [self._sequence(group) for group in groups])
+        return drawn_pairs_of(groups, [self._sequence(group) for group in groups])
 
     def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
         """Refuse what `draw` would, without drawing."""

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from optical_sweeps.checks import number_between, one_of, strings, whole_number
 from optical_sweeps.corpora.apportionment import apportion, language_sequence
-from optical_sweeps.corpora.drawn_pairs import Mixture
+from optical_sweeps.corpora.drawn_pairs import DrawnPairs
 from optical_sweeps.errors import UserError
 
 WEIGHTINGS = ("temperature", "unimax")
@@ -107,10 +107,10 @@ class Sampling:
         return Items.of(group, language_index, ranks, self.seed)
 
 
-def mixture_of(groups: Sequence[Group], sequences: Sequence[Items]) -> Mixture:
+def drawn_pairs_of(groups: Sequence[Group], sequences: Sequence[Items]) -> DrawnPairs:
     high, low = groups
     one, other = sequences
-    return Mixture(
+    return DrawnPairs(
         high.languages,
         low.languages,
         np.concatenate([one.language_index, other.language_index + len(high.languages)]),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from optical_sweeps.corpora.mixture import Mixture
+from optical_sweeps.corpora.drawn_pairs import DrawnPairs
 
 ONE_FOR = ("all", "group", "language")
 
@@ -33,7 +33,7 @@ def student_groups(one_for: str, groups: Mapping[str, Sequence[str]]) -> dict[st
     raise ValueError(f"one_for is {one_for!r}, not one of {', '.join(ONE_FOR)}")
 
 
-def restricted(mixture: Mixture, languages: Sequence[str]) -> Mixture:
+def restricted(mixture: DrawnPairs, languages: Sequence[str]) -> DrawnPairs:
     """The items of some languages: what one of several students trains on, of one draw for all.
 
     The draw stays that of the whole study, so the budget is spread over languages by the protocol, not once
@@ -45,4 +45,4 @@ def restricted(mixture: Mixture, languages: Sequence[str]) -> Mixture:
     index = np.array([number.get(language, -1) for language in mixture.languages], np.int64)
     index = index[mixture.language_index]
     kept = index >= 0
-    return Mixture(high, low, index[kept], mixture.pairs[kept], mixture.repetitions[kept])
+    return DrawnPairs(high, low, index[kept], mixture.pairs[kept], mixture.repetitions[kept])

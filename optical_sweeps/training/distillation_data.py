@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from optical_sweeps.corpora.bitext import Bitext
-from optical_sweeps.corpora.drawn_pairs import Mixture
+from optical_sweeps.corpora.drawn_pairs import DrawnPairs
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, TokenizedTexts
 from optical_sweeps.training.mined import MinedDocuments, MinedPairs
@@ -37,7 +37,7 @@ class DistillationData:
         tokenise: of the sentences of a language, and of their translations.
     """
 
-    mixture: Mixture
+    mixture: DrawnPairs
     bitext: Mapping[str, Bitext]
     english: Mapping[str, int]
     vectors: Mapping[Side, RaggedEmbeddings]

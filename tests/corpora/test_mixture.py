@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from optical_sweeps.corpora.mixture import FixedHigh, FixedTotal, Mixture, Natural, PerLanguage
+from optical_sweeps.corpora.drawn_pairs import DrawnPairs
+from optical_sweeps.corpora.mixture import FixedHigh, FixedTotal, Natural, PerLanguage
 from optical_sweeps.errors import UserError
 
 HIGH, LOW = ["de", "fr", "ru"], ["ar", "fa"]
@@ -38,7 +39,7 @@ samplings = st.fixed_dictionaries(
 )
 
 
-def group_items(mixture: Mixture, group: list[str]) -> list[tuple[str, int, int]]:
+def group_items(mixture: DrawnPairs, group: list[str]) -> list[tuple[str, int, int]]:
     return [item for item in mixture if item[0] in group]
 
 
@@ -254,7 +255,7 @@ def test_bad_settings_name_their_key(protocol, settings, message):
             "languages.low: the group is empty, but mixture.total asks for 5 pairs",
         ),
         (FixedTotal(10, 0.5), [], LOW, "languages.high: the group is empty"),
-        (FixedTotal(10, 0.5), ["de", "de"], LOW, "languages.high: 'de' stands twice"),
+        (FixedTotal(10, 0.5), ["de", "de"], LOW, "languages.high: 'de' is listed twice"),
         (FixedTotal(10, 0.5), "de", LOW, "languages.high: 'de' is not a list"),
     ],
 )

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from optical_sweeps.corpora.bitext import Bitext
+from optical_sweeps.corpora.collections import CollectionSource, Corpus
 from optical_sweeps.corpora.perturbations.interface import Perturbation
 from optical_sweeps.corpora.perturbations.units import case_folded, words
 from optical_sweeps.corpora.readers.digests import file_digest
@@ -24,7 +24,7 @@ LEAST_COUNT = 2
 LEAST_DICE = 0.3
 
 
-def lexicon_for(corpus: Any, language: str, files: str | None) -> Mapping[str, str]:
+def lexicon_for(corpus: CollectionSource, language: str, files: str | None) -> Mapping[str, str]:
     """The lexicon of one language: from its file, or without files from the corpus's bitext.
 
     Raises:
@@ -36,7 +36,7 @@ def lexicon_for(corpus: Any, language: str, files: str | None) -> Mapping[str, s
 
 
 def check_perturbations(
-    perturbations: Sequence[Perturbation], corpus: Any, languages: Sequence[str], files: str | None
+    perturbations: Sequence[Perturbation], corpus: CollectionSource, languages: Sequence[str], files: str | None
 ) -> None:
     """Refuse, before any work, a perturbation that lacks what it needs.
 
@@ -128,15 +128,16 @@ def lexicon_fingerprint(files: str, languages: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _bitext(corpus: Any, language: str) -> Bitext:
-    try:
-        bitext: Bitext = corpus.bitext(language)
-    except (AttributeError, UserError) as error:
-        why = str(error) if isinstance(error, UserError) else "the data has none"
-        raise UserError(
-            f"evaluation.perturbations: code_switching needs bitext of {language}: {why}; or give {KEY}"
-        ) from None
-    return bitext
+def _bitext(corpus: CollectionSource, language: str) -> Bitext:
+    why = "the data has none"
+    if isinstance(corpus, Corpus):
+        try:
+            return corpus.bitext(language)
+        except UserError as error:
+            why = str(error)
+    raise UserError(
+        f"evaluation.perturbations: code_switching needs bitext of {language}: {why}; or give {KEY}"
+    )
 
 
 def _folded(text: str) -> Iterable[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.console import echo, progress
 from optical_sweeps.corpora.bitext import Bitext
-from optical_sweeps.corpora.drawn_pairs import Mixture
+from optical_sweeps.corpora.drawn_pairs import DrawnPairs
 from optical_sweeps.encoders.lora import merge_lora
 from optical_sweeps.encoders.student import build_student
 from optical_sweeps.encoders.student_groups import restricted
@@ -120,7 +120,7 @@ class StudentTraining:
     def _distil(
         self,
         student: Student,
-        mixture: Mixture,
+        mixture: DrawnPairs,
         tokens: StoredTokens,
         log: "_LogFrom | _NoLog",
         *,
@@ -237,7 +237,7 @@ class StudentTraining:
             self._bitexts[language] = training_bitext(self.spec, self.shared, language)
         return self._bitexts[language]
 
-    def _tell_draw(self, mixture: Mixture, encoder: TokenEncoder, tokens: StoredTokens) -> None:
+    def _tell_draw(self, mixture: DrawnPairs, encoder: TokenEncoder, tokens: StoredTokens) -> None:
         side = self.spec.student.sides[0]
         counts = {
             language: tokens(encoder, self._bitext(language).translations, side).lengths
