@@ -19,13 +19,13 @@ import pandas
 import scipy
 from scipy.optimize import least_squares
 
-from optical_sweeps.curves.bootstrap import Study
-from optical_sweeps.curves.crossings import crossings_of
-from optical_sweeps.curves.fits import HUBER, fit_law, refit
-from optical_sweeps.curves.fitted_curve import fit_scores
-from optical_sweeps.curves.intervals import MeanSquares
-from optical_sweeps.curves.laws import LAWS
-from optical_sweeps.curves.scores import Scores
+from optical_sweeps.curves.claims.crossings import crossings_of
+from optical_sweeps.curves.laws.equations import LAWS
+from optical_sweeps.curves.laws.fitted_curve import fit_scores
+from optical_sweeps.curves.laws.law_fit import HUBER, fit_law, refit
+from optical_sweeps.curves.statistics.anova_intervals import MeanSquares
+from optical_sweeps.curves.statistics.study import Study
+from optical_sweeps.curves.statistics.study_scores import Scores
 from optical_sweeps.evaluation.significance import Estimate, randomisation_test
 from optical_sweeps.seeds import derive_seed
 

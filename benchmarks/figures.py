@@ -20,11 +20,13 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from optical_sweeps.curves.drawings import curve_drawings
-from optical_sweeps.curves.figures import save_figure, slices_of
-from optical_sweeps.curves.strata import claims_of, crossings_of_all, strata
-from optical_sweeps.curves.study_laws import laws_of
-from optical_sweeps.curves.table import language_groups, per_query_table, result_table
+from optical_sweeps.curves.claims.stratified_claims import claims_of, crossings_of_all
+from optical_sweeps.curves.figures.curve_figures import slices_of
+from optical_sweeps.curves.figures.figure_style import save_figure
+from optical_sweeps.curves.figures.study_drawings import curve_drawings
+from optical_sweeps.curves.laws.study_laws import laws_of
+from optical_sweeps.curves.statistics.strata import strata
+from optical_sweeps.curves.tables.result_tables import language_groups, per_query_table, result_table
 from optical_sweeps.tracking.records import read_records
 
 SEEDS = 10

@@ -33,12 +33,12 @@ import numpy as np
 import pandas
 from IPython.display import Markdown, display
 
-from optical_sweeps.curves.bootstrap import Study
-from optical_sweeps.curves.claims import claims
-from optical_sweeps.curves.figures import gain_figure, group_figure
-from optical_sweeps.curves.paper_tables import claims_table
-from optical_sweeps.curves.report_table import markdown_table
-from optical_sweeps.curves.table import (
+from optical_sweeps.curves.claims.claims_tables import claims_table
+from optical_sweeps.curves.claims.pairwise_claims import claims
+from optical_sweeps.curves.figures.curve_figures import gain_figure, group_figure
+from optical_sweeps.curves.statistics.study import Study
+from optical_sweeps.curves.statistics.study_tables import markdown_table
+from optical_sweeps.curves.tables.result_tables import (
     describe_missing,
     language_groups,
     missing_points,

@@ -33,11 +33,11 @@ import numpy as np
 import pandas
 from IPython.display import Markdown, display
 
-from optical_sweeps.curves.bootstrap import Study
-from optical_sweeps.curves.fitted_curve import FittedCurve, fit_curve
-from optical_sweeps.curves.laws import LAWS
-from optical_sweeps.curves.paper_tables import choices_table, fits_table
-from optical_sweeps.curves.selection import choose_law
+from optical_sweeps.curves.laws.equations import LAWS
+from optical_sweeps.curves.laws.fitted_curve import FittedCurve, fit_curve
+from optical_sweeps.curves.laws.law_selection import choose_law
+from optical_sweeps.curves.laws.law_tables import choices_table, fits_table
+from optical_sweeps.curves.statistics.study import Study
 from optical_sweeps.errors import UserError
 
 # %matplotlib inline

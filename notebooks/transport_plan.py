@@ -38,7 +38,7 @@ import torch
 from IPython.display import Image, display
 
 from optical_sweeps.corpora.builders.emoji import EmojiCorpus
-from optical_sweeps.curves.plan_figure import draw_plan
+from optical_sweeps.curves.figures.plan_figure import draw_plan
 from optical_sweeps.encoders.backbones import E5SmallOffline
 from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
 from optical_sweeps.transport import Exact, Sinkhorn, TransportProblem, aligned_pairs

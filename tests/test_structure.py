@@ -14,7 +14,8 @@ PACKAGE = Path(optical_sweeps.__file__).parent
 ORDER = (
     "errors", "interruption", "seeds", "checks", "console", "settings", "artifacts",
     "transport", "corpora", "encoders", "objectives", "training", "retrieval", "evaluation",
-    "curves", "tracking",
+    "curves", "curves/tables", "curves/statistics", "curves/laws", "curves/claims", "curves/figures",
+    "tracking",
     "runs", "sweeps", "slurm", "runs/spec", "runs/shared", "runs/distillation",
     "inspection", "comparison", "report", "commands", "cli",
 )  # fmt: skip

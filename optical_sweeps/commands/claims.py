@@ -25,8 +25,8 @@ from optical_sweeps.runs.spec.run_spec import resolved
 if TYPE_CHECKING:
     import pandas
 
-    from optical_sweeps.curves.paper_tables import PaperTable
-    from optical_sweeps.curves.strata import Stratum
+    from optical_sweeps.curves.statistics.strata import Stratum
+    from optical_sweeps.curves.tables.paper_table import PaperTable
     from optical_sweeps.tracking.run_log import RunLog
 
 
@@ -37,8 +37,8 @@ WIDE = 240
 @leave_on_user_error
 def run(config: DictConfig) -> None:
     """Hydra's task: read the logs, test, print the tables, write them, and say where."""
-    from optical_sweeps.curves.report_table import terminal_paper_table
-    from optical_sweeps.curves.table import per_query_table, result_table
+    from optical_sweeps.curves.statistics.study_tables import terminal_paper_table
+    from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
 
     settings = resolved(config)
     check(settings)
@@ -74,7 +74,7 @@ def check_claims(settings: Mapping[str, Any]) -> None:
     Raises:
         UserError: a bad value; its key is named.
     """
-    from optical_sweeps.curves.claims import TESTS
+    from optical_sweeps.curves.claims.pairwise_claims import TESTS
 
     one_of("test", settings["test"], TESTS)
     positive_number("margin", settings["margin"])
@@ -94,8 +94,8 @@ def study_parts(
     per_query: "pandas.DataFrame", runs: Sequence["RunLog"], settings: Mapping[str, Any], x: str | None = None
 ) -> tuple["Stratum", ...]:
     """The study's strata along x, by default that of the settings."""
-    from optical_sweeps.curves.strata import strata
-    from optical_sweeps.curves.table import language_groups
+    from optical_sweeps.curves.statistics.strata import strata
+    from optical_sweeps.curves.tables.result_tables import language_groups
 
     return strata(
         chosen(per_query, settings["where"]),
@@ -107,7 +107,7 @@ def study_parts(
 
 def tables_of(parts: Sequence["Stratum"], settings: Mapping[str, Any]) -> ClaimsTables:
     """Tests and crossings of all strata, corrected together."""
-    from optical_sweeps.curves.strata import (
+    from optical_sweeps.curves.claims.stratified_claims import (
         claims_of,
         claims_of_all_table,
         crossings_of_all,
@@ -130,7 +130,7 @@ def tables_of(parts: Sequence["Stratum"], settings: Mapping[str, Any]) -> Claims
 
 def _left_out(parts: Sequence["Stratum"], slices: Sequence[str] | None) -> str:
     """Slices that were not asked about and why, with their strata where it is not all."""
-    from optical_sweeps.curves.claims import slices_asked
+    from optical_sweeps.curves.claims.pairwise_claims import slices_asked
 
     where: dict[str, list[str]] = {}
     for part in parts:

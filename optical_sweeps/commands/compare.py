@@ -69,7 +69,7 @@ def compare(settings: Mapping[str, Any], overrides: Sequence[str], config_dir: s
 
 def _write(comparison: Comparison, spec: RunSpec, folders: Mapping[str, Sequence[Path]], output: Path) -> None:
     """The table in every format, and where each system's scores are."""
-    from optical_sweeps.curves.systems_table import differences, systems_table
+    from optical_sweeps.curves.claims.systems_table import differences, systems_table
 
     languages = spec.languages.all
     cells = [
@@ -95,7 +95,7 @@ def _scores(folders: Mapping[str, Sequence[Path]], measure: str, split: str) -> 
     """Every system's per-query values of a measure, averaged over its runs."""
     import numpy as np
 
-    from optical_sweeps.curves.systems_table import SystemScores
+    from optical_sweeps.curves.claims.systems_table import SystemScores
     from optical_sweeps.report.query_scores import read_query_scores
 
     named = {str(folder): folder for of in folders.values() for folder in of}

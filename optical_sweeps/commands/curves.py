@@ -13,10 +13,15 @@ from optical_sweeps.runs.spec.run_spec import resolved
 @leave_on_user_error
 def run(config: DictConfig) -> None:
     """Hydra's task: read the logs, print the table, write table and figures, and say where."""
-    from optical_sweeps.curves.bootstrap import Study
-    from optical_sweeps.curves.figures import save_all_figures
-    from optical_sweeps.curves.report_table import markdown_table, terminal_table
-    from optical_sweeps.curves.table import language_groups, per_query_table, result_table, write_table
+    from optical_sweeps.curves.figures.curve_figures import save_all_figures
+    from optical_sweeps.curves.statistics.study import Study
+    from optical_sweeps.curves.statistics.study_tables import markdown_table, terminal_table
+    from optical_sweeps.curves.tables.result_tables import (
+        language_groups,
+        per_query_table,
+        result_table,
+        write_table,
+    )
 
     settings = resolved(config)
     check(settings)

@@ -29,9 +29,9 @@ from optical_sweeps.runs.spec.run_spec import resolved
 if TYPE_CHECKING:
     import pandas
 
-    from optical_sweeps.curves.drawings import Drawing
-    from optical_sweeps.curves.paper_tables import PaperTable
-    from optical_sweeps.curves.strata import Stratum
+    from optical_sweeps.curves.figures.study_drawings import Drawing
+    from optical_sweeps.curves.statistics.strata import Stratum
+    from optical_sweeps.curves.tables.paper_table import PaperTable
     from optical_sweeps.tracking.run_log import RunLog
 
 LONGEST = 40
@@ -56,7 +56,7 @@ class Made:
 @leave_on_user_error
 def run(config: DictConfig) -> None:
     """Hydra's task: read the logs, draw and write everything, and say where."""
-    from optical_sweeps.curves.table import per_query_table, result_table, write_table
+    from optical_sweeps.curves.tables.result_tables import per_query_table, result_table, write_table
 
     settings = resolved(config)
     check(settings)
@@ -108,7 +108,7 @@ def _tables_and_figures(
     results: "pandas.DataFrame",
     output: Path,
 ) -> Iterator[Made]:
-    from optical_sweeps.curves.drawings import cost_drawing
+    from optical_sweeps.curves.figures.study_drawings import cost_drawing
 
     parts = study_parts(per_query, runs, settings)
     for part in parts:
@@ -129,11 +129,11 @@ def _of_part(
     settings: Mapping[str, Any], runs: Sequence["RunLog"], part: "Stratum", output: Path, several: bool
 ) -> Iterator[Made]:
     """Figures and tables along x of one stratum."""
-    from optical_sweeps.curves.baselines import published_for
-    from optical_sweeps.curves.drawings import curve_drawings
-    from optical_sweeps.curves.figures import slices_of
-    from optical_sweeps.curves.report_table import results_table
-    from optical_sweeps.curves.study_laws import laws_of
+    from optical_sweeps.curves.figures.curve_figures import slices_of
+    from optical_sweeps.curves.figures.published_levels import published_for
+    from optical_sweeps.curves.figures.study_drawings import curve_drawings
+    from optical_sweeps.curves.laws.study_laws import laws_of
+    from optical_sweeps.curves.statistics.study_tables import results_table
 
     folder, study = output / part.folder if several else output, part.study
     published = published_for(runs, study) if settings["baselines"] else None
@@ -155,7 +155,7 @@ def _of_part(
 def _claims(settings: Mapping[str, Any], parts: Sequence["Stratum"], output: Path) -> Iterator[Made]:
     if not settings["pairs"] and not any(_pairs(settings, part) for part in parts):
         return
-    from optical_sweeps.curves.claims import NothingToAsk
+    from optical_sweeps.curves.claims.pairwise_claims import NothingToAsk
 
     try:
         found = tables_of(parts, settings)
@@ -171,9 +171,9 @@ def _budgets(
     settings: Mapping[str, Any], runs: Sequence["RunLog"], per_query: "pandas.DataFrame", output: Path
 ) -> Iterator[Made]:
     """Against the budget, for each stratum in which it was swept."""
-    from optical_sweeps.curves.drawings import budget_drawing
-    from optical_sweeps.curves.figures import slices_of
-    from optical_sweeps.curves.study_laws import laws_of
+    from optical_sweeps.curves.figures.curve_figures import slices_of
+    from optical_sweeps.curves.figures.study_drawings import budget_drawing
+    from optical_sweeps.curves.laws.study_laws import laws_of
 
     rows = chosen(per_query, settings["where"])
     if rows["total"].dropna().nunique() < 2:
@@ -194,13 +194,13 @@ def _robustness(
     settings: Mapping[str, Any], runs: Sequence["RunLog"], results: "pandas.DataFrame", output: Path
 ) -> Iterator[Made]:
     """What perturbed queries cost, where the study has them."""
-    from optical_sweeps.curves.robustness import (
-        draw_robustness,
+    from optical_sweeps.curves.figures.robustness_figure import draw_robustness
+    from optical_sweeps.curves.tables.result_tables import language_groups, per_query_table
+    from optical_sweeps.curves.tables.robustness_tables import (
         perturbed_splits,
         robustness_paper_table,
         robustness_table,
     )
-    from optical_sweeps.curves.table import language_groups, per_query_table
 
     split, measure = settings["split"], settings["measure"]
     perturbed = [name for name in perturbed_splits(results) if name.startswith(f"{split}+")]
@@ -223,7 +223,7 @@ def _robustness(
 
 def _plans(settings: Mapping[str, Any], runs: Sequence["RunLog"], output: Path) -> Iterator[Made]:
     """Transport plans that `inspect` left in run folders."""
-    from optical_sweeps.curves.plan_figure import draw_plan, kept_plans, read_plan
+    from optical_sweeps.curves.figures.plan_figure import draw_plan, kept_plans, read_plan
 
     folder = settings["sweep"] or settings["dir"]
     kept = [path for run in runs if folder for path in kept_plans(Path(folder, run.id))]
@@ -247,7 +247,7 @@ def _plans(settings: Mapping[str, Any], runs: Sequence["RunLog"], output: Path) 
 
 def _pairs(settings: Mapping[str, Any], part: "Stratum") -> list[tuple[str, str]]:
     """The comparisons that are asked for, of which the stratum holds runs."""
-    from optical_sweeps.curves.strata import comparable
+    from optical_sweeps.curves.claims.stratified_claims import comparable
 
     pairs = settings["pairs"]
     return comparable(part.study, None if pairs is None else [(first, second) for first, second in pairs])
@@ -255,7 +255,7 @@ def _pairs(settings: Mapping[str, Any], part: "Stratum") -> list[tuple[str, str]
 
 def _drawn(drawing: "Drawing", part: str, folder: Path, settings: Mapping[str, Any]) -> Made:
     """A figure at every width; the reason in its place where runs that it needs are not there yet."""
-    from optical_sweeps.curves.figures import save_figure
+    from optical_sweeps.curves.figures.figure_style import save_figure
 
     try:
         files = tuple(

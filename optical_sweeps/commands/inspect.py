@@ -16,8 +16,8 @@ from optical_sweeps.runs.spec.run_spec import resolved
 from optical_sweeps.settings import build
 
 if TYPE_CHECKING:
-    from optical_sweeps.curves.encoder_report import EncoderReport
-    from optical_sweeps.curves.paper_tables import PaperTable
+    from optical_sweeps.curves.tables.encoder_report import EncoderReport
+    from optical_sweeps.curves.tables.paper_table import PaperTable
     from optical_sweeps.inspection.token_alignment import Aligner
     from optical_sweeps.objectives.optical import Optical
     from optical_sweeps.runs.distillation.query_encoders import Encoders
@@ -43,7 +43,8 @@ def run(config: DictConfig) -> None:
         table = alignment_table(settings, encoders, _aligners(settings, encoders, languages))
         _write_table(table, output / "alignment")
     if settings["report"]:
-        from optical_sweeps.curves.encoder_report import draw_spectra, report_table
+        from optical_sweeps.curves.figures.encoder_spectra import draw_spectra
+        from optical_sweeps.curves.tables.encoder_report import report_table
 
         reports = _reports(encoders, languages, settings["pairs"])
         _write_table(report_table(reports), output / "encoder")
@@ -84,8 +85,8 @@ def _languages(settings: Mapping[str, Any], encoders: "Encoders") -> tuple[str, 
 
 def _plan(settings: Mapping[str, Any], encoders: "Encoders", output: Path) -> list[Path]:
     """The picture of a pair's plan, and the plan itself."""
-    from optical_sweeps.curves.fonts import families_for
-    from optical_sweeps.curves.plan_figure import KeptPlan, draw_plan, write_plan
+    from optical_sweeps.curves.figures.fonts import families_for
+    from optical_sweeps.curves.figures.plan_figure import KeptPlan, draw_plan, write_plan
 
     name, text, english = _pair(settings, encoders)
     aligner = _aligner(settings, encoders, _some_english(encoders, settings["language"]))
@@ -191,7 +192,7 @@ def _reports(encoders: "Encoders", languages: Sequence[str], most: int) -> dict[
 
 def _report(encoder: Any, texts: Sequence[str], side: str) -> "EncoderReport":
     """Of the vectors, and of the lengths that the projection gave them."""
-    from optical_sweeps.curves.encoder_report import encoder_report
+    from optical_sweeps.curves.tables.encoder_report import encoder_report
 
     norms: list[np.ndarray] = []
     hook = encoder.projection.register_forward_hook(

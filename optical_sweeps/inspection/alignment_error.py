@@ -11,7 +11,7 @@ import numpy as np
 from optical_sweeps.console import progress
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.readers.alignments import GoldAlignment, read_alignments
-from optical_sweeps.curves.paper_tables import PaperTable
+from optical_sweeps.curves.tables.paper_table import PaperTable
 from optical_sweeps.errors import UserError
 from optical_sweeps.transport import alignment_error_rate
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from optical_sweeps.checks import number_between, one_of, true_or_false, whole_number
 from optical_sweeps.console import Advance, echo, progress
-from optical_sweeps.curves.table import OF_TRAINING, ZERO_SHOT
+from optical_sweeps.curves.tables.result_tables import OF_TRAINING, ZERO_SHOT
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import write_text
 from optical_sweeps.sweeps.grid import GRID_FILE, Grid, describe
@@ -21,7 +21,7 @@ from optical_sweeps.tracking.sources import (
 )
 
 if TYPE_CHECKING:
-    from optical_sweeps.curves.paper_tables import PaperTable
+    from optical_sweeps.curves.tables.paper_table import PaperTable
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -154,7 +154,7 @@ def missing_lines(settings: Mapping[str, Any], runs: list[RunLog], results: Any)
 
     Without a grid, what is missing from the product of the values seen.
     """
-    from optical_sweeps.curves.table import describe_missing, missing_points
+    from optical_sweeps.curves.tables.result_tables import describe_missing, missing_points
 
     grid = _grid(settings)
     finished = {run.id for run in runs if run.complete}

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from optical_sweeps.curves.table import ZERO_SHOT
+from optical_sweeps.curves.tables.result_tables import ZERO_SHOT
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import State
 from optical_sweeps.sweeps.grid import Grid, values_of

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 
 from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import claims, figures
-from optical_sweeps.curves.plan_figure import KeptPlan, write_plan
+from optical_sweeps.curves.figures.plan_figure import KeptPlan, write_plan
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.study_logs import chosen
 from optical_sweeps.sweeps.experiment_folder import with_sweep_of_experiment

@@ -8,8 +8,8 @@ import pytest
 
 from optical_sweeps.corpora.builders.tydi_qa import LANGUAGES
 from optical_sweeps.corpora.perturbations import KINDS
-from optical_sweeps.curves.robustness import robustness_summary, robustness_table
-from optical_sweeps.curves.table import language_groups, per_query_table, result_table
+from optical_sweeps.curves.tables.result_tables import language_groups, per_query_table, result_table
+from optical_sweeps.curves.tables.robustness_tables import robustness_summary, robustness_table
 from optical_sweeps.tracking.records import read_records
 from tests.support.provider_files import put_gzip
 from tests.support.recipes import SMALL, bitext, composed, run

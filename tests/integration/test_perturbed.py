@@ -6,8 +6,8 @@ import shutil
 import pandas
 import pytest
 
-from optical_sweeps.curves.robustness import perturbed_splits, robustness_table
-from optical_sweeps.curves.table import per_query_table, result_table
+from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
+from optical_sweeps.curves.tables.robustness_tables import perturbed_splits, robustness_table
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
 from tests.support.command_line import TRAIN
 

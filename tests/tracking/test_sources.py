@@ -190,7 +190,7 @@ def test_a_spoilt_record_is_passed_over(tmp_path: Path) -> None:
 def test_logs_and_records_give_the_same_table(run_client: RunClient, tmp_path: Path) -> None:
     import pandas
 
-    from optical_sweeps.curves.table import per_query_table, result_table
+    from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
 
     done = run_client(
         """

@@ -13,8 +13,8 @@ from hydra import compose, initialize_config_dir
 
 from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import curves
-from optical_sweeps.curves.robustness import robustness_table
-from optical_sweeps.curves.table import per_query_table, result_table
+from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
+from optical_sweeps.curves.tables.robustness_tables import robustness_table
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.service import Selection, read_wandb
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
@@ -136,7 +136,9 @@ def test_all_three_say_the_same(sweep: Path, logged_in: None, tmp_path: Path) ->
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes seconds; where the numbers come from is the question here."""
-    monkeypatch.setattr("optical_sweeps.curves.figures.save_all_figures", lambda study, output: [])
+    monkeypatch.setattr(
+        "optical_sweeps.curves.figures.curve_figures.save_all_figures", lambda study, output: []
+    )
 
 
 def settings_of(*overrides: str) -> Any:

@@ -1,0 +1,145 @@
+"""A transport plan as a picture: how a sentence's tokens are aligned with those of its translation."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from jaxtyping import Float
+
+from optical_sweeps.curves.figures.figure_style import RC, Width, inches, save_figure
+from optical_sweeps.curves.figures.fonts import families_for, spelt
+from optical_sweeps.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+KEPT = "inspect/*.plan.json"
+"""Where plans are kept in a run's folder."""
+_SHOWN_TOKEN = 24
+"""Characters of a token that are shown."""
+
+
+@dataclass(frozen=True)
+class KeptPlan:
+    """A plan as it lies in a run's folder.
+
+    Args:
+        plan: mass from each student token (row) to each teacher token (column).
+        title: for people.
+    """
+
+    plan: list[list[float]]
+    student_tokens: list[str]
+    teacher_tokens: list[str]
+    title: str
+
+    def matrix(self) -> Float[np.ndarray, "n m"]:
+        return np.array(self.plan, dtype=float).reshape(len(self.student_tokens), len(self.teacher_tokens))
+
+
+def write_plan(path: Path, kept: KeptPlan) -> Path:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(asdict(kept), ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def kept_plans(run: Path) -> list[Path]:
+    """The plans that lie in a run's folder, in the order of their names."""
+    return sorted(run.glob(KEPT))
+
+
+def read_plan(path: Path) -> KeptPlan:
+    """One of `kept_plans`.
+
+    Raises:
+        UserError: it is not what `write_plan` writes.
+    """
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        kept = KeptPlan(**content)
+        kept.matrix()
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: no transport plan ({error}); draw it again with `inspect`") from error
+    return kept
+
+
+def draw_plan(
+    plan: Float[np.ndarray, "n m"],
+    student_tokens: Sequence[str],
+    teacher_tokens: Sequence[str],
+    stem: Path,
+    title: str,
+    width: Width | float = "page",
+) -> list[Path]:
+    """Write `<stem>.pdf` and `<stem>.png`: rows are the student's tokens, columns the teacher's.
+
+    A cell is the share of its row's mass, so that plans of long and short sentences look alike; a row
+    that carries none is white. Letters that no font of this machine has are romanised (`fonts.spelt`).
+
+    Args:
+        width: of the paper; the figure is as wide as its tokens need, up to this.
+
+    Raises:
+        ValueError: the plan has other dimensions than there are tokens, or no token.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    plan = np.asarray(plan, dtype=float)
+    if plan.shape != (len(student_tokens), len(teacher_tokens)) or not plan.size:
+        raise ValueError(f"a plan of {plan.shape} for {len(student_tokens)} and {len(teacher_tokens)} tokens")
+    families, missing = families_for((*student_tokens, *teacher_tokens, title))
+    rows, columns = ([_label(token, missing) for token in side] for side in (student_tokens, teacher_tokens))
+    cell = min(0.24, (inches(width) - 1.3) / len(columns))
+    size = max(min(7.5, 72 * cell / 1.15), 3.0)
+    room = size / 72 * 0.62  # of a letter, on average
+    across = min(inches(width), max(len(columns) * cell + room * max(map(len, rows)) + 0.9, 2.0))
+    heading = wrap(spelt(title, missing).replace("$", r"\$"), int(15 * across))
+    down = len(rows) * cell + room * max(map(len, columns)) + 0.55 + 0.14 * len(heading)
+    figure_size = (across, max(down, 1.9))
+    with rc_context(cast(Any, {**RC, "axes.grid": False})):
+        figure = Figure(figsize=figure_size, layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03))
+        panel = figure.add_subplot()
+        sums = plan.sum(1, keepdims=True)
+        shares = np.divide(plan, sums, out=np.zeros_like(plan), where=sums > 0)
+        image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal", interpolation="nearest")
+        _tokens(panel, rows, columns, families, size)
+        panel.set_title("\n".join(heading), family=families, pad=6, loc="left", fontsize=7)
+        bar = figure.colorbar(image, ax=panel, shrink=min(1.0, 1.6 / figure_size[1]), aspect=18, pad=0.02)
+        bar.set_label("share of row", fontsize=6.5)
+        bar.ax.tick_params(labelsize=6)
+        bar.outline.set_linewidth(0.5)
+    return list(save_figure(figure, stem))
+
+
+def _tokens(
+    panel: "Axes", rows: Sequence[str], columns: Sequence[str], families: Sequence[str], size: float
+) -> None:
+    look: dict[str, Any] = {"family": list(families), "fontsize": size}
+    panel.set_xticks(range(len(columns)), columns, rotation=90, **look)
+    panel.set_yticks(range(len(rows)), rows, **look)
+    panel.xaxis.tick_top()
+    panel.tick_params(length=0, pad=2)
+    panel.set_xlabel("teacher: English", fontsize=6.5)
+    panel.set_ylabel("student", fontsize=6.5)
+    for edge in panel.spines.values():
+        edge.set_visible(False)
+    for place in range(1, len(columns)):
+        panel.axvline(place - 0.5, color="#EEEEEE", linewidth=0.4)
+    for place in range(1, len(rows)):
+        panel.axhline(place - 0.5, color="#EEEEEE", linewidth=0.4)
+
+
+def _label(token: str, missing: set[str]) -> str:
+    """A token as it is shown: cut where it is long, with `$` as a letter and not as the start of a formula."""
+    shown = spelt(token, missing)
+    shown = shown if len(shown) <= _SHOWN_TOKEN else f"{shown[: _SHOWN_TOKEN - 1]}…"
+    return shown.replace("$", r"\$")

@@ -1,0 +1,158 @@
+"""Runs that a curve cannot show together are set apart, and asked about together."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas
+import pytest
+
+from optical_sweeps.curves.claims.pairwise_claims import claims
+from optical_sweeps.curves.claims.stratified_claims import (
+    claims_of,
+    claims_of_all_table,
+    comparable,
+    crossings_of_all,
+    crossings_of_all_table,
+)
+from optical_sweeps.curves.statistics.strata import strata
+from optical_sweeps.curves.statistics.study import Study
+from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.significance import holm
+from tests.support.curve_study import made_up_study
+
+Groups = Mapping[str, Sequence[str]]
+
+
+@pytest.fixture
+def table() -> pandas.DataFrame:
+    """Two backbones and two budgets; a zero-shot run of each backbone."""
+    frames = []
+    for backbone in ("org/large", "org/small"):
+        for total in (2000, 500):
+            one = made_up_study(n_queries=15, zero_shot=total == 500)
+            one["total"] = np.where(one["objective"] == "none", np.nan, total)
+            one["backbone"] = backbone
+            names = f"{backbone} {total} " + one["run"]
+            frames.append(one.assign(run=names))
+    return pandas.concat(frames, ignore_index=True)
+
+
+def test_every_combination_is_a_stratum_with_its_zero_shot_run(table: pandas.DataFrame, groups: Groups) -> None:
+    parts = strata(table, groups, replicates=10)
+    facts = [dict(part.facts) for part in parts]
+    assert facts == [{"total": t, "backbone": f"org/{b}"} for t in (500, 2000) for b in ("large", "small")]
+    for part in parts:
+        assert part.study.objectives == ("contrastive", "optical")
+        assert part.points == 5
+        ours = part.study.rows
+        assert set(ours["backbone"]) == {part.facts["backbone"]}
+        assert set(ours["total"].dropna()) == {part.facts["total"]}
+        assert ours.loc[ours["objective"] == "none", "run"].nunique() == 1
+    assert parts[0].folder == "total-500_backbone-large"
+    assert parts[0].name == "total 500, backbone org/large"
+
+
+def test_a_study_of_one_setting_is_one_stratum_without_facts(
+    per_query: pandas.DataFrame, groups: Groups
+) -> None:
+    (part,) = strata(per_query, groups, replicates=10)
+    assert (dict(part.facts), part.name, part.folder) == ({}, "", "")
+    pandas.testing.assert_frame_equal(part.study.rows, per_query)
+
+
+def test_x_may_be_the_budget(table: pandas.DataFrame, groups: Groups) -> None:
+    parts = strata(table, groups, "total", replicates=10)
+    assert len(parts) == 2 * 5
+    assert {part.points for part in parts} == {2}
+    with pytest.raises(UserError, match="no run has a multiple"):
+        strata(table.assign(multiple=np.nan), groups, "multiple")
+
+
+def test_claims_of_all_strata_are_one_family(table: pandas.DataFrame, groups: Groups) -> None:
+    parts = strata(table, groups, replicates=10)
+    found = claims_of(parts, test="t")
+    every = [claim for of_one in found for claim in of_one]
+    assert len(every) == 4 * 3 * 5
+    assert [claim.p_holm for claim in every] == pytest.approx(holm(np.array([claim.p for claim in every])))
+    alone = claims(parts[0].study, test="t")
+    assert [claim.p for claim in alone] == [claim.p for claim in found[0]]
+    assert any(one.p_holm < other.p_holm for one, other in zip(alone, found[0], strict=True))
+    shown = claims_of_all_table(parts, found)
+    assert shown.header[:4] == ("total", "backbone", "comparison", "slice")
+    assert shown.words == 4
+    assert all(len(row) == len(shown.header) for row in shown.rows)
+    assert "over 60 comparisons" in shown.caption
+    assert [record["total"] for record in shown.records] == [500] * 30 + [2000] * 30
+
+
+def test_crossings_are_of_the_pairs_that_claims_are_of(table: pandas.DataFrame, groups: Groups) -> None:
+    parts = strata(table, groups, replicates=10)
+    found = crossings_of_all(parts, claims_of(parts, [("optical", "none")], ["ar"], test="t"))
+    assert [[(one.first, one.second, one.slice) for one in of_one] for of_one in found] == [
+        [("optical", "none", "ar")]
+    ] * 4
+    assert len(crossings_of_all_table(parts, found).rows) >= 4
+
+
+def test_one_family_of_one_stratum_is_that_of_claims(per_query: pandas.DataFrame, groups: Groups) -> None:
+    (found,) = claims_of(strata(per_query, groups, replicates=10), test="t")
+    expected = claims(Study(per_query, groups, replicates=10), test="t")
+    for one, other in zip(found, expected, strict=True):
+        assert one.p_holm == pytest.approx(other.p_holm)
+        assert one.verdict == other.verdict
+
+
+def test_a_sweep_that_goes_on_is_compared_where_it_can_be(table: pandas.DataFrame, groups: Groups) -> None:
+    of = {name: table[name] for name in ("objective", "backbone", "total", "ratio")}
+    small = (of["backbone"] == "org/small") & (of["objective"] == "optical")
+    absent = small & (of["total"] == 500)  # a stratum without one of the objectives
+    begun = small & (of["total"] == 2000) & (of["ratio"] > 0)  # one with a single ratio of it
+    parts = strata(table[~absent & ~begun], groups, replicates=10)
+    found = claims_of(parts, test="t")
+    assert [len(of_one) for of_one in found] == [3 * 5, 0, 3 * 5, 3]
+    assert [len(of_one) for of_one in crossings_of_all(parts, found)] == [3, 0, 3, 0]
+    assert "over 33 comparisons" in claims_of_all_table(parts, found).caption
+    assert comparable(parts[1].study) == []
+    assert comparable(parts[1].study, [("contrastive", "none"), ("optical", "none")]) == [
+        ("contrastive", "none")
+    ]
+
+
+def test_an_x_is_asked_of_the_strata_that_hold_it(table: pandas.DataFrame, groups: Groups) -> None:
+    begun = table[(table["total"] != 2000) | (table["ratio"] != 0.5)]
+    parts = strata(begun, groups, replicates=10)
+    for pairs in (None, [("optical", "contrastive")]):
+        found = claims_of(parts, pairs, test="t", x=[0.5])
+        assert [len(of_one) for of_one in found] == [3, 3, 0, 0]
+        every = [claim for of_one in found for claim in of_one]
+        assert [claim.p_holm for claim in every] == pytest.approx(holm(np.array([claim.p for claim in every])))
+        assert [len(of_one) for of_one in claims_of(parts, pairs, test="t", x=[0.0, 0.5])] == [6, 6, 3, 3]
+        with pytest.raises(UserError, match=r"no ratio 0.3 in common"):
+            claims_of(parts, pairs, test="t", x=[0.5, 0.3])
+        with pytest.raises(UserError, match=r"no ratio 0.5 in common"):
+            claims_of(parts[2:], pairs, test="t", x=[0.5])
+
+
+def test_a_pair_that_no_stratum_holds_at_the_x_is_refused(table: pandas.DataFrame, groups: Groups) -> None:
+    begun = table[(table["objective"] != "contrastive") | (table["ratio"] == 0)]
+    parts = strata(begun, groups, replicates=10)
+    with pytest.raises(UserError, match=r"no ratio 0.5 in common"):
+        claims_of(parts, [("optical", "none"), ("optical", "contrastive")], test="t", x=[0.5])
+
+
+def test_a_stratum_of_too_few_queries_has_no_claims(table: pandas.DataFrame, groups: Groups) -> None:
+    small = table[(table["backbone"] != "org/small") | (table["query_id"] == "q0")]
+    parts = strata(small, groups, replicates=10)
+    assert [len(of_one) for of_one in claims_of(parts, test="t")] == [15, 0, 15, 0]
+    with pytest.raises(UserError, match="group:high: too few queries"):
+        claims_of(parts[1::2], test="t")
+
+
+def test_what_no_stratum_holds_is_refused(table: pandas.DataFrame, groups: Groups) -> None:
+    parts = strata(table, groups, replicates=10)
+    with pytest.raises(UserError, match="objective nothing"):
+        claims_of(parts, [("optical", "contrastive"), ("optical", "nothing")], test="t")
+    with pytest.raises(UserError, match="nothing to compare"):
+        claims_of(parts, [], test="t")
+    with pytest.raises(UserError, match="choose a measure and split"):
+        strata(table.iloc[:0], groups)

@@ -1,0 +1,82 @@
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas
+import pytest
+
+from optical_sweeps.curves.statistics.study import Study
+from optical_sweeps.curves.statistics.study_scores import scores
+from optical_sweeps.errors import UserError
+from tests.support.curve_study import made_up_study
+
+Groups = Mapping[str, Sequence[str]]
+
+
+@pytest.mark.parametrize("slice", ["ar", "group:low", "group:all"])
+def test_the_mean_of_a_block_is_the_curve(per_query: pandas.DataFrame, groups: Groups, slice: str) -> None:
+    study = Study(per_query, groups, replicates=10)
+    block = scores(study, "optical", slice)
+    curve = study.curve("optical", slice)
+    np.testing.assert_allclose(block.mean, curve.mean)
+    np.testing.assert_allclose(block.centred().mean((1, 2)), curve.mean)
+    assert block.x.tolist() == curve.x.tolist()
+    assert block.seeds == (0, 1)
+
+
+def test_languages_of_different_size_and_queries_count_the_same() -> None:
+    table = made_up_study(n_queries=20)
+    short = (table["language"] == "fa") & ~table["query_id"].isin(["q0", "q1", "q2"])
+    table = table[~short].copy()
+    table.loc[table["language"] == "fa", "query_id"] = "fa-" + table["query_id"]
+    study = Study(table, {"low": ("ar", "fa")}, replicates=10)
+    block = scores(study, "optical", "group:low")
+    assert len(block.query_ids) == 23
+    np.testing.assert_allclose(block.mean, study.curve("optical", "group:low").mean)
+    assert len(set(block.strata.tolist())) == 2
+    # no spread is left between languages, only within
+    for stratum in (0, 1):
+        np.testing.assert_allclose(block.centred()[..., block.strata == stratum].mean(-1).mean(1), block.mean)
+
+
+def test_differences_are_run_by_run_and_query_by_query(per_query: pandas.DataFrame, groups: Groups) -> None:
+    study = Study(per_query, groups, replicates=10)
+    one, other = scores(study, "optical", "ar"), scores(study, "contrastive", "ar")
+    difference = one.less(other)
+    np.testing.assert_array_equal(difference.values, one.values - other.values)
+    assert difference.label == "optical - contrastive"
+    np.testing.assert_allclose(difference.mean, study.difference("optical", "contrastive", "ar").mean)
+
+
+def test_zero_shot_meets_every_x(per_query: pandas.DataFrame, groups: Groups) -> None:
+    study = Study(per_query, groups, replicates=10)
+    difference = scores(study, "optical", "group:low").less(scores(study, "none", "group:low"))
+    np.testing.assert_allclose(difference.mean, study.difference("optical", "none", "group:low").mean)
+    assert difference.values.shape == (5, 2, 40)
+
+
+def without(table: pandas.DataFrame, objective: str, ratio: float, seed: int) -> pandas.DataFrame:
+    gone = (table["objective"] == objective) & (table["ratio"] == ratio) & (table["seed"] == seed)
+    return table[~gone.fillna(False).astype(bool)]
+
+
+def test_seeds_that_are_not_everywhere_are_left_out(per_query: pandas.DataFrame, groups: Groups) -> None:
+    study = Study(without(per_query, "optical", 0.5, 1), groups, replicates=10)
+    assert scores(study, "optical", "ar").seeds == (0,)
+    difference = scores(study, "optical", "ar").less(scores(study, "contrastive", "ar"))
+    assert difference.seeds == (0,)
+
+
+def test_blocks_that_cannot_be_had_are_refused(per_query: pandas.DataFrame, groups: Groups) -> None:
+    study = Study(per_query, groups, replicates=10)
+    for objective, slice in (("mse", "ar"), ("optical", "yo"), ("optical", "group:middle")):
+        with pytest.raises(UserError, match="the study holds no such runs"):
+            scores(study, objective, slice)
+    nowhere = without(without(per_query, "optical", 0.5, 1), "optical", 0.25, 0)
+    with pytest.raises(UserError, match="objective optical: no seed stands at every ratio"):
+        scores(Study(nowhere, groups, replicates=10), "optical", "ar")
+    apart = per_query.assign(
+        seed=per_query["seed"].where(per_query["objective"] != "optical", per_query["seed"] + 5)
+    )
+    other = Study(apart, groups, replicates=10)
+    with pytest.raises(UserError, match="no x or no seed in common"):
+        scores(other, "optical", "ar").less(scores(other, "contrastive", "ar"))
