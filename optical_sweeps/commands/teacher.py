@@ -16,6 +16,6 @@ def run(config: DictConfig) -> None:
     spec.machine.prepare()
     shared = prepare(spec)
     for part in ("teacher", "index", "english"):
-        if part not in shared.built:
+        if part not in shared.builds.seconds:
             echo(f"{part}: built before")
     echo(f"shared parts: {spec.artifacts}")

@@ -2,16 +2,17 @@
 
 import dataclasses
 import json
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.comparison.comparison_settings import BASELINES, Comparison
 from optical_sweeps.comparison.human_queries import human_queries
-from optical_sweeps.console import Advance, echo, progress
+from optical_sweeps.console import Advance, echo
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Collection, Documents, Queries
 from optical_sweeps.corpora.settings import ENGLISH
@@ -29,13 +30,11 @@ from optical_sweeps.runs.distillation.search_and_evaluate import (
     write_per_query,
     write_rankings,
 )
-from optical_sweeps.runs.shared.prepare import Shared, prepare
-from optical_sweeps.runs.shared.translation_tables import word_counts
+from optical_sweeps.runs.shared.prepare import SharedResources, prepare
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
+from optical_sweeps.runs.shared.translation_tables import AlignedWordCounts
 from optical_sweeps.runs.spec.identity import fact
 from optical_sweeps.runs.spec.run_spec import RunSpec
-
-RECIPE = 2
-"""Raised when a change of code changes what an unchanged key builds."""
 
 UNPERTURBED = {"perturbations": [], "perturbation_seed": 0}
 """Baselines search with queries as they are, whatever trained systems are asked for beside."""
@@ -91,35 +90,18 @@ class Baselines:
 
         <folder>/runs/<split>.<language>.trec.gz, <folder>/per_query.parquet, <folder>/system.json
         """
-        key = self._key(name)
-
-        def build(folder: Path) -> None:
-            if BASELINES[name][1] != "bm25":
-                _ = self._shared  # what all share is no part of this system's seconds
-            start = time.perf_counter()
-            with progress(name) as advance:
-                measured = self._measured(name, advance)
-            write_rankings(measured, folder / "runs", tag=name)
-            write_per_query(folder / "per_query.parquet", measured)
-            facts = {
-                "name": name,
-                "key": key,
-                "measures": measured.nested(),
-                "seconds": round(time.perf_counter() - start, 3),
-            }
-            (folder / "system.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-
-        folder = self._store.get_or_build("system", key, build)
-        facts = json.loads((folder / "system.json").read_text(encoding="utf-8"))
+        artifact = MeasuredBaseline(self, name)
+        folder = self._builds.folder(artifact)
+        facts = artifact.load(folder)
         main = str(self.spec.evaluation.main_measure)
         echo(f"{name}: {main} {facts['measures'][main]['group:all']:.3f}, {facts['seconds']:.1f} s")
         return folder
 
-    def _key(self, name: str) -> dict[str, Any]:
+    def key(self, name: str) -> dict[str, Any]:
+        """Everything that determines the results of a baseline."""
         queries, search = BASELINES[name]
         config, comparison = self.spec.config, self.comparison
         key: dict[str, Any] = {
-            "recipe": RECIPE,
             "system": name,
             "split": comparison.split,
             "corpus": self.spec.corpus_print,
@@ -143,16 +125,15 @@ class Baselines:
             key["translator"] = {language: self._translator.fingerprint(language) for language in languages}
         return key
 
-    def _measured(self, name: str, advance: Advance) -> EvaluationResult:
+    def measured(self, name: str, advance: Advance) -> EvaluationResult:
+        """Search and evaluate with a baseline."""
         queries, search = BASELINES[name]
         spec, split = self.spec, self.comparison.split
         corpus = _WithQueries(spec.corpus, self, queries)
         groups = spec.languages.groups
         if search == "teacher":
-            shared = self._shared
-            return measure_collections(
-                corpus, groups, shared.teacher, shared.index_of, split, spec.evaluation, advance
-            )
+            teacher, index_of = self.shared.teacher, self.shared.index_of
+            return measure_collections(corpus, groups, teacher, index_of, split, spec.evaluation, advance)
         rankings, scores = {}, {}
         for number, language in enumerate(groups["all"]):
             advance(number, len(groups["all"]))
@@ -173,7 +154,7 @@ class Baselines:
 
     def _by_structured_queries(self, collection: Collection) -> RetrievalRun:
         bitext = self.spec.corpus.bitext(collection.query_language)
-        table = word_counts(self._store, self._shared, bitext, self.alignment).table()
+        table = self._builds.get(AlignedWordCounts(self.shared, bitext, self.alignment)).table()
         index = self._indexed(ProbabilisticIndex, collection.documents)
         run: RetrievalRun = index.search(
             collection.queries.ids,
@@ -198,20 +179,8 @@ class Baselines:
         return self._human_queries[language]
 
     def _machine(self, collection: Collection) -> tuple[str, ...]:
-        """Translations, kept in the store by model and text: every system searches with the same ones."""
-        translator, language = self._translator, collection.query_language
-        texts = collection.queries.texts
-        key = {"translator": translator.fingerprint(language), "texts": fingerprint_of_texts(texts)}
-
-        def build(folder: Path) -> None:
-            with progress(f"translating {language}") as advance:
-                english = translator.translate(texts, language, str(self.spec.machine.device()), advance)
-            content = json.dumps({"language": language, "english": english}, ensure_ascii=False, indent=0)
-            (folder / "translations.json").write_text(content + "\n", encoding="utf-8")
-            echo(f"translations: {len(texts)} queries of {language}")
-
-        folder = self._store.get_or_build("translated", key, build)
-        return tuple(json.loads((folder / "translations.json").read_text(encoding="utf-8"))["english"])
+        device = str(self.spec.machine.device())
+        return self._builds.get(TranslatedQueries(self._translator, collection.queries, device))
 
     @property
     def _translator(self) -> Translator:
@@ -233,11 +202,11 @@ class Baselines:
 
     # cached_property writes into the instance's __dict__, which a frozen dataclass without slots allows.
     @cached_property
-    def _store(self) -> ArtifactStore:
-        return ArtifactStore(self.spec.artifacts, announce=echo)
+    def _builds(self) -> ArtifactBuilds:
+        return ArtifactBuilds.at(self.spec.artifacts)
 
     @cached_property
-    def _shared(self) -> Shared:
+    def shared(self) -> SharedResources:
         self.spec.machine.prepare()
         return prepare(self.spec)
 
@@ -248,6 +217,74 @@ class Baselines:
     @cached_property
     def _lexical(self) -> dict[type[Any], tuple[str, Any]]:
         return {}
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredBaseline(SharedArtifact[dict[str, Any]]):
+    """Run files, per-query scores and measures of one baseline."""
+
+    baselines: Baselines
+    name: str
+
+    kind = "system"
+    recipe = 3
+    announced_from = math.inf
+
+    def key(self) -> Mapping[str, object]:
+        return self.baselines.key(self.name)
+
+    def build(self, folder: Path, builds: ArtifactBuilds) -> None:
+        if BASELINES[self.name][1] != "bm25":
+            _ = self.baselines.shared  # the time to build shared resources is not part of this system's seconds
+        start = time.perf_counter()
+        with builds.progress(self.name) as advance:
+            result = self.baselines.measured(self.name, advance)
+        write_rankings(result, folder / "runs", tag=self.name)
+        write_per_query(folder / "per_query.parquet", result)
+        facts = {
+            "name": self.name,
+            "key": self.key(),
+            "measures": result.nested(),
+            "seconds": round(time.perf_counter() - start, 3),
+        }
+        (folder / "system.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+    def load(self, folder: Path) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads((folder / "system.json").read_text(encoding="utf-8"))
+        return facts
+
+    def source(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, eq=False)
+class TranslatedQueries(SharedArtifact[tuple[str, ...]]):
+    """Machine translations of queries, stored by model and text: all systems search with the same ones."""
+
+    translator: Translator
+    queries: Queries
+    device: str
+
+    kind = "translated"
+
+    def key(self) -> Mapping[str, object]:
+        return {
+            "translator": self.translator.fingerprint(self.queries.language),
+            "texts": fingerprint_of_texts(self.queries.texts),
+        }
+
+    def build(self, folder: Path, builds: ArtifactBuilds) -> None:
+        language = self.queries.language
+        with builds.progress(f"translating {language}") as advance:
+            english = self.translator.translate(self.queries.texts, language, self.device, advance)
+        content = json.dumps({"language": language, "english": english}, ensure_ascii=False, indent=0)
+        (folder / "translations.json").write_text(content + "\n", encoding="utf-8")
+
+    def load(self, folder: Path) -> tuple[str, ...]:
+        return tuple(json.loads((folder / "translations.json").read_text(encoding="utf-8"))["english"])
+
+    def source(self) -> str:
+        return f"{len(self.queries.texts)} queries of {self.queries.language}"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """What every encoder returns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
 
 
@@ -38,3 +39,10 @@ class RaggedEmbeddings:
     def __getitem__(self, text: int) -> Float[np.ndarray, "n d"]:
         """The vectors of one text."""
         return self.vectors[self.offsets[text] : self.offsets[text + 1]]
+
+    def take(self, rows: Sequence[int] | Int[np.ndarray, " k"]) -> "RaggedEmbeddings":
+        """A copy of the texts in `rows`, in that order."""
+        lengths = np.diff(self.offsets)[rows]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+        source = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return RaggedEmbeddings(np.asarray(self.vectors[source]), offsets)

@@ -6,7 +6,6 @@ import json
 import pytest
 from hydra import compose, initialize_config_dir
 
-from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.cli import conf_folder
 from optical_sweeps.corpora.builders.pair_sources import FilePairs
 from optical_sweeps.corpora.builders.tydi_qa import TydiQaCollections
@@ -17,7 +16,8 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.settings import EvaluationSettings
 from optical_sweeps.retrieval.settings import IndexSettings
 from optical_sweeps.runs.distillation.search_and_evaluate import measure_collections
-from optical_sweeps.runs.shared.document_index import document_index, load_index
+from optical_sweeps.runs.shared.document_index import DocumentIndex
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec, resolved
 
@@ -235,9 +235,8 @@ def test_a_search_is_measured_by_answers(xor, tmp_path):
     settings = EvaluationSettings(measures=["AnswerRecall@5000", "AnswerRecall@2"], depth=5)
 
     def index_of(documents):
-        return load_index(
-            document_index(ArtifactStore(tmp_path / "store"), encoder, "made", documents, IndexSettings())
-        )
+        builds = ArtifactBuilds.at(tmp_path / "store")
+        return builds.get(DocumentIndex(encoder, "made", documents, IndexSettings()))
 
     groups = {"all": ("ja", "ru")}
     measured = measure_collections(source, groups, encoder, index_of, "test", settings)

@@ -3,15 +3,17 @@
 import multiprocessing
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.encoders.backbones import TinyBackbone
 from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
+from optical_sweeps.interruption import Interruption
 from optical_sweeps.runs.shared import bitext_tokens as stored_tokens
-from optical_sweeps.runs.shared.bitext_tokens import StoredTokens, key_of
+from optical_sweeps.runs.shared.bitext_tokens import BitextTokens, StoredTokens
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 
 TEXTS = tuple(f"red cat {number} dog's house" * (1 + number % 3) for number in range(300))
 KILLS = 50
@@ -34,29 +36,36 @@ def same(one, other) -> bool:
 @pytest.mark.parametrize("side", ["query", "document"])
 def test_stored_tokens_are_those_cut_at_once(encoder, tmp_path, monkeypatch, side):
     monkeypatch.setattr(stored_tokens, "STRETCH", 7)
-    tokens = StoredTokens(ArtifactStore(tmp_path))
+    tokens = StoredTokens(ArtifactBuilds.at(tmp_path))
     assert same(tokens(encoder, TEXTS, side), encoder.tokenize_texts(TEXTS, side))
-    assert tokens.built["tokens"] > 0
-    again = StoredTokens(ArtifactStore(tmp_path))
+    assert tokens.builds.seconds["tokens"] > 0
+    again = StoredTokens(ArtifactBuilds.at(tmp_path))
     assert same(again(encoder, TEXTS, side), encoder.tokenize_texts(TEXTS, side))
-    assert again.built == {}
+    assert again.builds.seconds == {}
 
 
 def test_a_key_is_of_what_tokens_depend_on(encoder):
-    key = key_of(encoder, TEXTS, "query")
-    assert key_of(make_encoder(seed=3), TEXTS, "query") == key
+    key = BitextTokens(encoder, TEXTS, "query").key()
+    assert BitextTokens(make_encoder(seed=3), TEXTS, "query").key() == key
     others = [
-        key_of(encoder, TEXTS, "document"),
-        key_of(encoder, TEXTS[:-1], "query"),
-        key_of(make_encoder(query_length=12), TEXTS, "query"),
-        key_of(make_encoder(query_prefix="q: "), TEXTS, "query"),
+        BitextTokens(encoder, TEXTS, "document"),
+        BitextTokens(encoder, TEXTS[:-1], "query"),
+        BitextTokens(make_encoder(query_length=12), TEXTS, "query"),
+        BitextTokens(make_encoder(query_prefix="q: "), TEXTS, "query"),
     ]
-    assert all(other != key for other in others)
+    assert all(other.key() != key for other in others)
 
 
-def _build(root: str, encoder: TokenEncoder, pause: float) -> None:
+class Slow(Interruption):
+    """Makes a build wait at every check."""
+
+    def check(self) -> None:
+        time.sleep(0.002)
+
+
+def _build(root: Path, encoder: TokenEncoder) -> None:
     stored_tokens.STRETCH = 10
-    StoredTokens(ArtifactStore(root), lambda: time.sleep(pause))(encoder, TEXTS, "query")
+    StoredTokens(ArtifactBuilds.at(root, Slow()))(encoder, TEXTS, "query")
 
 
 def test_kills_leave_a_store_that_the_next_run_completes(encoder, tmp_path):
@@ -64,9 +73,10 @@ def test_kills_leave_a_store_that_the_next_run_completes(encoder, tmp_path):
     context = multiprocessing.get_context("fork")
     rng = np.random.default_rng(0)
     expected = encoder.tokenize_texts(TEXTS, "query")
-    store, built, cut_off = ArtifactStore(tmp_path), 0, 0
+    builds, built, cut_off = ArtifactBuilds.at(tmp_path), 0, 0
+    store = builds.store
     for _ in range(KILLS // 2):
-        builders = [context.Process(target=_build, args=(str(tmp_path), encoder, 0.002)) for _ in range(2)]
+        builders = [context.Process(target=_build, args=(tmp_path, encoder)) for _ in range(2)]
         for builder in builders:
             builder.start()
         for builder in builders:
@@ -77,10 +87,10 @@ def test_kills_leave_a_store_that_the_next_run_completes(encoder, tmp_path):
         assert [entry.problem for entry in entries] in ([], [None])
         built, cut_off = built + len(entries), cut_off + len(list(tmp_path.glob("tokens/.*.tmp-*")))
         if entries:
-            assert same(StoredTokens(store)(encoder, TEXTS, "query"), expected)
+            assert same(StoredTokens(builds)(encoder, TEXTS, "query"), expected)
             shutil.rmtree(entries[0].folder)
     assert cut_off
-    assert same(StoredTokens(store)(encoder, TEXTS, "query"), expected)
+    assert same(StoredTokens(builds)(encoder, TEXTS, "query"), expected)
     assert [entry.problem for entry in store.verify()] == [None]
     store.prune()
     assert list(tmp_path.glob("tokens/.*.tmp-*")) == []

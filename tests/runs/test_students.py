@@ -192,7 +192,7 @@ def test_several_students_go_on_where_they_were_stopped(calls, monkeypatch):
 def test_documents_are_mined_once_and_are_the_teachers_best():
     spec, _, _ = done("mined")
     shared = prepare(spec)
-    assert "mined" not in shared.built
+    assert "mined" not in shared.builds.seconds
     mined = shared.mined["near"]
     assert mined is shared.mined["distant"], "they share documents"
     documents = spec.corpus.collection("near", "test").documents

@@ -12,10 +12,8 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import export as export_verb
-from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.backbones import TinyBackbone
 from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder
@@ -23,9 +21,9 @@ from optical_sweeps.encoders.colbert_formats.export import export
 from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
 from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_token_encoder
 from optical_sweeps.errors import UserError
-from optical_sweeps.interruption import Interruption
 from optical_sweeps.runs.shared.hard_negatives import mined_rows
 from optical_sweeps.runs.shared.prepare import all_texts
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.shared.trained_teacher import teacher_folder
 from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec
@@ -66,9 +64,8 @@ def spec_of(composed):
 
 
 def built(spec: RunSpec) -> tuple[Path, dict[str, float]]:
-    seconds: dict[str, float] = {}
-    store = ArtifactStore(spec.artifacts)
-    return teacher_folder(spec, store, seconds, Interruption(), lambda: all_texts(spec)), seconds
+    builds = ArtifactBuilds.at(spec.artifacts)
+    return teacher_folder(spec, builds, lambda: all_texts(spec)), builds.seconds
 
 
 @pytest.fixture(scope="module")
@@ -83,23 +80,6 @@ def checkpoint(tmp_path_factory) -> Path:
     texts = ["aeiou bcdfg hjklm npqrs tvwxyz", "zyxwv utsrq ponml kjihg fedcba"]
     export(build_token_encoder(settings, TinyBackbone(layers=1, hidden_size=32), texts), folder, "pylate")
     return folder
-
-
-def test_a_key_without_new_settings_is_the_old_one(spec_of):
-    """So that teachers built before stay where they are, unless a recipe is raised."""
-    spec = spec_of()
-    texts, pairs = all_texts(spec), spec.corpus.relevant_pairs()
-    new = ("loss", "triples", "negatives", "mining")
-    key = {
-        "recipe": 2,
-        "backbone": spec.backbone_print,
-        "vocabulary": fingerprint_of_texts(sorted(set(texts))),
-        "pairs": fingerprint_of_texts(part for p in pairs for part in (p.query, p.document, p.concept)),
-        "encoder": spec.config["encoder"],
-        "teacher": {name: value for name, value in spec.config["teacher"].items() if name not in new},
-    }
-    folder, _ = built(spec)
-    assert folder == ArtifactStore(spec.artifacts).folder_of("teacher", key)
 
 
 def test_a_loaded_teacher_is_built_once_and_named_by_content(spec_of, checkpoint, tmp_path):

@@ -85,14 +85,14 @@ def _perform(
     )
     clock.lap("tracker_start")
     log = _Log(folder, tracker, _usage(spec, ranks))
-    search = StudentSearch(spec, shared.teacher, shared.index_of, folder.path / "indexes", interruption.checked)
+    search = StudentSearch(spec, shared.teacher, shared.index_of, folder.path / "indexes", interruption)
     training = StudentTraining(spec, folder, shared, search, log, interruption, ranks)
 
     def finish() -> None:
         record = _search_and_write(spec, folder, shared, search, students, log, tracker, interruption, clock)
         clock.lap("tracker_finish")
         record |= trained
-        record["shared"] = {"built": dict(shared.built)}
+        record["shared"] = {"built": dict(shared.builds.seconds)}
         record["timings"] = {**clock.laps, "total": clock.total()}
         folder.write_record(record)
         search.clear()

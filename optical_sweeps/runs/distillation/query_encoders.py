@@ -7,8 +7,6 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import echo
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
@@ -16,7 +14,8 @@ from optical_sweeps.evaluation.settings import EvaluationSettings
 from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.settings import IndexSettings
 from optical_sweeps.runs.run_folder import RunFolder
-from optical_sweeps.runs.shared.document_index import document_index, load_index
+from optical_sweeps.runs.shared.document_index import DocumentIndex
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.spec.run_spec import RunSpec, build_part
 
 
@@ -42,7 +41,7 @@ class Encoders:
     corpus: Any
     evaluation: EvaluationSettings
     index: IndexSettings
-    store: ArtifactStore
+    builds: ArtifactBuilds
     spec: RunSpec | None
     teacher: TokenEncoder | None = None
     languages: tuple[str, ...] | None = None
@@ -53,7 +52,7 @@ class Encoders:
         from optical_sweeps.encoders.checkpoints import fingerprint
 
         print_ = fingerprint(self.documents)
-        return load_index(document_index(self.store, self.documents, print_, documents, self.index))
+        return self.builds.get(DocumentIndex(self.documents, print_, documents, self.index))
 
 
 def load_encoders(settings: Mapping[str, Any]) -> Encoders:
@@ -123,7 +122,7 @@ def _of_run(settings: Mapping[str, Any], index: IndexSettings | None) -> tuple[E
         corpus=build_part("data", settings["data"]) if settings.get("data") else spec.corpus,
         evaluation=_evaluation(settings) or spec.evaluation,
         index=index or spec.index,
-        store=ArtifactStore(spec.artifacts, announce=echo),
+        builds=ArtifactBuilds.at(spec.artifacts),
         spec=None if settings.get("data") else spec,
         teacher=teacher,
         trained=spec,
@@ -157,7 +156,7 @@ def _of_checkpoint(settings: Mapping[str, Any], index: IndexSettings | None) -> 
         corpus=build_part("data", settings["data"]),
         evaluation=_evaluation(settings) or EvaluationSettings(),
         index=index or IndexSettings(),
-        store=ArtifactStore(Path(settings["paths"]["artifacts"]).absolute(), announce=echo),
+        builds=ArtifactBuilds.at(Path(settings["paths"]["artifacts"]).absolute()),
         spec=None,
     )
 

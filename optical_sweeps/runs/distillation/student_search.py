@@ -3,20 +3,20 @@
 import dataclasses
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import Advance, echo
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.checkpoints import fingerprint, load_student, save_student
 from optical_sweeps.encoders.student_groups import student_groups
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.evaluation.measures import macro_average
+from optical_sweeps.interruption import Interruption
 from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult
-from optical_sweeps.runs.shared.document_index import document_index
+from optical_sweeps.runs.shared.document_index import DocumentIndex
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.spec.run_spec import Languages, RunSpec
 
 IndexOf = Callable[[Documents], TokenIndex]
@@ -45,14 +45,14 @@ class StudentSearch:
     Args:
         index_of: the teacher's index of documents.
         folder: receives the indexes of students that encode documents; `clear` removes it.
-        checked: what a report of progress passes through, such as `Interruption.checked`.
+        interruption: stops the build of a student's index.
     """
 
     spec: RunSpec
     teacher: TokenEncoder
     index_of: IndexOf
     folder: Path
-    checked: Callable[[Advance], Advance] = lambda advance: advance
+    interruption: Interruption = field(default_factory=Interruption)
 
     def over(self, students: Sequence[Student], work: Work) -> list[EvaluationResult]:
         """The work of every student over its own languages, as if one had done it."""
@@ -80,13 +80,11 @@ class StudentSearch:
         for old in own.glob("*"):
             if old.name != print_:
                 shutil.rmtree(old, ignore_errors=True)
-        store = ArtifactStore(own / print_, announce=echo)
+        builds = ArtifactBuilds.at(own / print_, self.interruption)
 
         def index_of(documents: Documents) -> TokenIndex:
-            folder = document_index(
-                store, student.encoder, print_, documents, self.spec.index, checked=self.checked
-            )
-            return TokenIndex.load(folder)
+            folder = builds.folder(DocumentIndex(student.encoder, print_, documents, self.spec.index))
+            return TokenIndex.load(folder)  # uncached: the folder is removed when the run ends
 
         return index_of
 
@@ -109,13 +107,13 @@ def of_languages(spec: RunSpec, languages: Sequence[str]) -> RunSpec:
 def joined(parts: Sequence[EvaluationResult], groups: Mapping[str, Sequence[str]]) -> EvaluationResult:
     """Measurements of one split over different languages as one; groups are averaged anew."""
     found: dict[str, Any] = {}
-    for field in dataclasses.fields(EvaluationResult):
-        if field.name not in ("split", "means"):
-            found[field.name] = {
-                language: getattr(part, field.name)[language]
+    for entry in dataclasses.fields(EvaluationResult):
+        if entry.name not in ("split", "means"):
+            found[entry.name] = {
+                language: getattr(part, entry.name)[language]
                 for language in groups["all"]
                 for part in parts
-                if language in getattr(part, field.name)
+                if language in getattr(part, entry.name)
             }
     means = {
         language: part.means[language] for language in groups["all"] for part in parts if language in part.means

@@ -6,7 +6,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.console import echo, progress
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.drawn_pairs import DrawnPairs
@@ -17,7 +16,7 @@ from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import Interruption
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, search_and_measure
-from optical_sweeps.runs.distillation.start_scores import start_scores
+from optical_sweeps.runs.distillation.start_scores import StartScores
 from optical_sweeps.runs.distillation.student_search import (
     Student,
     StudentSearch,
@@ -27,7 +26,8 @@ from optical_sweeps.runs.distillation.student_search import (
 )
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.bitext_tokens import StoredTokens
-from optical_sweeps.runs.shared.prepare import Shared, all_texts
+from optical_sweeps.runs.shared.prepare import SharedResources, all_texts
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.shared.translation_tables import training_bitext
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.checkpoints import Checkpoints, State, UnusableCheckpoint
@@ -61,7 +61,7 @@ class StudentTraining:
 
     spec: RunSpec
     folder: RunFolder
-    shared: Shared
+    shared: SharedResources
     search: StudentSearch
     log: Log
     interruption: Interruption
@@ -98,9 +98,7 @@ class StudentTraining:
         mixture = self.spec.mixture.draw(
             self.spec.bitext_sizes(), self.spec.languages.high, self.spec.languages.low
         )
-        tokens = StoredTokens(
-            ArtifactStore(self.spec.artifacts, announce=echo), self.interruption.check, self.shared.built
-        )
+        tokens = StoredTokens(self.shared.builds)
         places = self.ranks.broadcast_from_rank0(self._places)
         students: list[Student] = []
         done: dict[str, Distilled] = {}
@@ -168,9 +166,10 @@ class StudentTraining:
         if step > 0:
             return self._measure(student, step, log)
         spec = of_languages(self.spec, student.languages)
-        metrics = start_scores(
+        scores = StartScores(
             spec, self.shared.teacher, student.encoder, lambda: self._search_dev(student).metrics()
         )
+        metrics = ArtifactBuilds.at(spec.artifacts, self.interruption).get(scores)
         self.dev.pop(student.name, None)
         return self._tell(metrics, step, log)
 

@@ -1,56 +1,52 @@
-"""A collection's token index in the artifact store: built once, in parts that outlive a killed builder."""
+"""The token index of a document set, built in parts that survive a killed process."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import Advance, echo, progress
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.retrieval.build import index_documents
 from optical_sweeps.retrieval.index import INDEX_FORMAT, TokenIndex
 from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 
 
-def document_index(
-    store: ArtifactStore,
-    encoder: TokenEncoder,
-    encoder_print: str,
-    documents: Documents,
-    settings: IndexSettings,
-    built: dict[str, float] | None = None,
-    checked: Callable[[Advance], Advance] = lambda advance: advance,
-) -> Path:
-    """The folder of the documents' token vectors by this encoder, in the store or built into it.
+@dataclass(frozen=True, eq=False)
+class DocumentIndex(SharedArtifact[TokenIndex]):
+    """The documents' token vectors by one encoder, whose fingerprint is `encoder_fingerprint`."""
 
-    Args:
-        encoder_print: the encoder's fingerprint.
-        built: told the seconds under `index`, where it had to be built.
-        checked: what a report of progress passes through, such as `Interruption.checked`.
-    """
-    key = {
-        "format": INDEX_FORMAT,
-        "teacher": encoder_print,
-        "documents": documents.fingerprint(),
-        "dtype": settings.numbers,
-    }
+    encoder: TokenEncoder
+    encoder_fingerprint: str
+    documents: Documents
+    settings: IndexSettings
 
-    def build(folder: Path) -> None:
-        start = time.perf_counter()
-        with progress("index") as advance:
-            index_documents(folder, documents.ids, documents.texts, encoder, settings, checked(advance))
-        seconds = time.perf_counter() - start
-        if built is not None:
-            built["index"] = seconds
-        echo(f"index: built from {len(documents)} documents in {seconds:.1f} s")
+    kind = "index"
+    recipe = INDEX_FORMAT
+    in_parts = True
 
-    return store.get_or_build_in_parts("index", key, build)
+    def key(self) -> Mapping[str, object]:
+        return {
+            "encoder": self.encoder_fingerprint,
+            "documents": self.documents.fingerprint(),
+            "dtype": self.settings.numbers,
+        }
+
+    def build(self, folder: Path, builds: ArtifactBuilds) -> None:
+        with builds.progress("index") as advance:
+            index_documents(
+                folder, self.documents.ids, self.documents.texts, self.encoder, self.settings, advance
+            )
+
+    def load(self, folder: Path) -> TokenIndex:
+        return _load(folder)
+
+    def source(self) -> str:
+        return f"{len(self.documents)} documents"
 
 
-# Entries of the store never change, so a process that runs a whole sweep reads each of them once.
+# Entries of the store never change, so a process that executes a whole sweep reads each of them once.
 @lru_cache(maxsize=16)
-def load_index(folder: Path) -> TokenIndex:
-    """The index of an entry of the store."""
+def _load(folder: Path) -> TokenIndex:
     return TokenIndex.load(folder)

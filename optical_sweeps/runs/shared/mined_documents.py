@@ -1,110 +1,123 @@
-"""The teacher's best documents for the English texts of the bitext, in the artifact store."""
+"""The teacher's best documents for the English texts of the bitext."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 
-from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import Advance, echo, progress
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.maxsim import search
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.mined import MinedDocuments
 
-RECIPE = 1
-"""Raised when a change of code changes what an unchanged key builds."""
-
 STRETCH = 2048
-"""Texts searched for at a time, between reports of progress."""
+"""Texts searched at a time, between reports of progress."""
+
+
+@dataclass(frozen=True, eq=False)
+class BestDocuments(SharedArtifact[Int64[np.ndarray, "E k"]]):
+    """Document numbers of the best documents for each of E English texts, best first; -1 fills up short lists.
+
+    Args:
+        index: the teacher's index of `documents`; `index_precision` names its number format.
+        texts: all English texts, with their teacher vectors.
+        rows: the positions of the E texts in `texts`.
+        count: k, documents per text.
+    """
+
+    teacher_fingerprint: str
+    index: TokenIndex
+    index_precision: str
+    documents: Documents
+    texts: tuple[str, ...]
+    vectors: RaggedEmbeddings
+    rows: Int64[np.ndarray, " E"]
+    count: int
+    device: str
+
+    kind = "mined"
+
+    def key(self) -> Mapping[str, object]:
+        return {
+            "teacher": self.teacher_fingerprint,
+            "index": self.index_precision,
+            "documents": self.documents.fingerprint(),
+            "texts": fingerprint_of_texts(self.texts[row] for row in self.rows),
+            "count": self.count,
+        }
+
+    def build(self, folder: Path, builds: ArtifactBuilds) -> None:
+        best = np.full((len(self.rows), self.count), -1, np.int64)
+        number_of = {name: number for number, name in enumerate(self.index.ids)}
+        with builds.progress("mined") as advance:
+            for start in range(0, len(self.rows), STRETCH):
+                rows = self.rows[start : start + STRETCH]
+                run = search(
+                    self.index, list(map(str, rows)), self.vectors.take(rows), self.count, device=self.device
+                )
+                for text, names in enumerate(run.documents, start=start):
+                    best[text, : len(names)] = [number_of[name] for name in names]
+                advance(start + len(rows), len(self.rows))
+        np.save(folder / "best.npy", best)
+
+    def load(self, folder: Path) -> Int64[np.ndarray, "E k"]:
+        best: Int64[np.ndarray, "E k"] = np.load(folder / "best.npy")
+        return best
+
+    def source(self) -> str:
+        return f"{len(self.rows)} English texts"
 
 
 def mine(
     spec: RunSpec,
-    store: ArtifactStore,
-    teacher_print: str,
-    english: Sequence[str],
+    builds: ArtifactBuilds,
+    teacher_fingerprint: str,
+    row_of: Mapping[str, int],
     vectors: RaggedEmbeddings,
     index_of: Callable[[Documents], TokenIndex],
-    built: dict[str, float],
-    checked: Callable[[Advance], Advance] = lambda advance: advance,
 ) -> dict[str, MinedDocuments]:
-    """For each language the best documents of its collection for the English side of its bitext.
+    """The best documents of each language's collection for the English side of its bitext.
 
     Args:
-        english: the distinct English texts; `vectors` are the teacher's of them.
+        row_of: the distinct English texts with their rows in `vectors`.
     """
-    row_of = {text: row for row, text in enumerate(english)}
-    found: dict[str, MinedDocuments] = {}
+    mined: dict[str, MinedDocuments] = {}
     first_id = 0
     for documents, languages in _collections(spec):
-        rows = np.array(sorted({row_of[text] for of in languages for text in spec.corpus.bitext(of).english}))
-        key = {
-            "recipe": RECIPE,
-            "teacher": teacher_print,
-            "index": spec.index.numbers,
-            "documents": documents.fingerprint(),
-            "texts": fingerprint_of_texts(english[row] for row in rows),
-            "count": spec.training.mined_documents,
-        }
+        texts = (spec.corpus.bitext(language).english for language in languages)
+        rows = np.array(sorted({row_of[text] for english in texts for text in english}))
         index = index_of(documents)
-
-        def build(folder: Path, rows: Int64[np.ndarray, " E"] = rows, index: TokenIndex = index) -> None:
-            start = time.perf_counter()
-            with progress("mining") as advance:
-                best = best_documents(
-                    index, vectors, rows, spec.training.mined_documents, spec.machine.device(), checked(advance)
-                )
-            np.save(folder / "best.npy", best)
-            built["mined"] = built.get("mined", 0.0) + time.perf_counter() - start
-            echo(f"mined: documents for {len(rows)} English texts in {built['mined']:.1f} s")
-
-        best = np.load(store.get_or_build("mined", key, build) / "best.npy")
-        of_set = MinedDocuments(rows, best, index.vectors_of, first_id)
-        found |= dict.fromkeys(languages, of_set)
-        first_id += len(index)
-    return found
-
-
-def best_documents(
-    index: TokenIndex,
-    vectors: RaggedEmbeddings,
-    rows: Int64[np.ndarray, " E"],
-    count: int,
-    device: str = "cpu",
-    advance: Advance = lambda done, total: None,
-) -> Int64[np.ndarray, "E k"]:
-    """Numbers of the `count` best documents for each of these texts, by MaxSim; -1 where fewer were found."""
-    best = np.full((len(rows), count), -1, np.int64)
-    number_of = {name: number for number, name in enumerate(index.ids)}
-    for start in range(0, len(rows), STRETCH):
-        own = rows[start : start + STRETCH]
-        queries = [vectors[int(row)] for row in own]
-        offsets = np.cumsum([0, *map(len, queries)])
-        run = search(
-            index,
-            [str(row) for row in own],
-            RaggedEmbeddings(np.concatenate(queries), offsets),
-            count,
-            device=device,
+        artifact = BestDocuments(
+            teacher_fingerprint=teacher_fingerprint,
+            index=index,
+            index_precision=spec.index.numbers,
+            documents=documents,
+            texts=tuple(row_of),
+            vectors=vectors,
+            rows=rows,
+            count=spec.training.mined_documents,
+            device=spec.machine.device(),
         )
-        for place, names in enumerate(run.documents, start=start):
-            best[place, : len(names)] = [number_of[name] for name in names]
-        advance(start + len(own), len(rows))
-    return best
+        best = builds.get(artifact)
+        mined |= dict.fromkeys(languages, MinedDocuments(rows, best, index.vectors_of, first_id))
+        first_id += len(index)
+    return mined
 
 
-def _collections(spec: RunSpec) -> list[tuple[Documents, tuple[str, ...]]]:
-    """The distinct document sets, in a fixed order, each with the languages whose queries search it."""
+def _collections(spec: RunSpec) -> Iterator[tuple[Documents, list[str]]]:
+    """The distinct document sets in a fixed order, each with the languages whose queries search it."""
     sets: dict[str, Documents] = {}
     languages: dict[str, list[str]] = {}
     for language in sorted(spec.languages.all):
         documents = spec.corpus.collection(language, "test").documents
-        sets.setdefault(documents.fingerprint(), documents)
-        languages.setdefault(documents.fingerprint(), []).append(language)
-    return [(sets[print_], tuple(languages[print_])) for print_ in sorted(sets)]
+        fingerprint = documents.fingerprint()
+        sets.setdefault(fingerprint, documents)
+        languages.setdefault(fingerprint, []).append(language)
+    for fingerprint in sorted(sets):
+        yield sets[fingerprint], languages[fingerprint]

@@ -1,48 +1,45 @@
-"""The teacher of a study in the artifact store: trained, or loaded from a checkpoint of another program."""
+"""The teacher of a study: trained here, or loaded from the checkpoint of another program."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
-from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import echo, progress
+from optical_sweeps.console import echo
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
+from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, save_encoder
 from optical_sweeps.encoders.token_encoder import TokenEncoder, build_token_encoder
-from optical_sweeps.interruption import Interruption
-from optical_sweeps.runs.shared.hard_negatives import with_mined_negatives
+from optical_sweeps.runs.shared.hard_negatives import HardNegatives
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.identity import fact
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.checkpoints import Checkpoints
 
-RECIPE = 2
-"""Raised when a change of code changes what an unchanged key builds."""
-
 Texts = Callable[[], list[str]]
 
 
-def teacher_folder(
-    spec: RunSpec, store: ArtifactStore, built: dict[str, float], interruption: Interruption, texts: Texts
-) -> Path:
-    """The store's entry of the study's teacher, built if it is not there.
+def teacher_folder(spec: RunSpec, builds: ArtifactBuilds, texts: Texts) -> Path:
+    """The store's entry of the study's teacher, built if necessary.
 
     Args:
-        built: told the seconds under `teacher`, where it had to be built.
-        texts: gives every text of the study, for a vocabulary fitted to them.
+        texts: returns every text of the study, for a vocabulary fitted to them.
 
     Raises:
-        Interrupted: the process was asked to stop; a training goes on from there.
+        Interrupted: the process was asked to stop; the next call resumes the training.
     """
-    if spec.teacher.uses_backbone:
-        return _trained(spec, store, built, interruption, texts)
-    return _loaded(spec, store, built)
+    if not spec.teacher.uses_backbone:
+        return builds.folder(LoadedTeacher(spec))
+    teacher = TrainedTeacher(spec, texts)
+    folder = builds.folder(teacher)
+    if teacher.part in builds.seconds:
+        teacher.checkpoints(builds).remove()
+    return folder
 
 
-# Entries of the store never change, so a process that runs a whole sweep reads each of them once.
+# Entries of the store never change, so a process that executes a whole sweep reads each of them once.
 @lru_cache(maxsize=2)
 def load_teacher(folder: Path) -> TokenEncoder:
     """The encoder of a teacher's entry."""
@@ -51,108 +48,116 @@ def load_teacher(folder: Path) -> TokenEncoder:
 
 @lru_cache(maxsize=2)
 def teacher_fingerprint(folder: Path) -> str:
-    """Of the encoder of a teacher's entry."""
+    """The fingerprint of the encoder of a teacher's entry."""
     return fingerprint(load_teacher(folder))
 
 
-def _loaded(spec: RunSpec, store: ArtifactStore, built: dict[str, float]) -> Path:
-    key = {"recipe": RECIPE, "checkpoint": spec.teacher.fingerprint()}
+@dataclass(frozen=True, eq=False)
+class _Teacher(SharedArtifact[TokenEncoder]):
+    spec: RunSpec
 
-    def build(folder: Path) -> None:
-        start = time.perf_counter()
-        save_encoder(spec.teacher.load(), folder / "encoder")
-        _note(built, start, f"the checkpoint {spec.teacher.path}")
+    kind = "teacher"
+    recipe = 2
 
-    return store.get_or_build("teacher", key, build)
+    def load(self, folder: Path) -> TokenEncoder:
+        return load_teacher(folder)
 
 
-def _trained(
-    spec: RunSpec, store: ArtifactStore, built: dict[str, float], interruption: Interruption, texts: Texts
-) -> Path:
-    vocabulary = _vocabulary(spec, texts) if spec.backbone.reads_texts else []
-    key = {
-        "recipe": RECIPE,
-        "backbone": spec.backbone_print,
-        "vocabulary": fingerprint_of_texts(sorted(set(vocabulary))) if spec.backbone.reads_texts else None,
-        **_content(spec),
-        "encoder": fact("encoder", spec.config["encoder"]),
-        "teacher": fact("teacher", spec.config["teacher"]),
-    }
+@dataclass(frozen=True, eq=False)
+class LoadedTeacher(_Teacher):
+    """A teacher from the checkpoint that `teacher.path` names."""
 
-    def build(folder: Path) -> None:
-        previous = None
-        if spec.teacher.negatives == "checkpoint":
-            previous = teacher_folder(_without_negatives(spec), store, built, interruption, lambda: vocabulary)
-        examples = _examples(spec, store, previous, built, interruption)
-        start = time.perf_counter()
-        if previous is None:
-            encoder = build_token_encoder(spec.encoder, spec.backbone, vocabulary)
-        else:
+    def key(self) -> Mapping[str, object]:
+        return {"checkpoint": self.spec.teacher.fingerprint()}
+
+    def build(self, folder: Path, builds: ArtifactBuilds) -> None:
+        save_encoder(self.spec.teacher.load(), folder / "encoder")
+
+    def source(self) -> str:
+        return f"the checkpoint {self.spec.teacher.path}"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedTeacher(_Teacher):
+    """A teacher trained on the corpus's relevant pairs or on triples, with or without mined negatives."""
+
+    texts: Texts
+
+    def key(self) -> Mapping[str, object]:
+        reads_texts = self.spec.backbone.reads_texts
+        settings = dict(fact("teacher", self.spec.config["teacher"]))
+        if self.spec.teacher.negatives == "none":
+            settings.pop("mining", None)
+        return {
+            "backbone": self.spec.backbone_print,
+            "vocabulary": fingerprint_of_texts(sorted(set(self._vocabulary))) if reads_texts else None,
+            "examples": self._examples_fingerprint(),
+            "encoder": fact("encoder", self.spec.config["encoder"]),
+            "teacher": settings,
+        }
+
+    def build(self, folder: Path, builds: ArtifactBuilds) -> None:
+        settings = self.spec.teacher
+        if settings.negatives == "checkpoint":
+            previous = teacher_folder(_without_negatives(self.spec), builds, lambda: self._vocabulary)
+            miner = load_encoder(previous / "encoder").to(self.spec.machine.device())
             encoder = load_encoder(previous / "encoder").requires_grad_(True)
-        with progress("teacher") as advance:
-            teacher = spec.teacher.train(
-                encoder, examples, spec.machine, advance, checkpoints=checkpoints, interruption=interruption
+        else:
+            miner = None
+            encoder = build_token_encoder(self.spec.encoder, self.spec.backbone, self._vocabulary)
+        if settings.negatives == "none":
+            examples = self._examples
+        else:
+            examples = builds.get(HardNegatives(self._triples(), settings.mining, miner))
+        with builds.progress("teacher") as advance:
+            teacher = settings.train(
+                encoder,
+                examples,
+                self.spec.machine,
+                advance,
+                checkpoints=self.checkpoints(builds),
+                interruption=builds.interruption,
             )
         save_encoder(teacher, folder / "encoder")
-        what = "query-document pairs" if spec.teacher.reads_pairs else "triples"
-        _note(built, start, f"training on {len(examples)} {what}")
 
-    entry = store.folder_of("teacher", key)
-    # beside the entry, which is whole or not there; the dot hides it from the store
-    checkpoints = Checkpoints(entry.with_name(f".{entry.name}.resume"), entry.name, echo)
-    store.get_or_build("teacher", key, build)
-    if "teacher" in built:
-        checkpoints.remove()
-    return entry
+    def source(self) -> str:
+        kind = "query-document pairs" if self.spec.teacher.reads_pairs else "triples"
+        return f"training on {len(self._examples)} {kind}"
 
+    def checkpoints(self, builds: ArtifactBuilds) -> Checkpoints:
+        """The state of an interrupted training, beside the entry; the leading dot hides it from the store."""
+        entry = builds.expected_folder(self)
+        return Checkpoints(entry.with_name(f".{entry.name}.resume"), entry.name, echo)
 
-def _content(spec: RunSpec) -> Mapping[str, str]:
-    """What the teacher is trained on, by content."""
-    if not spec.teacher.reads_pairs:
-        return {"triples": spec.teacher.fingerprint()}
-    pairs = spec.corpus.relevant_pairs()
-    return {"pairs": fingerprint_of_texts(part for p in pairs for part in (p.query, p.document, p.concept))}
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        """The texts that the backbone's vocabulary is fitted to."""
+        if not self.spec.backbone.reads_texts:
+            return []
+        if self.spec.teacher.reads_pairs:
+            return self.texts()
+        return [*self.texts(), *(text for stretch in self._triples().texts() for text in stretch)]
 
-
-def _vocabulary(spec: RunSpec, texts: Texts) -> list[str]:
-    if spec.teacher.reads_pairs:
-        return texts()
-    triples = spec.teacher.triples.triples()
-    return [*texts(), *(text for stretch in triples.texts() for text in stretch)]
-
-
-def _examples(
-    spec: RunSpec,
-    store: ArtifactStore,
-    previous: Path | None,
-    built: dict[str, float],
-    interruption: Interruption,
-) -> Sequence[Any] | Triples:
-    """The corpus's pairs, or triples, with the negatives that the settings ask for."""
-    if spec.teacher.reads_pairs and spec.teacher.negatives == "none":
-        return tuple(spec.corpus.relevant_pairs())
-    if spec.teacher.reads_pairs:
-        triples = Triples.of_pairs(spec.corpus.relevant_pairs())
-    else:
-        triples = spec.teacher.triples.triples()
-    if spec.teacher.negatives == "none":
+    @cached_property
+    def _examples(self) -> Sequence[RelevantPair] | Triples:
+        """The examples without mined negatives."""
+        if self.spec.teacher.reads_pairs:
+            return tuple(self.spec.corpus.relevant_pairs())
+        triples: Triples = self.spec.teacher.triples.triples()
         return triples
-    encoder = load_encoder(previous / "encoder").to(spec.machine.device()) if previous is not None else None
-    return with_mined_negatives(triples, spec.teacher.mining, encoder, store, built, interruption.checked)
+
+    def _triples(self) -> Triples:
+        return self._examples if isinstance(self._examples, Triples) else Triples.of_pairs(self._examples)
+
+    def _examples_fingerprint(self) -> str:
+        if not self.spec.teacher.reads_pairs:
+            return str(self.spec.teacher.fingerprint())
+        pairs = self.spec.corpus.relevant_pairs()
+        return fingerprint_of_texts(text for p in pairs for text in (p.query, p.document, p.concept))
 
 
 def _without_negatives(spec: RunSpec) -> RunSpec:
-    """The study whose teacher mines for that of `spec`."""
-    alone = spec.teacher.reads_pairs
-    changes = {"negatives": "none", "mining": {}} | ({"loss": "in_batch"} if alone else {})
-    config = {name: value for name, value in spec.config["teacher"].items() if name not in changes}
-    changes.pop("mining")
-    config |= changes
-    teacher = dataclasses.replace(spec.teacher, **changes)
-    return dataclasses.replace(spec, teacher=teacher, config={**spec.config, "teacher": config})
-
-
-def _note(built: dict[str, float], start: float, what: str) -> None:
-    seconds = time.perf_counter() - start
-    built["teacher"] = built.get("teacher", 0.0) + seconds  # one that mines is built before
-    echo(f"teacher: built from {what} in {seconds:.1f} s")
+    """The study whose teacher mines the negatives for the teacher of `spec`."""
+    changes = {"negatives": "none"} | ({"loss": "in_batch"} if spec.teacher.reads_pairs else {})
+    config = spec.config | {"teacher": spec.config["teacher"] | changes}
+    return dataclasses.replace(spec, teacher=dataclasses.replace(spec.teacher, **changes), config=config)

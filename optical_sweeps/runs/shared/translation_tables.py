@@ -1,74 +1,82 @@
-"""Translation tables of a study, in the artifact store, and the code-switched bitext that is made by them."""
+"""Translation tables of a study, and the code-switched bitext made from them."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 
-from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.console import echo, progress
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.code_switching import CodeSwitching, Lexicon
 from optical_sweeps.encoders.checkpoints import fingerprint
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.retrieval.translation_table import WordCounts
 from optical_sweeps.retrieval.word_alignment import AlignmentSettings, align_words
-from optical_sweeps.runs.shared.prepare import Shared
+from optical_sweeps.runs.shared.prepare import SharedResources
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.run_spec import RunSpec
 
-RECIPE = 2
-"""Raised when a change of code changes what an unchanged key builds."""
 
+@dataclass(frozen=True, eq=False)
+class AlignedWordCounts(SharedArtifact[WordCounts]):
+    """How often words of a language and English words are aligned by the teacher's transport plans."""
 
-def word_counts(
-    store: ArtifactStore, shared: Shared, bitext: Bitext, settings: AlignmentSettings
-) -> WordCounts:
-    """How often the words of a language and English were aligned in bitext by the teacher's transport plans."""
-    drawn = settings.drawn(len(bitext))
-    own = [bitext.translations[pair] for pair in drawn]
-    english = [bitext.english[pair] for pair in drawn]
-    key = {
-        "recipe": RECIPE,
-        "teacher": fingerprint(shared.teacher),
-        "bitext": fingerprint_of_texts([*own, *english]),
-        "alignment": settings.facts(),
-    }
+    resources: SharedResources
+    bitext: Bitext
+    settings: AlignmentSettings
 
-    def build(folder: Path) -> None:
-        start = time.perf_counter()
-        vectors = _rows_of(shared.vectors, [shared.english[text] for text in english])
-        with progress(f"aligning {bitext.language}") as advance:
-            counts = align_words(shared.teacher, own, english, settings, vectors, advance)
+    kind = "translations"
+    recipe = 2
+
+    def key(self) -> Mapping[str, object]:
+        return {
+            "teacher": fingerprint(self.resources.teacher),
+            "bitext": fingerprint_of_texts([*self._translations, *self._english]),
+            "alignment": self.settings.facts(),
+        }
+
+    def build(self, folder: Path, builds: ArtifactBuilds) -> None:
+        row_of = self.resources.english
+        vectors = self.resources.vectors.take([row_of[text] for text in self._english])
+        with builds.progress(f"aligning {self.bitext.language}") as advance:
+            counts = align_words(
+                self.resources.teacher, self._translations, self._english, self.settings, vectors, advance
+            )
         counts.save(folder)
-        words = f"{len(counts.source)} words of {bitext.language}"
-        echo(f"translations: {words} from {len(own)} pairs in {time.perf_counter() - start:.1f} s")
 
-    return WordCounts.load(store.get_or_build("translations", key, build))
+    def load(self, folder: Path) -> WordCounts:
+        return WordCounts.load(folder)
+
+    def source(self) -> str:
+        return f"{len(self._pairs)} pairs of {self.bitext.language}"
+
+    @cached_property
+    def _pairs(self) -> Int64[np.ndarray, " k"]:
+        return self.settings.drawn(len(self.bitext))
+
+    @cached_property
+    def _translations(self) -> list[str]:
+        return [self.bitext.translations[pair] for pair in self._pairs]
+
+    @cached_property
+    def _english(self) -> list[str]:
+        return [self.bitext.english[pair] for pair in self._pairs]
 
 
-def training_bitext(spec: RunSpec, shared: Shared, language: str) -> Bitext:
-    """What a run's students are trained on: the corpus's bitext, code-switched where the run asks for that."""
+def training_bitext(spec: RunSpec, resources: SharedResources, language: str) -> Bitext:
+    """The bitext a run's students are trained on: the corpus's, code-switched if the run's settings say so."""
     bitext: Bitext = spec.corpus.bitext(language)
     settings: CodeSwitching | None = spec.training.code_switching
     if settings is None:
         return bitext
-    return settings.switched(bitext, _lexicon(spec, shared, bitext, settings), spec.seed)
+    return settings.switched(bitext, _lexicon(resources, bitext, settings), spec.seed)
 
 
-def _lexicon(spec: RunSpec, shared: Shared, bitext: Bitext, settings: CodeSwitching) -> Lexicon:
+def _lexicon(resources: SharedResources, bitext: Bitext, settings: CodeSwitching) -> Lexicon:
     if settings.lexicon is not None:
         return settings.read(bitext.language)
-    store = ArtifactStore(spec.artifacts, announce=echo)
-    counts = word_counts(store, shared, bitext, settings.alignment or AlignmentSettings())
-    from_own = settings.side == "translation"
-    table = (counts if from_own else counts.reversed()).table()
+    alignment = settings.alignment or AlignmentSettings()
+    counts = resources.builds.get(AlignedWordCounts(resources, bitext, alignment))
+    table = (counts if settings.side == "translation" else counts.reversed()).table()
     return table.pruned(settings.cumulative, settings.size).lexicon()
-
-
-def _rows_of(vectors: RaggedEmbeddings, rows: Sequence[int]) -> RaggedEmbeddings:
-    """The vectors of these texts, in their order."""
-    lengths = np.diff(vectors.offsets)[rows]
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-    source = np.arange(offsets[-1]) + np.repeat(vectors.offsets[rows] - offsets[:-1], lengths)
-    return RaggedEmbeddings(np.asarray(vectors.vectors[source]), offsets)

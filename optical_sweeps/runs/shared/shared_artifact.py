@@ -1,0 +1,108 @@
+"""An artifact that runs share: what identifies it, how it is built, and how it is loaded."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
+
+from optical_sweeps.artifacts import ArtifactStore
+from optical_sweeps.console import Advance, echo, progress
+from optical_sweeps.interruption import Interruption
+
+T = TypeVar("T")
+
+
+class SharedArtifact(ABC, Generic[T]):
+    """One entry of the artifact store; a subclass names its inputs as dataclass fields.
+
+    Attributes:
+        kind: the folder of the store that holds it.
+        recipe: number to raise when a change of code changes what an unchanged key builds.
+        in_parts: whether several processes may build it together (`ArtifactStore.get_or_build_in_parts`).
+        announced_from: seconds a build has to take to be announced on the console.
+    """
+
+    kind: ClassVar[str]
+    recipe: ClassVar[int] = 1
+    in_parts: ClassVar[bool] = False
+    announced_from: ClassVar[float] = 0.0
+
+    @property
+    def part(self) -> str:
+        """The name of the artifact in progress bars, messages and `record.json`."""
+        return self.kind
+
+    @abstractmethod
+    def key(self) -> Mapping[str, object]:
+        """Every input that determines the content, as JSON values."""
+
+    @abstractmethod
+    def build(self, folder: Path, builds: "ArtifactBuilds") -> None:
+        """Fill an empty folder; artifacts this one is made from come from `builds` as well."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> T:
+        """Read what `build` wrote."""
+
+    @abstractmethod
+    def source(self) -> str:
+        """What the artifact is built from, for the console, such as `80 documents`."""
+
+
+@dataclass(frozen=True)
+class ArtifactBuilds:
+    """The artifact store as one process uses it.
+
+    Args:
+        interruption: stops a build between two reports of its progress.
+        seconds: time spent on each part that this process had to build; empty if the store had everything.
+    """
+
+    store: ArtifactStore
+    interruption: Interruption = field(default_factory=Interruption)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, root: Path, interruption: Interruption | None = None) -> "ArtifactBuilds":
+        """The store in folder `root`, with its messages on the console."""
+        return cls(ArtifactStore(root, announce=echo), interruption or Interruption())
+
+    def get(self, artifact: SharedArtifact[T]) -> T:
+        """The artifact, from the store or built into it."""
+        return artifact.load(self.folder(artifact))
+
+    def folder(self, artifact: SharedArtifact[T]) -> Path:
+        """The folder of the artifact, from the store or built into it.
+
+        Raises:
+            Interrupted: the process was asked to stop.
+        """
+
+        def build(folder: Path) -> None:
+            start, nested = time.perf_counter(), sum(self.seconds.values())
+            artifact.build(folder, self)
+            nested = sum(self.seconds.values()) - nested
+            seconds = time.perf_counter() - start - nested
+            self.seconds[artifact.part] = self.seconds.get(artifact.part, 0.0) + seconds
+            if seconds >= artifact.announced_from:
+                echo(f"{artifact.part}: built from {artifact.source()} in {seconds:.1f} s")
+
+        get_or_build = self.store.get_or_build_in_parts if artifact.in_parts else self.store.get_or_build
+        return get_or_build(artifact.kind, _stored_key(artifact), build)
+
+    def expected_folder(self, artifact: SharedArtifact[T]) -> Path:
+        """The folder of the artifact, whether it is built or not."""
+        return self.store.folder_of(artifact.kind, _stored_key(artifact))
+
+    @contextmanager
+    def progress(self, description: str) -> Iterator[Advance]:
+        """A progress bar whose updates raise `Interrupted` once the process was asked to stop."""
+        with progress(description) as advance:
+            yield self.interruption.checked(advance)
+
+
+def _stored_key(artifact: SharedArtifact[T]) -> dict[str, object]:
+    return {"recipe": artifact.recipe, **artifact.key()}
