@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from optical_sweeps.commands.sweep_arguments import Arguments, read
 from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError
-from optical_sweeps.tracking.dashboards.logged import Logged, what_was_logged
+from optical_sweeps.tracking.dashboards.logged_sweep import LoggedSweep, logged_sweep
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.service import Selection
 from optical_sweeps.tracking.sources import read_offline, read_records, read_wandb
@@ -54,9 +54,9 @@ def run(arguments: list[str]) -> None:
     with progress("dashboard"):
         saved = save(logged)
     if given.json:
-        echo(json.dumps({"workspace": saved.workspace, "report": saved.report, "renewed": saved.renewed}))
+        echo(json.dumps({"workspace": saved.workspace, "report": saved.report, "renewed": saved.replaced}))
         return
-    echo("renewed" if saved.renewed else "made")
+    echo("renewed" if saved.replaced else "made")
     echo(f"  workspace: {saved.workspace}")
     echo(f"  report:    {saved.report}")
 
@@ -86,7 +86,7 @@ def _asked(given: Arguments) -> Asked:
     return Asked(Path(folders[0]) if folders else None, places, given.one("measure") or "nDCG@10")
 
 
-def _logged(asked: Asked) -> Logged:
+def _logged(asked: Asked) -> LoggedSweep:
     if asked.sweep is None:
         selection = Selection(
             asked.places["project"], asked.places.get("entity"), asked.places.get("group"), unfinished=True
@@ -98,7 +98,7 @@ def _logged(asked: Asked) -> Logged:
         runs = _runs_of(asked.sweep)
         group = next((run.group for run in runs if run.group), asked.sweep.resolve().name)
         where = {**_logged_to(runs), "group": group, **asked.places}
-    return what_was_logged(
+    return logged_sweep(
         runs,
         project=where["project"] or "",
         entity=where.get("entity"),
@@ -114,7 +114,7 @@ def _runs_of(sweep: Path) -> list[RunLog]:
         UserError: no run has logged anything.
     """
     with progress(f"reading {sweep}"):
-        found = read_offline(sweep, warn=echo, history=False, cache=sweep / ".cache" / "offline.cache")
+        found = read_offline(sweep, warn=echo, history=False)
         runs: Sequence[RunLog] = found or read_records(sweep, warn=echo, history=False)
     if not runs:
         raise UserError(f"{sweep}: no run has logged anything yet; see `optical-sweeps status {sweep}`")
@@ -124,7 +124,7 @@ def _runs_of(sweep: Path) -> list[RunLog]:
 def _logged_to(runs: Sequence[RunLog]) -> dict[str, str | None]:
     """Project and user that the runs were logged with; a tracker that was switched off names none."""
     for run in runs:
-        logger = run.config.get("logger") or {}
-        if logger.get("project"):
+        logger = run.config.get("logger")
+        if isinstance(logger, Mapping) and logger.get("project"):
             return {"project": logger["project"], "entity": logger.get("entity")}
     return {"project": "optical-sweeps", "entity": None}

@@ -119,7 +119,7 @@ def _require_wandb() -> None:
 
     if find_spec("wandb") is None:
         raise UserError("sweep sync: W&B's client is not installed; pip install wandb")
-    from optical_sweeps.tracking.service import require_service
+    from optical_sweeps.tracking.wandb_api import require_service
 
     require_service()
 

@@ -98,8 +98,7 @@ def _from_source(settings: Mapping[str, Any], advance: Advance) -> list[RunLog]:
         )
     if settings["source"] == "records":
         return read_records(Path(settings["dir"]), warn=echo, history=False)
-    kept = cache / "offline.cache" if settings["incremental"] else None
-    return read_offline(Path(settings["dir"]), warn=echo, history=False, cache=kept)
+    return read_offline(Path(settings["dir"]), warn=echo, history=False)
 
 
 def _selection(settings: Mapping[str, Any]) -> Selection:

@@ -1,7 +1,7 @@
-"""Whether a W&B run started now could go online: told from files and environment, without network and keys.
+"""Whether a W&B run could go online, judged from files and environment without contacting the server.
 
-W&B looks for credentials in the environment, in a netrc file and in its settings files, in this order. Here
-only their presence is asked for; no key is bound to a name, so that no traceback or log can show one.
+W&B looks for credentials in the environment, in a netrc file and in its settings files, in this order. Only
+their presence is checked here. No key is bound to a name, so no traceback or log can show one.
 """
 
 import configparser
@@ -12,28 +12,28 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 DEFAULT_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
-"""Hosts of the public service; netrc entries of either count where no server is configured."""
+"""Hosts of the public service; a netrc entry for either counts if no server is configured."""
 
 _SECTION = "default"
 _LIKE_A_KEY = re.compile(r"[A-Za-z0-9_-]{32,}")
 
 
 def preferred_mode() -> str:
-    """`online` or `offline` (or `disabled`, where the environment says so), as the user has set W&B up.
+    """`online`, `offline` or `disabled`, according to the user's W&B setup.
 
-    WANDB_MODE and `wandb offline` are obeyed; otherwise `online` if and only if the user is logged in.
+    WANDB_MODE and `wandb offline` take precedence; otherwise the mode is `online` if the user is logged in.
     """
     settings = _settings()
-    wanted = os.environ.get("WANDB_MODE") or settings.get(_SECTION, "mode", fallback="")
-    if wanted in ("offline", "dryrun"):
+    mode = os.environ.get("WANDB_MODE") or settings.get(_SECTION, "mode", fallback="")
+    if mode in ("offline", "dryrun"):
         return "offline"
-    if wanted == "disabled":
+    if mode == "disabled":
         return "disabled"
     return "online" if is_logged_in() else "offline"
 
 
 def is_logged_in() -> bool:
-    """Credentials for the configured server are there (whether the server accepts them is not asked)."""
+    """Whether credentials for the configured server exist (the server is not contacted)."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     settings = _settings()
@@ -41,11 +41,11 @@ def is_logged_in() -> bool:
         return True
     server = os.environ.get("WANDB_BASE_URL") or settings.get(_SECTION, "base_url", fallback="")
     hosts = (urlsplit(server).netloc,) if server else DEFAULT_HOSTS
-    return any(_netrc_knows(host) for host in hosts)
+    return any(_has_netrc_entry(host) for host in hosts)
 
 
 def without_keys(text: str) -> str:
-    """A text for people: its first line, without anything that could be a key.
+    """The first line of a text, without anything that could be a key.
 
     >>> without_keys("key 0123456789abcdef0123456789abcdef refused")
     'key *** refused'
@@ -54,7 +54,7 @@ def without_keys(text: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An error for people.
+    """An error as one line without keys.
 
     >>> one_line(TimeoutError("no answer"))
     'TimeoutError: no answer'
@@ -62,7 +62,7 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if (text := without_keys(str(error))) else type(error).__name__
 
 
-def _netrc_knows(host: str) -> bool:
+def _has_netrc_entry(host: str) -> bool:
     path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
     try:
         return bool((netrc.netrc(str(path)).authenticators(host) or ("", "", ""))[2])
@@ -71,7 +71,7 @@ def _netrc_knows(host: str) -> bool:
 
 
 def _settings() -> configparser.ConfigParser:
-    """W&B's settings: those of the user, then those of the working directory."""
+    """W&B's settings: the user's, overridden by those of the working directory."""
     home = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
     settings = configparser.ConfigParser(interpolation=None)
     for path in (home / "settings", Path(".wandb/settings"), Path("wandb/settings")):

@@ -1,30 +1,28 @@
-"""Reader of W&B's transaction log `run-<id>.wandb`, which online and offline runs alike write.
+"""Reader of W&B's transaction log `run-<id>.wandb`, which online and offline runs both write.
 
-The file is a LevelDB log with a header and a checksum of W&B's own:
+The file is a LevelDB log with W&B's own header and checksum:
 
-    file   = header block...                         header = ":W&B", magic 0xBEE1 (u16), version (u8)
-    block  = 32768 bytes of chunks (the first block counts from the start of the file, header included);
-             fewer than 7 bytes left at its end are padding
-    chunk  = checksum (u32) length (u16) kind (u8) payload, little-endian; it never crosses a block
-    kind   = 1 whole record, 2 first, 3 middle, 4 last part of one
+    file     = header block...                       header = ":W&B", magic 0xBEE1 (u16), version (u8)
+    block    = 32768 bytes of chunks (the first block counts from the start of the file, header included);
+               fewer than 7 bytes left at its end are padding
+    chunk    = checksum (u32) length (u16) kind (u8) payload, little-endian; it never crosses a block
+    kind     = 1 whole record, 2 first, 3 middle, 4 last part of a record
     checksum = CRC-32 (zlib's, not masked) of kind and payload
-    record = `wandb.proto.wandb_internal_pb2.Record`
+    record   = `wandb.proto.wandb_internal_pb2.Record`
 """
 
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.run_log import LogDamage
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing wandb takes half a second
     from wandb.proto.wandb_internal_pb2 import Record
-else:
-    Record = Any  # importing wandb takes half a second
 
 HEADER = b":W&B\xe1\xbe\x00"
 BLOCK = 32768
@@ -36,67 +34,43 @@ _SEED = {kind: zlib.crc32(bytes([kind])) for kind in (WHOLE, FIRST, MIDDLE, LAST
 
 
 class NotAWandbLog(UserError):
-    """The file does not begin as a W&B log does."""
+    """The file does not begin like a W&B log."""
 
 
 class OfflineLog:
-    """The records of one log file, in the order they were written; never raises for damage behind the header.
+    """The records of one log file in the order in which they were written.
 
-    `damage` counts what was passed over; it is final when the iteration has ended.
-
-    Args:
-        needless: payloads that say nothing new where the log is sound; none is asked for where it is not.
+    Damage after the header never raises: `damage` counts what was skipped, and is final after the iteration.
 
     Raises:
-        NotAWandbLog: on iteration, where the header is another one. (A file cut off inside its header is an
-            empty log: that is what a process killed at once leaves.)
+        NotAWandbLog: on iteration, if the header is unknown. (A file cut off inside its header is an empty log:
+        a
+            process that is killed immediately leaves one.)
     """
 
-    def __init__(self, path: Path, needless: Callable[[bytes], Any] | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.damage = LogDamage()
-        self._needless = needless
 
-    def __iter__(self) -> Iterator[Record]:
-        payloads = Payloads(self.path.read_bytes(), str(self.path))
-        found = [(payload, payloads.damage.places) for payload in payloads]
-        self.damage = payloads.damage
-        if self.damage.places:
-            yield from self._decoded_with_care(found)
-        else:
-            needless = self._needless or (lambda payload: False)
-            yield from self._decoded([payload for payload, _ in found if not needless(payload)])
-
-    def _decoded(self, payloads: list[bytes]) -> Iterator[Record]:
-        records = map(self._decoder(), payloads)
-        return (record for record in records if record is not None)
-
-    def _decoded_with_care(self, found: list[tuple[bytes, int]]) -> Iterator[Record]:
-        """Records are numbered: behind a broken place, a gap tells how many went."""
-        decode = self._decoder()
-        number = places = 0
-        for payload, broken in found:
-            record = decode(payload)
-            if record is None:
-                number += 1
-                continue
-            if broken > places:
-                self.damage += LogDamage(lost_records=max(record.num - number - 1, 0))
-            number, places = record.num, broken
-            yield record
-
-    def _decoder(self) -> Callable[[bytes], "Record | None"]:
+    def __iter__(self) -> "Iterator[Record]":
         from google.protobuf.message import DecodeError
         from wandb.proto.wandb_internal_pb2 import Record
 
-        def decode(payload: bytes) -> "Record | None":
+        payloads = Payloads(self.path.read_bytes(), str(self.path))
+        undecoded = LogDamage()
+        number = places = 0
+        for payload in payloads:
             try:
-                return Record.FromString(payload)
-            except DecodeError:  # intact bytes that are no record: of another version, say
-                self.damage += LogDamage(places=1, lost_bytes=len(payload), lost_records=1)
-                return None
-
-        return decode
+                record = Record.FromString(payload)
+            except DecodeError:  # intact bytes that are not a record, for example from another version
+                undecoded += LogDamage(places=1, lost_bytes=len(payload), lost_records=1)
+                number += 1
+                continue
+            if payloads.damage.places > places:  # records are numbered: a gap says how many were lost
+                undecoded += LogDamage(lost_records=max(record.num - number - 1, 0))
+            number, places = record.num, payloads.damage.places
+            yield record
+        self.damage = payloads.damage + undecoded
 
 
 class Payloads:
@@ -111,7 +85,7 @@ class Payloads:
         parts: list[bytes] | None = None
         for kind, payload in self._chunks():
             if kind in (MIDDLE, LAST):
-                if parts is None:  # its first part was lost
+                if parts is None:  # the first part was lost
                     self.damage += LogDamage(places=1, lost_bytes=len(payload))
                     continue
                 parts.append(payload)
@@ -119,7 +93,7 @@ class Payloads:
                     yield b"".join(parts)
                     parts = None
                 continue
-            if parts is not None:  # its last part never came
+            if parts is not None:  # the last part is missing
                 self.damage += LogDamage(places=1, lost_bytes=sum(map(len, parts)))
             parts = [payload] if kind == FIRST else None
             if kind == WHOLE:
@@ -128,7 +102,7 @@ class Payloads:
             self.damage += LogDamage(truncated=True, lost_bytes=sum(map(len, parts)))
 
     def _chunks(self) -> Iterator[tuple[int, bytes]]:
-        """(kind, payload) of the intact chunks, and (BROKEN, nothing) for each place between them."""
+        """(kind, payload) of each intact chunk, and (BROKEN, b"") for each damaged part between them."""
         data, end = self._data, len(self._data)
         if data[: len(HEADER)] != HEADER[:end]:
             raise NotAWandbLog(f"{self._name}: not a W&B log (unknown header); remove it")
@@ -145,15 +119,15 @@ class Payloads:
             if position + CHUNK_HEADER.size > block_end:  # padding
                 position = block_end
                 continue
-            resumed = self._behind(position, min(block_end, end))
-            torn = resumed == end < block_end  # nothing can be read behind it: a tail, not a hole
+            resumed = self._after(position, min(block_end, end))
+            torn = resumed == end < block_end  # nothing can be read after it: the end is missing
             self.damage += LogDamage(truncated=torn, places=not torn, lost_bytes=resumed - position)
             position = resumed
             if not torn:
                 yield BROKEN, b""
 
     def _chunk(self, position: int, limit: int) -> tuple[int, int, int] | None:
-        """(kind, start, end) of the intact chunk at `position`, if there is one before `limit`."""
+        """(kind, start, end) of the chunk at `position`; None if it is damaged or passes `limit`."""
         start = position + CHUNK_HEADER.size
         if start > limit:
             return None
@@ -163,17 +137,18 @@ class Payloads:
             return None
         return (kind, start, stop) if zlib.crc32(self._data[start:stop], _SEED[kind]) == checksum else None
 
-    def _behind(self, position: int, limit: int) -> int:
-        """Where to read on behind a broken chunk: at the next intact one of its block, else at `limit`.
+    def _after(self, position: int, limit: int) -> int:
+        """Position at which to continue after a broken chunk: the next intact chunk of the block, or `limit`.
 
-        LevelDB drops the rest of the block. A run of 100 steps is one or two blocks, so that would cost half
-        of it; a search costs some milliseconds, and takes other bytes for a chunk once in 2^32 candidates.
+        LevelDB drops the rest of the block. A run of 100 steps fills one or two blocks, so dropping one would
+        lose half of the run. Searching takes a few milliseconds and mistakes other bytes for a chunk with
+        probability 2^-32 per candidate.
         """
         start = position + CHUNK_HEADER.size
         if start > limit:
             return limit
         length: int = CHUNK_HEADER.unpack_from(self._data, position)[1]
-        if self._chunk(start + length, limit):  # the length is sound: do not look into its payload
+        if self._chunk(start + length, limit):  # the length is intact: skip the payload
             return start + length
         kinds = _KINDS.finditer(self._data, start, limit)
         candidates = (kind.end() - CHUNK_HEADER.size for kind in kinds)

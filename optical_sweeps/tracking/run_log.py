@@ -1,31 +1,33 @@
-"""What a tracker's log says of one run, free of the tracker it came from.
+"""What W&B, or a run's own record, says about one run, in the same form for every source.
 
-The same run says the same here, whatever it was read from: trackers rewrite numbers (1.0 as 1) and know no NaN,
-so configs and final values are brought into one form.
+Sources write the same value differently: W&B's service turns 1.0 into 1, and JSON has no NaN. Configs and final
+values are therefore normalised.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 STEP = "step"
-"""Key of every history row: optimiser steps, the axis of all metrics."""
+"""Key of every history row: the optimiser step, which is the axis of all metrics."""
 
 CODE_VERSION = "code_version"
-"""Key of the W&B config that holds the code version, beside the run's own config."""
+"""Key of the W&B config that holds the code version, next to the run's own config."""
+
+Row = dict[str, object]
+"""One row of a history: the step, and metrics by name."""
 
 
 @dataclass(frozen=True)
 class LogDamage:
-    """What could not be read of a log.
+    """The parts of a log that could not be read.
 
     Args:
-        truncated: the log stops in the middle of a record, as that of a killed or a running process does.
-        places: how often reading had to start again behind a broken part.
-        lost_bytes: bytes of the broken parts.
-        lost_records: records known to be missing between two whole ones.
+        truncated: the log ends inside a record, as the log of a killed or running process does.
+        places: number of times that reading skipped a damaged part and continued after it.
+        lost_bytes: size of the damaged parts.
+        lost_records: number of records known to be missing between two intact ones.
     """
 
     truncated: bool = False
@@ -41,91 +43,100 @@ class LogDamage:
             self.lost_records + other.lost_records,
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class RunLog:
-    """One run as its tracker recorded it.
+    """The log of one run.
 
     Args:
-        id: the tracker's run id; equals the run identity.
-        config: the resolved config that the run was started with (nested).
+        id: W&B's run id, which equals the run's identity.
+        config: the resolved, nested config that the run started with.
         summary: final values by metric name, for example `test/nDCG@10/ar`.
-        history: rows of metrics in order of `step`; a step appears once.
-        files: run files the tracker holds, by name, for example `per_query.parquet`.
+        history: rows of metrics, one per step, in order of `step`.
+        files: files of the run by name, for example `per_query.parquet`.
         group: name of the sweep.
-        complete: the run ended well, and nothing of its log is known to be lost.
-        code_version: commit and state of the code that ran, where it was recorded.
-        damage: what of the log could not be read.
+        tags: W&B's tags of the run.
+        complete: the run finished successfully and no damage is known in its log.
+        code_version: commit and state of the code that ran, if it was recorded.
+        damage: parts of the log that could not be read.
     """
 
     id: str
-    config: dict[str, Any]
-    summary: dict[str, Any]
-    history: list[dict[str, Any]] = field(default_factory=list)
+    config: dict[str, object]
+    summary: dict[str, object]
+    history: list[Row] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
     group: str = ""
     tags: tuple[str, ...] = ()
     complete: bool = False
-    code_version: dict[str, Any] = field(default_factory=dict)
+    code_version: dict[str, object] = field(default_factory=dict)
     damage: LogDamage = LogDamage()
 
 
-def same_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config as every source gives it: whole numbers as integers, keys in the alphabet's order.
+def split_config(logged: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """The run's own config, normalised, and the code version from a config that W&B stored."""
+    code_version = logged.get(CODE_VERSION)
+    config = {key: value for key, value in logged.items() if key not in (CODE_VERSION, "_wandb")}
+    return normalised_config(config), dict(code_version) if isinstance(code_version, Mapping) else {}
 
-    (The service gives the keys of a section in another order at each call.)
 
-    >>> same_config({"mixture": {"total": 3200, "ratio": 1.0}, "flags": [True, 0.5]})
+def normalised_config(config: Mapping[str, object]) -> dict[str, object]:
+    """A config with whole numbers as integers and keys in alphabetical order.
+
+    W&B's service returns the keys of a section in a different order on each call.
+
+    >>> normalised_config({"mixture": {"total": 3200, "ratio": 1.0}, "flags": [True, 0.5]})
     {'flags': [True, 0.5], 'mixture': {'ratio': 1, 'total': 3200}}
     """
-    return {str(key): _same(config[key]) for key in sorted(config, key=str)}
+    return {str(key): _normalised(config[key]) for key in sorted(config, key=str)}
 
 
-def same_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Final values as every source gives them: numbers as floats, what is no number (NaN, null) left out.
+def normalised_summary(summary: Mapping[str, object]) -> dict[str, object]:
+    """Final values with all numbers as floats, without NaN, null and the step.
 
-    >>> same_summary({"test/nDCG@10/ar": 1, "dev/nDCG@10/ar": float("nan"), "best": True, "gone": None})
+    >>> normalised_summary({"test/nDCG@10/ar": 1, "dev/nDCG@10/ar": float("nan"), "best": True, "gone": None})
     {'test/nDCG@10/ar': 1.0, 'best': True}
     """
-    found = {
+    values = {
         key: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
         for key, value in summary.items()
     }
     return {
         key: value
-        for key, value in found.items()
-        if value is not None and not (isinstance(value, float) and math.isnan(value))
+        for key, value in values.items()
+        if key != STEP and value is not None and not (isinstance(value, float) and math.isnan(value))
     }
 
 
-def is_step(value: Any) -> bool:
-    """Whether a row can be placed by this value."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def step_of(row: Mapping[str, object]) -> int | float | None:
+    """The step of a row; None if it has no finite number as its step."""
+    step = row.get(STEP)
+    if isinstance(step, bool) or not isinstance(step, int | float) or not math.isfinite(step):
+        return None
+    return step
 
 
-def in_order_of_steps(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row a step, in which later values replace earlier ones.
+def merged_rows(rows: Iterable[Row]) -> list[Row]:
+    """One row per step in order of steps; later values of the same step replace earlier ones.
 
-    >>> in_order_of_steps([{"step": 2, "a": 1}, {"step": 1}, {"step": 2, "b": 3}])
+    Rows without a step are dropped.
+
+    >>> merged_rows([{"step": 2, "a": 1}, {"step": 1}, {"step": 2, "b": 3}])
     [{'step': 1}, {'step': 2, 'a': 1, 'b': 3}]
     """
-    found: dict[float, dict[str, Any]] = {}
-    ordered, last = True, -math.inf
+    by_step: dict[float, Row] = {}
     for row in rows:
-        at = row[STEP]
-        ordered, last = ordered and at >= last, at
-        found[at] = {**found[at], **row} if at in found else dict(row)
-    return list(found.values()) if ordered else [found[at] for at in sorted(found)]
+        step = step_of(row)
+        if step is not None:
+            by_step.setdefault(step, {}).update(row)
+    return [by_step[step] for step in sorted(by_step)]
 
 
-def _same(value: Any) -> Any:
+def _normalised(value: object) -> object:
     if isinstance(value, Mapping):
-        return same_config(value)
+        return normalised_config(value)
     if isinstance(value, list | tuple):
-        return [_same(item) for item in value]
+        return [_normalised(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value

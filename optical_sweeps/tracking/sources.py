@@ -1,6 +1,6 @@
-"""Where runs are read back from: W&B's service, its log files, or the run folders' own records.
+"""The three sources of run logs: W&B's service, its log files, and the run folders' own records.
 
-All three give the same `RunLog`s for the same runs, and so the same tables.
+All three give equal `RunLog`s for the same runs, and therefore equal tables.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,19 +17,20 @@ SOURCES = {
     "offline": "W&B's offline logs",
     "records": "the runs' records",
 }
-"""Names of the sources, and what to call them."""
+"""Names of the sources in settings and in messages."""
 
 
 def disagreements(logs: Iterable[RunLog], records: Iterable[RunLog]) -> list[str]:
-    """Lines on where two sources differ: complete runs, configs, every value of test, perturbed or not.
+    """Lines that say where two sources differ in complete runs, configs, or test scores (also of perturbed
+    queries).
 
     >>> disagreements([RunLog("a", {}, {"test/nDCG@10/ar": .4}, complete=True)], [])
-    ['a: in the first source alone']
+    ['a: only in the first source']
     """
     first = {run.id: run for run in logs if run.complete}
     second = {run.id: run for run in records if run.complete}
-    lines = [f"{run}: in the first source alone" for run in first.keys() - second.keys()]
-    lines += [f"{run}: in the second source alone" for run in second.keys() - first.keys()]
+    lines = [f"{run}: only in the first source" for run in first.keys() - second.keys()]
+    lines += [f"{run}: only in the second source" for run in second.keys() - first.keys()]
     for run in first.keys() & second.keys():
         lines += [f"{run}: {line}" for line in _differences(first[run], second[run])]
     return sorted(lines)
@@ -38,9 +39,9 @@ def disagreements(logs: Iterable[RunLog], records: Iterable[RunLog]) -> list[str
 def _differences(first: RunLog, second: RunLog) -> Iterator[str]:
     if first.config != second.config:
         keys = sorted({**first.config, **second.config})
-        differ = [key for key in keys if first.config.get(key) != second.config.get(key)]
-        yield f"config differs in {', '.join(differ)}"
+        differing = [key for key in keys if first.config.get(key) != second.config.get(key)]
+        yield f"config differs in {', '.join(differing)}"
     for key in sorted({**first.summary, **second.summary}):
-        here, there = first.summary.get(key), second.summary.get(key)
-        if key.startswith(("test/", "test+")) and here != there:
-            yield f"{key} is {here} and {there}"
+        value, other = first.summary.get(key), second.summary.get(key)
+        if key.startswith(("test/", "test+")) and value != other:
+            yield f"{key} is {value} and {other}"

@@ -1,18 +1,18 @@
-"""The interface of a tracker: what a run tells about itself while it works."""
+"""The interface of a tracker, which receives the config, metrics and files of a run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-Metrics = Mapping[str, Any]
+Metrics = Mapping[str, object]
 """Metric name -> scalar, for example `dev/nDCG@10/ar` -> 0.41."""
 
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Receives one run's config, metrics and files: `start` once, `log` often, `finish` once.
+    """Receives the config, metrics and files of one run: `start` once, `log` often, `finish` once.
 
-    No method raises for reasons outside this program (network, service, disk): training goes on without it.
+    No method raises because of the network, the service or the disk: training continues without the tracker.
     """
 
     def start(
@@ -22,10 +22,10 @@ class Tracker(Protocol):
         group: str,
         job_type: str,
         name: str,
-        config: Mapping[str, Any],
+        config: Mapping[str, object],
         folder: Path,
         tags: Sequence[str] = (),
-        code_version: Mapping[str, Any] | None = None,
+        code_version: Mapping[str, object] | None = None,
     ) -> None:
         """Open the run's log.
 
@@ -33,16 +33,16 @@ class Tracker(Protocol):
             run_id: the run's identity; the same id continues the same run.
             group: name of the sweep.
             job_type: kind of work, for example `train`.
-            name: for people, for example `optical ratio=0.25 seed=1`.
-            config: the full resolved config, plain and nested.
+            name: display name, for example `optical ratio=0.25 seed=1`.
+            config: the resolved, nested config.
             folder: the run folder; the tracker keeps its own files in it.
             tags: words to filter runs by.
-            code_version: for example `{"commit": ..., "dirty": ...}`; computed by the caller, once a process.
+            code_version: for example `{"commit": ..., "dirty": ...}`.
         """
         ...
 
     def log(self, step: int, metrics: Metrics) -> None:
-        """Record metrics at an optimiser step; the same step may be logged several times."""
+        """Log metrics at an optimiser step; the same step may be logged several times."""
         ...
 
     def finish(
@@ -52,37 +52,20 @@ class Tracker(Protocol):
         exit_code: int = 0,
         artifact: Sequence[Path] = (),
     ) -> None:
-        """Record final values, hand over files (known by their names from then on), and close the log.
+        """Log final values, store files under their names, and close the log.
 
         Args:
-            artifact: files for a versioned artifact of the run, where the settings ask for one; they stay where
-                they are and as they are.
+            artifact: files for a versioned artifact of the run, if the settings ask for one; they are neither
+                moved nor changed.
         """
         ...
 
 
 class NullTracker:
-    """Tracks nothing."""
+    """A tracker that ignores everything."""
 
-    def start(
-        self,
-        *,
-        run_id: str,
-        group: str,
-        job_type: str,
-        name: str,
-        config: Mapping[str, Any],
-        folder: Path,
-        tags: Sequence[str] = (),
-        code_version: Mapping[str, Any] | None = None,
-    ) -> None: ...
+    def start(self, **facts: object) -> None: ...
 
     def log(self, step: int, metrics: Metrics) -> None: ...
 
-    def finish(
-        self,
-        summary: Metrics | None = None,
-        files: Sequence[Path] = (),
-        exit_code: int = 0,
-        artifact: Sequence[Path] = (),
-    ) -> None: ...
+    def finish(self, *values: object, **named: object) -> None: ...

@@ -1,7 +1,7 @@
-"""What the client says of its uploads: in its log alone, when the server refuses them in the middle of a run.
+"""Upload failures that W&B's client reports only in its own log file.
 
-After a refusal (a key that was revoked, a run that was deleted) the client stops uploading, goes on writing to
-disk, and ends as if all were well. Only a time-out at the end is raised.
+If the server refuses uploads in the middle of a run (a revoked key, a deleted run), the client stops uploading,
+continues to write to disk, and exits as if nothing had happened. It only raises for a time-out at the end.
 """
 
 import json
@@ -12,18 +12,18 @@ from optical_sweeps.tracking.login import without_keys
 CLIENT_LOG = "logs/debug-internal.log"
 
 PARTS = ("filestream:", "file transfer: upload:", "runfiles:", "runupserter:", "sender: failed")
-"""How the lines begin that tell of data which did not arrive."""
+"""How log lines about lost data begin."""
 
 
 def upload_problem(fragment: Path) -> str:
-    """The first upload that the server refused for good, in one line; empty where all arrived."""
+    """The first upload that the server refused permanently, as one line; empty if everything arrived."""
     try:
         lines = (fragment / CLIENT_LOG).read_text(errors="replace").splitlines()
     except OSError:
         return ""
     for line in lines:
         if '"level":"ERROR' in line and (message := _message(line)).startswith(PARTS):
-            return f"the server did not take everything ({without_keys(message)})"
+            return f"the server did not accept everything ({without_keys(message)})"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What a run uses: time, hours of GPUs, memory; told beside its metrics, and no part of its results."""
+"""Time, GPU hours, speed and peak memory of a run; logged with its metrics, but not part of its results."""
 
 import resource
 import sys
@@ -9,12 +9,12 @@ GB = 1e9
 
 
 class Usage:
-    """Measures of one run's use of the machine, from the moment it is made.
+    """Measures one run's use of the machine, starting when the object is created.
 
     Args:
-        gpus: devices that the run holds, busy or not; 0 on a CPU.
-        pairs_per_step: pairs of one optimiser step, over all devices.
-        clock: seconds, rising.
+        gpus: devices that the run occupies, busy or not; 0 on a CPU.
+        pairs_per_step: pairs per optimiser step over all devices.
+        clock: monotonic time in seconds.
     """
 
     def __init__(
@@ -31,50 +31,50 @@ class Usage:
         self._last_step: int | None = None
 
     def at(self, step: int) -> dict[str, float]:
-        """Measures at an optimiser step; speeds are those since the step of the last call.
+        """Measurements at an optimiser step; speeds are averages since the step of the last call.
 
         >>> usage = Usage(gpus=2, pairs_per_step=32, clock=iter([0.0, 1800.0, 1810.0]).__next__)
         >>> [usage.at(step)["usage/gpu_hours"] for step in (0, 100)]
         [1.0, 1.0055555555555555]
         """
         now = self._clock()
-        found = self._totals(now)
+        measurements = self._totals(now)
         if self._last_step is not None and step > self._last_step and now > self._last:
             speed = (step - self._last_step) / (now - self._last)
-            found["usage/steps_per_second"] = speed
+            measurements["usage/steps_per_second"] = speed
             if self.pairs_per_step:
-                found["usage/pairs_per_second"] = speed * self.pairs_per_step
+                measurements["usage/pairs_per_second"] = speed * self.pairs_per_step
         self._last, self._last_step = now, step
-        return found
+        return measurements
 
     def add(self, seconds: float) -> None:
-        """Count seconds that earlier starts of the run spent, once they are known."""
+        """Add the seconds of earlier starts of the run."""
         self._before += seconds
 
     def totals(self) -> dict[str, float]:
-        """Hours and peak memory up to now, of all starts of the run."""
+        """Hours and peak memory so far, over all starts of the run."""
         return self._totals(self._clock())
 
     def _totals(self, now: float) -> dict[str, float]:
         hours = (self._before + now - self._start) / 3600
-        found = {
+        totals = {
             "usage/hours": hours,
             "usage/gpu_hours": hours * self.gpus,
             "usage/peak_memory_gb": _peak_memory() / GB,
         }
         if self.gpus:
-            found["usage/peak_gpu_memory_gb"] = _peak_gpu_memory() / GB
-        return found
+            totals["usage/peak_gpu_memory_gb"] = _peak_gpu_memory() / GB
+        return totals
 
 
 def _peak_memory() -> int:
-    """Bytes this process has held at most; Linux counts in kilobytes, macOS in bytes."""
+    """Peak memory of this process in bytes; Linux reports kilobytes, macOS bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _peak_gpu_memory() -> int:
-    """Bytes that tensors have taken at most on the fullest device of this process."""
+    """Peak bytes of tensors on the fullest device of this process."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return 0

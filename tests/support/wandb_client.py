@@ -12,7 +12,7 @@ RunClient = Callable[..., subprocess.CompletedProcess[str]]
 PREAMBLE = """
 import os, signal, sys, time
 from pathlib import Path
-from optical_sweeps.tracking.settings import WandbSettings
+from optical_sweeps.tracking.wandb_settings import WandbSettings
 from optical_sweeps.tracking.wandb_run import WandbRun
 
 SWEEP = Path(sys.argv[1])
@@ -42,7 +42,7 @@ def wait_for_server(rows):
 def rows_on_disk():
     from optical_sweeps.tracking.fragments import read_fragment  # of a log that is still written to
     logs = [path for path in SWEEP.rglob("run-*.wandb") if path.stat().st_size]
-    return sum(len(read_fragment(path).rows) for path in logs)
+    return sum(len(read_fragment(path).history) for path in logs)
 """
 
 

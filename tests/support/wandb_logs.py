@@ -1,4 +1,4 @@
-"""Logs written record by record."""
+"""W&B logs written record by record."""
 
 import json
 import struct
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wandb.proto.wandb_internal_pb2 import Record
 
-from optical_sweeps.tracking.offline_log import HEADER
+from optical_sweeps.tracking.offline_log import BLOCK, HEADER
 
 
 def message(number: int, **record: object) -> bytes:
@@ -35,8 +35,26 @@ def run_record(run_id: str = "run0", started: int = 0, **config: object) -> byte
 def write_log(folder: Path, records: list[bytes], run_id: str = "run0") -> Path:
     folder.mkdir(parents=True)
     path = folder / f"run-{run_id}.wandb"
-    chunks = (struct.pack("<IHB", zlib.crc32(b"\x01" + data), len(data), 1) + data for data in records)
-    log = HEADER + b"".join(chunks)
-    assert len(log) < 32768  # one block: no record is divided
-    path.write_bytes(log)
+    path.write_bytes(encode(records)[0])
     return path
+
+
+def encode(payloads: list[bytes]) -> tuple[bytes, list[int]]:
+    """A log in W&B's format, and the position at which each record ends."""
+    log = bytearray(HEADER)
+    ends = []
+    for payload in payloads:
+        rest, first = payload, True
+        while True:
+            room = BLOCK - len(log) % BLOCK
+            if room < 7:
+                log += bytes(room)
+                continue
+            part, rest = rest[: room - 7], rest[room - 7 :]
+            kind = {(True, True): 1, (True, False): 2, (False, False): 3, (False, True): 4}[first, not rest]
+            log += struct.pack("<IHB", zlib.crc32(bytes([kind]) + part), len(part), kind) + part
+            first = False
+            if not rest:
+                break
+        ends.append(len(log))
+    return bytes(log), ends

@@ -12,7 +12,7 @@ import pytest
 
 from optical_sweeps.commands import dashboard
 from optical_sweeps.errors import UserError
-from optical_sweeps.tracking.dashboards.logged import Logged, what_was_logged
+from optical_sweeps.tracking.dashboards.logged_sweep import LoggedSweep, logged_sweep
 from optical_sweeps.tracking.dashboards.saving import save
 from optical_sweeps.tracking.dashboards.sections import sections
 from optical_sweeps.tracking.dashboards.views import MARK, specifications
@@ -43,8 +43,8 @@ RUNS = [
 ]
 
 
-def logged(group: str | None = "demo", **changes: Any) -> Logged:
-    found = what_was_logged(RUNS, project=PROJECT, entity=None, group=group, measure="nDCG@10")
+def logged(group: str | None = "demo", **changes: Any) -> LoggedSweep:
+    found = logged_sweep(RUNS, project=PROJECT, entity=None, group=group, measure="nDCG@10")
     return replace(found, **changes)
 
 
@@ -77,9 +77,7 @@ def test_diagnostics_of_a_combination_are_found_by_their_end() -> None:
 def test_zero_shot_runs_have_no_curve() -> None:
     none = {**RUNS[0].config, "objective": {"_target_": "optical_sweeps.objectives.NoDistillation"}}
     zero_shot = replace(RUNS[0], id="zero", config=none, summary={"test/nDCG@10/ar": 0.5})
-    found = what_was_logged(
-        [*RUNS[1:], zero_shot], project=PROJECT, entity=None, group="demo", measure="nDCG@10"
-    )
+    found = logged_sweep([*RUNS[1:], zero_shot], project=PROJECT, entity=None, group="demo", measure="nDCG@10")
     assert found.objectives == ("optical_sweeps.objectives.Contrastive", "optical_sweeps.objectives.Optical")
 
 
@@ -94,10 +92,10 @@ def test_perturbed_queries_stand_beside_those_that_are_not() -> None:
 
 
 def test_a_measure_that_nobody_logged_is_refused() -> None:
-    with pytest.raises(UserError, match=r"no run logged nDCG@7; logged are: nDCG@10"):
-        what_was_logged(RUNS, project=PROJECT, entity=None, group=None, measure="nDCG@7")
+    with pytest.raises(UserError, match=r"no run logged nDCG@7; logged measures: nDCG@10"):
+        logged_sweep(RUNS, project=PROJECT, entity=None, group=None, measure="nDCG@7")
     with pytest.raises(UserError, match="no run to show"):
-        what_was_logged([], project=PROJECT, entity=None, group=None, measure="nDCG@10")
+        logged_sweep([], project=PROJECT, entity=None, group=None, measure="nDCG@10")
 
 
 def filters_of(spec: dict[str, Any]) -> list[list[tuple[str, Any]]]:
@@ -181,7 +179,7 @@ def without_projects(spec: Any) -> Any:
 def test_saved_twice_there_is_one_workspace_and_one_report(server: WandbServer) -> None:
     first, again = save(logged()), save(logged())
     assert (first.workspace, first.report) == (again.workspace, again.report)
-    assert (first.renewed, again.renewed) == (False, True)
+    assert (first.replaced, again.replaced) == (False, True)
     workspace, report = views(server)
     assert (workspace["type"], report["type"]) == ("project-view", "runs")
     assert (workspace["displayName"], report["displayName"]) == ("Sweep demo: nDCG@10", "Sweep demo: nDCG@10")
@@ -233,7 +231,7 @@ def test_what_goes_wrong_is_one_line(server: WandbServer, fault: Fault, said: st
 
 
 def test_a_project_that_nobody_logged_to_is_refused(server: WandbServer) -> None:
-    with pytest.raises(UserError, match=r"tester/empty: not there yet; synchronise the sweep first"):
+    with pytest.raises(UserError, match=r"tester/empty: does not exist yet; synchronise the sweep first"):
         save(logged(project="empty"))
     assert views(server) == []
 

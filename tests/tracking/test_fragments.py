@@ -8,12 +8,10 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tracking.test_offline_log import encode
 
-from optical_sweeps.tracking.fragments import NEEDLESS, read_fragment
 from optical_sweeps.tracking.offline import read_offline
 from optical_sweeps.tracking.run_log import RunLog
-from tests.support.wandb_logs import message, row, run_record, write_log
+from tests.support.wandb_logs import encode, message, row, run_record, write_log
 
 STEPS = 40
 ROWS = {
@@ -144,18 +142,9 @@ def test_values_that_other_readers_choke_on(tmp_path: Path) -> None:
     log = encode([run_record(), summary, message(3, history={"item": items})])[0]
     (tmp_path / "w").mkdir()
     (tmp_path / "w/run-run0.wandb").write_bytes(log)
-    for _ in range(2):
-        (run,) = read_offline(tmp_path, cache=tmp_path / "kept/logs.cache")
-        assert run.history == [{"half": "\ud800", "good": 0.5, "step": 3}]
-        assert run.summary == {"half": "\ud800", "good": 0.5}
-
-
-def test_needless_records_say_nothing_new(tmp_path: Path) -> None:
-    """With and without them the same is read; without a row behind it, a summary is not passed over."""
-    path = write_log(tmp_path / "w", records(1, 3))
-    thin = write_log(tmp_path / "thin", [data for data in records(1, 3) if not NEEDLESS.match(data)])
-    assert read_fragment(path) == read_fragment(thin)
-    assert sum(NEEDLESS.match(data) is not None for data in records(1, 3)) == 3
+    (run,) = read_offline(tmp_path)
+    assert run.history == [{"half": "\ud800", "good": 0.5, "step": 3}]
+    assert run.summary == {"half": "\ud800", "good": 0.5}
 
 
 def test_history_can_be_left_out(tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
 import random
-import struct
-import zlib
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.offline_log import BLOCK, HEADER, NotAWandbLog, OfflineLog, Payloads
 from optical_sweeps.tracking.run_log import LogDamage
+from tests.support.wandb_logs import encode
 
 sizes_of_payloads = st.lists(
     st.one_of(
@@ -27,27 +26,6 @@ places = st.integers(0, 10**7)
 def payloads_of(sizes: list[int]) -> list[bytes]:
     """Different bytes of these sizes."""
     return [random.Random(number).randbytes(size) for number, size in enumerate(sizes)]
-
-
-def encode(payloads: list[bytes]) -> tuple[bytes, list[int]]:
-    """A log written as the format says, and where each record ends in it."""
-    log = bytearray(HEADER)
-    ends = []
-    for payload in payloads:
-        rest, first = payload, True
-        while True:
-            room = BLOCK - len(log) % BLOCK
-            if room < 7:
-                log += bytes(room)
-                continue
-            part, rest = rest[: room - 7], rest[room - 7 :]
-            kind = {(True, True): 1, (True, False): 2, (False, False): 3, (False, True): 4}[first, not rest]
-            log += struct.pack("<IHB", zlib.crc32(bytes([kind]) + part), len(part), kind) + part
-            first = False
-            if not rest:
-                break
-        ends.append(len(log))
-    return bytes(log), ends
 
 
 def read(log: bytes) -> tuple[list[bytes], LogDamage]:

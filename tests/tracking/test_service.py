@@ -181,7 +181,7 @@ def test_missing_rows_are_named(server: WandbServer, tmp_path: Path) -> None:
         read(tmp_path, files=(), warn=warnings.append)
     finally:
         type(run).historyLineCount = property(lambda self: len(self.history_lines))  # type: ignore[method-assign]
-    assert warnings == ["run run1: W&B gave 2 of 3 rows of its history"]
+    assert warnings == ["run run1: W&B returned 2 of the 3 rows of its history"]
 
 
 def test_a_rate_limit_is_waited_for(server: WandbServer, tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_disagreements_are_named() -> None:
         "a: test/nDCG@10/ar is 0.5 and 0.4",
         "a: test/nDCG@10/fa is None and 0.1",
     ]
-    assert disagreements([], [there]) == ["a: in the second source alone"]
+    assert disagreements([], [there]) == ["a: only in the second source"]
 
 
 def test_a_spoilt_record_is_passed_over(tmp_path: Path) -> None:

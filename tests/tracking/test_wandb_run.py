@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.tracking.settings import WandbSettings
 from optical_sweeps.tracking.sources import read_offline
 from optical_sweeps.tracking.tracker import NullTracker
 from optical_sweeps.tracking.wandb_run import WandbRun, tracker_for
+from optical_sweeps.tracking.wandb_settings import WandbSettings
 
 RunClient = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -144,7 +144,7 @@ def test_a_dead_service_starts_a_new_fragment(run_client: RunClient, tmp_path: P
     )
     assert done.returncode == 0
     (warning,) = done.stdout.splitlines()
-    assert "goes on offline" in warning
+    assert "continues offline" in warning
     (run,) = read_offline(tmp_path)
     assert run.complete
     assert [row["step"] for row in run.history] == [0, 1, 2, 3, 4, 5]

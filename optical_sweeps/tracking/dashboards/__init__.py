@@ -1,5 +1,5 @@
-"""Dashboards as code: what a sweep logged, as a W&B workspace and a W&B report.
+"""Dashboards as code: a W&B workspace and a W&B report that show what the runs of a sweep logged.
 
-`logged.Logged` is what runs say of themselves, `sections.sections` what to show of it, `views` the same in
-W&B's terms, `saving.save` puts it on the service. Only the last needs a network.
+`logged_sweep` collects what the runs logged, `sections` decides what to show, `views` expresses it as W&B
+objects, and `saving` sends them to the service. Only `saving` needs network access.
 """

@@ -1,13 +1,16 @@
-"""A dashboard put on W&B's service: one workspace and one report a sweep, however often it is saved."""
+"""Saves a dashboard to W&B's service: each sweep has one workspace and one report, which later saves
+replace."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.tracking.dashboards.logged import Logged
-from optical_sweeps.tracking.dashboards.views import MARK, library, report, title_of, workspace
-from optical_sweeps.tracking.service import errors_for_users, public_api
+from optical_sweeps.tracking.dashboards.logged_sweep import LoggedSweep
+from optical_sweeps.tracking.dashboards.views import MARK, execute_graphql, report, title_of, workspace
+from optical_sweeps.tracking.wandb_api import errors_for_users, public_api
+
+if TYPE_CHECKING:
+    import wandb
 
 WORKSPACE = """
     query Workspace($entity: String, $project: String, $view: String) {
@@ -19,59 +22,54 @@ WORKSPACE = """
 
 
 @dataclass(frozen=True)
-class Saved:
-    """Where it is.
+class SavedDashboard:
+    """Addresses of a saved dashboard.
 
     Args:
-        workspace, report: addresses.
-        renewed: it stood there before.
+        workspace, report: their addresses.
+        replaced: whether both existed before.
     """
 
     workspace: str
     report: str
-    renewed: bool
+    replaced: bool
 
 
-def save(logged: Logged, *, timeout: float = 60.0) -> Saved:
-    """Save workspace and report; those that an earlier call saved are written anew.
+def save(sweep: LoggedSweep, *, timeout: float = 60.0) -> SavedDashboard:
+    """Save workspace and report, replacing those that an earlier call saved.
 
-    The workspace is known by its name, which is derived from the sweep's; the report by its title.
+    The workspace is identified by its name, which is derived from the sweep's name, and the report by its
+    title.
 
     Raises:
-        UserError: not logged in, a refused key, a service that does not answer, no such project there.
+        UserError: not logged in, a refused key, a service that does not answer, or no such project.
     """
-    of = library()
-    path = f"{logged.entity}/{logged.project}" if logged.entity else logged.project
-    with errors_for_users(path):
+    with errors_for_users(f"{sweep.entity}/{sweep.project}" if sweep.entity else sweep.project):
         api = public_api(timeout)
-        entity = logged.entity or api.default_entity
-        if not _has_project(api, entity, logged.project):
+        entity = sweep.entity or api.default_entity or ""
+        if not any(project.name == sweep.project for project in api.projects(entity)):
             raise UserError(
-                f"W&B project {entity}/{logged.project}: not there yet; synchronise the sweep first "
+                f"W&B project {entity}/{sweep.project}: does not exist yet; synchronise the sweep first "
                 "(optical-sweeps sweep sync SWEEP)"
             )
-        space, page = workspace(logged, entity), report(logged, entity, on_service=True)
-        space._internal_id = _workspace_id(of.execute_graphql, api, logged, entity, space._internal_name)
-        page.id = _report_id(api, entity, logged)
-        renewed = bool(space._internal_id and page.id)
+        space, page = workspace(sweep, entity), report(sweep, entity, on_service=True)
+        space._internal_id = _workspace_id(api, sweep, entity, space._internal_name)
+        page.id = _report_id(api, entity, sweep)
+        replaced = bool(space._internal_id and page.id)
         space.save()
         page.save()
-        return Saved(space.url, page.url, renewed)
+        return SavedDashboard(space.url, page.url, replaced)
 
 
-def _has_project(api: Any, entity: str, project: str) -> bool:
-    return any(found.name == project for found in api.projects(entity))
-
-
-def _workspace_id(ask: Callable[..., Any], api: Any, logged: Logged, entity: str, name: str) -> str:
-    """Of the workspace of this name; empty where there is none."""
-    found = ask(api, WORKSPACE, {"entity": entity, "project": logged.project, "view": name})
-    edges = found["project"]["allViews"]["edges"]
+def _workspace_id(api: "wandb.Api", sweep: LoggedSweep, entity: str, name: str) -> str:
+    """The id of the workspace of this name, or an empty string."""
+    answer = execute_graphql(api, WORKSPACE, {"entity": entity, "project": sweep.project, "view": name})
+    edges = answer["project"]["allViews"]["edges"]
     return next((str(edge["node"]["id"]) for edge in edges if edge["node"]["name"] == name), "")
 
 
-def _report_id(api: Any, entity: str, logged: Logged) -> str:
-    """Of the report of this title that was made here; empty where there is none."""
-    wanted = title_of(logged)
-    found = (page for page in api.reports(f"{entity}/{logged.project}") if page.display_name == wanted)
-    return next((str(page.id) for page in found if page.description == MARK), "")
+def _report_id(api: "wandb.Api", entity: str, sweep: LoggedSweep) -> str:
+    """The id of the report of this title that this program saved, or an empty string."""
+    title = title_of(sweep)
+    reports = (page for page in api.reports(f"{entity}/{sweep.project}") if page.display_name == title)
+    return next((str(page.id) for page in reports if page.description == MARK), "")
