@@ -2,9 +2,9 @@
 
     python benchmarks/tracking.py [--runs 1000] [--steps 100] [--folder DIR]
 
-Writes genuine logs: the client's own protobuf in the client's framing and order (a summary record before each row,
-numbers as JSON). The real client logs one run as well, and reading it must give the same as reading its imitation.
-Needs about 120 kB of disk per run of 100 steps.
+Writes genuine logs: the client's own protobuf in the client's framing and order (a summary record before each
+row, numbers as JSON). The real client logs one run as well, and reading it must give the same as reading its
+imitation. Needs about 120 kB of disk per run of 100 steps.
 """
 
 import argparse
