@@ -1,11 +1,10 @@
-"""Content-addressed store of what runs share: built once by whichever process comes first, read by all.
+"""Content-addressed store of artifacts that runs share: one process builds an entry, all others read it.
 
-<root>/<kind>/<hash>/               an entry, named by the hash of its key: the files that were built
-<root>/<kind>/<hash>/manifest.json  key, sizes, checksums; written last, so its presence means complete
-<root>/<kind>/.<hash>.lock          held by who builds it; stays, since removing a lock file is a race
-<root>/<kind>/.<hash>.tmp-*         a build under way, or what a killed builder left
-<root>/<kind>/.<hash>.parts/        a build of many parts under way or cut off: the next builder goes on with it
-<root>/<kind>/.<hash>.builders      locked, shared, by whoever works in .parts
+<root>/<kind>/<hash>/               an entry; the hash of its key names it
+<root>/<kind>/<hash>/manifest.json  key, sizes and checksums; written last, so a folder that has it is complete
+<root>/<kind>/.<hash>.lock          held by the builders of the entry; never removed, which would be a race
+<root>/<kind>/.<hash>.tmp-*         an ongoing build, or the remains of a killed one
+<root>/<kind>/.<hash>.parts/        an unfinished build in parts, which the next builder continues
 """
 
 import fcntl
@@ -20,17 +19,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
 
 from optical_sweeps import __version__
 
 STORE_FORMAT = 1
-"""Raised when the layout of an entry changes: older entries are then never found again, only pruned."""
+"""Raised when the layout of an entry changes: older entries are never read again and can only be pruned."""
 
 MANIFEST = "manifest.json"
 _KIND = re.compile(r"[a-z][a-z0-9_-]*")
+
+Build = Callable[[Path], None]
+"""Fills a folder with plain files."""
 
 
 @dataclass(frozen=True)
@@ -38,39 +37,39 @@ class Entry:
     """One folder of the store.
 
     Args:
-        key: what determines the content; None where the manifest cannot be read.
+        key: the values that determine the content; None if the manifest cannot be read.
         size: bytes on disk.
-        problem: what is wrong with it, one line; None for a sound entry.
+        problem: one line on what is wrong with the entry; None if it is sound.
     """
 
     kind: str
     folder: Path
-    key: Mapping[str, Any] | None
+    key: Mapping[str, object] | None
     size: int
     created: str | None
     problem: str | None
 
 
 class ArtifactStore:
-    """Folders by content, safe to share between processes and machines with a common file system.
+    """Folders by content, safe to share between processes and between machines with a common file system.
 
     Args:
-        root: the store's folder, made at the first build.
-        announce: told, one line at a time, what a person should know: waiting, repairs.
+        root: the store's folder, created by the first build.
+        announce: called with one line for the user when the store waits for another process or repairs an entry.
     """
 
     def __init__(self, root: Path | str, announce: Callable[[str], None] = lambda line: None) -> None:
         self.root = Path(root)
         self._announce = announce
 
-    def get_or_build(self, kind: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
-        """The folder of `key`, from the store or built into it: one process builds, the others wait and read.
+    def get_or_build(self, kind: str, key: Mapping[str, object], build: Build) -> Path:
+        """The folder of `key`, from the store or built into it; other processes wait for the builder.
 
-        `build` is given an empty folder to fill with plain files. A build that fails leaves nothing.
+        `build` is called with an empty folder. A build that fails leaves nothing behind.
 
         Args:
-            kind: what is stored, such as `index`; a folder name.
-            key: JSON-able; everything that determines the content.
+            kind: what is stored, such as `index`; becomes a folder name.
+            key: JSON values that determine the content.
 
         Raises:
             ValueError: `key` is not JSON, or `build` left something other than plain files.
@@ -78,22 +77,32 @@ class ArtifactStore:
         folder = self.folder_of(kind, key)
         if _problem(folder) is None:
             return folder
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked(kind, folder):
-            problem = _problem(folder)
-            if problem is None:
+        with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
+            if free:
+                self._build(folder, key, build)
                 return folder
-            if folder.exists():
-                self._announce(f"{folder}: {problem}; building it again")
-            _remove_remains(folder)
-            _build_into(folder, key, build)
+        self._announce(f"{kind}: waiting for another process to build {folder}")
+        with _locked(folder, fcntl.LOCK_EX):
+            self._build(folder, key, build)
         return folder
 
-    def get_or_build_in_parts(self, kind: str, key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
-        """The same for builds of hours: several processes build at once, and a killed one's parts stay.
+    def _build(self, folder: Path, key: Mapping[str, object], build: Build) -> None:
+        if self._is_sound_or_removed(folder):
+            return
+        _remove_leftovers(folder)
+        temporary = _temporary(folder)
+        temporary.mkdir()
+        try:
+            build(temporary)
+            _publish(temporary, folder, key)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
-        `build` is called in every process that comes, all on one folder, which may hold parts of earlier
-        calls: it has to share out the parts, make each appear whole, and return when all are there.
+    def get_or_build_in_parts(self, kind: str, key: Mapping[str, object], build: Build) -> Path:
+        """Like `get_or_build`, for builds of hours: processes build together, and finished parts survive a kill.
+
+        Every process calls `build` on the same folder, which may hold parts of earlier calls. `build` has to
+        divide the parts among the processes, create each part atomically, and return once all parts exist.
 
         Raises:
             ValueError: `key` is not JSON, or `build` left something other than plain files.
@@ -102,28 +111,29 @@ class ArtifactStore:
         if _problem(folder) is None:
             return folder
         parts = _parts_of(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _builders(folder, fcntl.LOCK_SH):
+        with _locked(folder, fcntl.LOCK_SH):
             if _problem(folder) is None:
                 return folder
             parts.mkdir(exist_ok=True)
             build(parts)
-        with _builders(folder, fcntl.LOCK_EX):  # when every builder is through
-            problem = _problem(folder)
-            if problem is None:
-                return folder
-            if folder.exists():
-                self._announce(f"{folder}: {problem}; building it again")
-                _remove(folder)
-            for left in (*parts.rglob("*.lock"), *parts.glob(MANIFEST)):  # the latter by one killed right here
-                left.unlink()
-            _write_manifest(parts, key)
-            parts.rename(folder)
-            _sync_folder(folder.parent)
+        with _locked(folder, fcntl.LOCK_EX):  # granted once every builder has returned
+            if not self._is_sound_or_removed(folder):
+                # A process that was killed while it published may have left a manifest.
+                for leftover in (*parts.rglob("*.lock"), *parts.glob(MANIFEST)):
+                    leftover.unlink()
+                _publish(parts, folder, key)
         return folder
 
-    def folder_of(self, kind: str, key: Mapping[str, Any]) -> Path:
-        """Where the entry of `key` is or would be.
+    def _is_sound_or_removed(self, folder: Path) -> bool:
+        """Whether the entry is sound; a broken one is removed. Requires the exclusive lock."""
+        problem = _problem(folder)
+        if problem is not None and folder.exists():
+            self._announce(f"{folder}: {problem}; building it again")
+            _remove(folder)
+        return problem is None
+
+    def folder_of(self, kind: str, key: Mapping[str, object]) -> Path:
+        """The folder of the entry of `key`, whether it exists or not.
 
         Raises:
             ValueError: `key` is not JSON, or `kind` is not a plain lower-case name.
@@ -134,17 +144,16 @@ class ArtifactStore:
         return self.root / kind / hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
     def ls(self) -> list[Entry]:
-        """Every entry, broken ones too; checks that files are there and of the right size."""
+        """All entries, broken ones included; files are checked for presence and size."""
         return [_entry(folder, _problem(folder)) for folder in self._folders()]
 
     def verify(
         self, progress: Callable[[int, int], None] = lambda done, total: None, kind: str | None = None
     ) -> list[Entry]:
-        """Every entry, with the checksum of every file compared.
+        """All entries, or those of one kind, with every file's checksum compared.
 
         Args:
-            progress: told (entries done, all).
-            kind: entries of this kind alone.
+            progress: called with (entries done, all entries).
         """
         folders = [folder for folder in self._folders() if kind in (None, folder.parent.name)]
         entries = []
@@ -154,53 +163,41 @@ class ArtifactStore:
         return entries
 
     def unfinished(self) -> list[Entry]:
-        """Builds of many parts that are under way or were cut off."""
-        entries = []
-        for parts in sorted(self.root.glob("*/.*.parts")):
-            with _builders(_folder_of_parts(parts), fcntl.LOCK_EX | fcntl.LOCK_NB) as idle:
-                problem = "cut off; the next run goes on with it" if idle else "being built"
-            entries.append(Entry(parts.parent.name, parts, None, _size(parts), None, problem))
-        return entries
+        """Builds in parts that are ongoing or were interrupted."""
+        return [
+            _entry(parts, "interrupted; the next run continues it" if idle else "being built")
+            for parts, idle in self._parts()
+        ]
 
     def prune(
         self,
         unwanted: Callable[[Entry], bool] = lambda entry: entry.problem is not None,
         unfinished: bool = False,
     ) -> int:
-        """Remove what killed builders left, and the entries that are `unwanted` (default: broken ones).
+        """Remove the remains of killed builders and the entries that are `unwanted` (default: broken ones).
 
-        What another process is building stays. Entries in use can be read on where they are open already.
+        Ongoing builds stay. A process that has an entry's files open can go on reading them.
 
         Args:
-            unfinished: remove cut-off builds of many parts too, which the next run would go on with.
+            unfinished: also remove interrupted builds in parts, which the next run would continue.
 
         Returns:
-            bytes freed.
+            the number of bytes freed.
         """
-        freed = self._prune_unfinished() if unfinished else 0
+        freed = 0
+        for parts, idle in self._parts() if unfinished else ():
+            if idle:
+                freed += _size(parts)
+                shutil.rmtree(parts, ignore_errors=True)
         leftovers = {path.with_name(path.name[1:].split(".")[0]) for path in self.root.glob("*/.*.tmp-*")}
         for folder in sorted({*self._folders(), *leftovers}):
-            lock = _lock_of(folder)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            try:
+            with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
+                if not free:
+                    continue
                 freed += _remove_leftovers(folder)
                 if folder.exists() and unwanted(entry := _entry(folder, _problem(folder))):
                     freed += entry.size
                     _remove(folder)
-            finally:
-                lock.release()
-        return freed
-
-    def _prune_unfinished(self) -> int:
-        freed = 0
-        for parts in sorted(self.root.glob("*/.*.parts")):
-            with _builders(_folder_of_parts(parts), fcntl.LOCK_EX | fcntl.LOCK_NB) as idle:
-                if idle:
-                    freed += _size(parts)
-                    shutil.rmtree(parts, ignore_errors=True)
         return freed
 
     def _folders(self) -> Iterator[Path]:
@@ -208,25 +205,19 @@ class ArtifactStore:
             if folder.is_dir() and not folder.name.startswith("."):
                 yield folder
 
-    @contextmanager
-    def _locked(self, kind: str, folder: Path) -> Iterator[None]:
-        lock = _lock_of(folder)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            self._announce(f"{kind}: waiting for another process to build {folder}")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+    def _parts(self) -> Iterator[tuple[Path, bool]]:
+        """Each unfinished build in parts, and whether no process works on it; locked while it is yielded."""
+        for parts in sorted(self.root.glob("*/.*.parts")):
+            folder = parts.with_name(parts.name.removeprefix(".").removesuffix(".parts"))
+            with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as idle:
+                yield parts, idle
 
 
-def canonical_json(value: Any) -> str:
-    """One text per JSON value, whatever the order of its keys.
+def canonical_json(value: object) -> str:
+    """The same text for equal JSON values, regardless of the order of their keys.
 
     Raises:
-        ValueError: not JSON; NaN and infinity are not.
+        ValueError: not JSON; NaN and infinity are not JSON either.
 
     >>> canonical_json({"b": (1, 2), "a": None})
     '{"a":null,"b":[1,2]}'
@@ -237,25 +228,11 @@ def canonical_json(value: Any) -> str:
         raise ValueError(f"not a JSON value: {error}") from error
 
 
-def _lock_of(folder: Path) -> FileLock:
-    return FileLock(folder.with_name(f".{folder.name}.lock"))
-
-
-def _parts_of(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.parts")
-
-
-def _folder_of_parts(parts: Path) -> Path:
-    return parts.with_name(parts.name.removeprefix(".").removesuffix(".parts"))
-
-
 @contextmanager
-def _builders(folder: Path, mode: int) -> Iterator[bool]:
-    """Shared by those who build parts, exclusive for those who need them gone; yields whether it was had.
-
-    The file stays: removing a lock file is a race.
-    """
-    with folder.with_name(f".{folder.name}.builders").open("a+") as file:
+def _locked(folder: Path, mode: int) -> Iterator[bool]:
+    """Hold an entry's lock in a mode of `flock`; yields False if LOCK_NB is set and another process holds it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("a+") as file:
         try:
             fcntl.flock(file, mode)
         except BlockingIOError:
@@ -264,19 +241,22 @@ def _builders(folder: Path, mode: int) -> Iterator[bool]:
             yield True
 
 
-def _build_into(folder: Path, key: Mapping[str, Any], build: Callable[[Path], None]) -> None:
-    temporary = folder.with_name(f".{folder.name}.tmp-{uuid.uuid4().hex}")
-    temporary.mkdir()
-    try:
-        build(temporary)
-        _write_manifest(temporary, key)
-        temporary.rename(folder)
-        _sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def _parts_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.parts")
 
 
-def _write_manifest(folder: Path, key: Mapping[str, Any]) -> None:
+def _temporary(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.tmp-{uuid.uuid4().hex}")
+
+
+def _publish(built: Path, folder: Path, key: Mapping[str, object]) -> None:
+    """Turn a built folder into an entry."""
+    _write_manifest(built, key)
+    built.rename(folder)
+    _sync(folder.parent)
+
+
+def _write_manifest(folder: Path, key: Mapping[str, object]) -> None:
     files = {}
     folders = [folder]
     for path in sorted(folder.rglob("*")):
@@ -296,62 +276,68 @@ def _write_manifest(folder: Path, key: Mapping[str, Any]) -> None:
         "created_by": f"optical-sweeps {__version__}",
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    _sync(folder / MANIFEST)
-    for path in folders:
-        _sync_folder(path)
+    for path in (folder / MANIFEST, *folders):
+        _sync(path)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an entry; OSError, ValueError or KeyError where there is none to be read."""
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    return {
-        "key": dict(manifest["key"]),
-        "files": dict(manifest["files"]),
-        "created": str(manifest["created"]),
-    }
+@dataclass(frozen=True)
+class _Manifest:
+    key: dict[str, object]
+    sizes: dict[str, int]
+    checksums: dict[str, str]
+    created: str
+
+    @classmethod
+    def read(cls, folder: Path) -> "_Manifest":
+        """The manifest of an entry.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError: it is missing or damaged.
+        """
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = dict(content["files"])
+        sizes = {name: int(file["size"]) for name, file in files.items()}
+        checksums = {name: str(file["blake2b"]) for name, file in files.items()}
+        return cls(dict(content["key"]), sizes, checksums, str(content["created"]))
 
 
 def _problem(folder: Path) -> str | None:
-    """What makes an entry unusable, without reading its files; None where it is sound."""
+    """What makes an entry unusable, without reading its files; None if it is sound."""
     try:
-        files = _manifest(folder)["files"]
+        manifest = _Manifest.read(folder)
     except FileNotFoundError:
         return "no manifest"
     except (OSError, ValueError, KeyError, TypeError):
         return "unreadable manifest"
-    for name, fact in files.items():
+    for name, expected in manifest.sizes.items():
         try:
             size = (folder / name).stat().st_size
         except OSError:
             return f"{name} is missing"
-        if size != fact["size"]:
-            return f"{name} has {size} bytes in place of {fact['size']}"
+        if size != expected:
+            return f"{name} has {size} bytes in place of {expected}"
     return None
 
 
 def _checksum_problem(folder: Path) -> str | None:
-    for name, fact in _manifest(folder)["files"].items():
-        if _checksum(folder / name) != fact["blake2b"]:
+    for name, expected in _Manifest.read(folder).checksums.items():
+        if _checksum(folder / name) != expected:
             return f"{name} has changed since it was built"
     return None
 
 
 def _entry(folder: Path, problem: str | None) -> Entry:
+    key, created = None, None
     try:
-        manifest = _manifest(folder)
+        manifest = _Manifest.read(folder)
+        key, created = manifest.key, manifest.created
     except (OSError, ValueError, KeyError, TypeError):
-        manifest = {"key": None, "created": None}
-    return Entry(folder.parent.name, folder, manifest["key"], _size(folder), manifest["created"], problem)
-
-
-def _remove_remains(folder: Path) -> None:
-    """What is in the way of a build: a broken entry, and what killed builders of it left. Needs the lock."""
-    _remove_leftovers(folder)
-    if folder.exists():
-        _remove(folder)
+        pass  # `problem` says so
+    return Entry(folder.parent.name, folder, key, _size(folder), created, problem)
 
 
 def _remove_leftovers(folder: Path) -> int:
+    """Remove what killed builders of an entry left, and return its bytes. Requires the exclusive lock."""
     freed = 0
     for path in folder.parent.glob(f".{folder.name}.tmp-*"):
         freed += _size(path)
@@ -360,8 +346,8 @@ def _remove_leftovers(folder: Path) -> int:
 
 
 def _remove(folder: Path) -> None:
-    """Take an entry away at once: a reader finds all of it or nothing."""
-    doomed = folder.with_name(f".{folder.name}.tmp-{uuid.uuid4().hex}")
+    """Remove an entry atomically: a reader finds all of it or nothing."""
+    doomed = _temporary(folder)
     folder.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 
@@ -376,12 +362,8 @@ def _checksum(path: Path) -> str:
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Write a file or the names in a folder through to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

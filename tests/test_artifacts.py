@@ -335,7 +335,7 @@ def test_parts_outlive_their_builder_and_can_be_pruned(tmp_path):
         store.get_or_build_in_parts("index", KEY, cut_off)
     (entry,) = store.unfinished()
     assert (entry.kind, entry.size) == ("index", 1000)
-    assert "the next run goes on" in str(entry.problem)
+    assert "the next run continues" in str(entry.problem)
     assert store.prune() == 0
     folder = store.get_or_build_in_parts("index", KEY, rest)
     assert sorted(path.name for path in folder.iterdir()) == ["first", "manifest.json", "second"]

@@ -222,7 +222,7 @@ def test_cache_tells_of_unfinished_builds(tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt):
         ArtifactStore(tmp_path).get_or_build_in_parts("index", {"a": 1}, cut_off)
     cache.run(["ls", str(tmp_path)])
-    assert "goes on with it" in " ".join(capsys.readouterr().out.split())
+    assert "continues it" in " ".join(capsys.readouterr().out.split())
     cache.run(["prune", str(tmp_path)])
     assert "1 unfinished builds hold 928 B" in capsys.readouterr().out
     cache.run(["prune", str(tmp_path), "unfinished"])
