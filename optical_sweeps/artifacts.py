@@ -55,7 +55,8 @@ class ArtifactStore:
 
     Args:
         root: the store's folder, created by the first build.
-        announce: called with one line for the user when the store waits for another process or repairs an entry.
+        announce: called with one line for the user when the store waits for another process or
+            repairs an entry.
     """
 
     def __init__(self, root: Path | str, announce: Callable[[str], None] = lambda line: None) -> None:
@@ -99,7 +100,7 @@ class ArtifactStore:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def get_or_build_in_parts(self, kind: str, key: Mapping[str, object], build: Build) -> Path:
-        """Like `get_or_build`, for builds of hours: processes build together, and finished parts survive a kill.
+        """Like `get_or_build`, but processes build together, and finished parts survive a kill.
 
         Every process calls `build` on the same folder, which may hold parts of earlier calls. `build` has to
         divide the parts among the processes, create each part atomically, and return once all parts exist.
@@ -230,7 +231,7 @@ def canonical_json(value: object) -> str:
 
 @contextmanager
 def _locked(folder: Path, mode: int) -> Iterator[bool]:
-    """Hold an entry's lock in a mode of `flock`; yields False if LOCK_NB is set and another process holds it."""
+    """Hold an entry's lock in a mode of `flock`; yields False if LOCK_NB is set and the lock is taken."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("a+") as file:
         try:

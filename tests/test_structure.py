@@ -12,7 +12,7 @@ import optical_sweeps
 
 PACKAGE = Path(optical_sweeps.__file__).parent
 ORDER = (
-    "errors", "interruption", "seeds", "checks", "console", "settings", "artifacts",
+    "errors", "interruption", "seeds", "checks", "console", "settings", "artifacts", "compiled",
     "transport", "corpora", "encoders", "objectives", "training", "retrieval", "evaluation",
     "curves", "curves/tables", "curves/statistics", "curves/laws", "curves/claims", "curves/figures",
     "tracking",

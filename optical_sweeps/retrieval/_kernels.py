@@ -4,25 +4,13 @@ Shape legend: R document tokens of a stretch, nd documents cut from them, W quer
 those. Offsets run from 0 to R and from 0 to W.
 """
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 from jaxtyping import Float32, Int8, Int32, Int64
 
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` compiled without the interpreter lock, cached on disk where some cache folder is writable."""
-    function = inspect.unwrap(function)  # a run-time type checker may have wrapped it
-    try:
-        return numba.njit(function, nogil=True, cache=True)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder to cache in: compile in each process
-        return numba.njit(function, nogil=True)  # type: ignore[no-any-return]
+from optical_sweeps.compiled import compiled
 
 
-@compiled
+@compiled()
 def maxsim(
     product: Float32[np.ndarray, "R W"],
     offsets: Int64[np.ndarray, " bounds"],
@@ -48,7 +36,7 @@ def maxsim(
             scores[query, document] = total
 
 
-@compiled
+@compiled()
 def scaled_maxsim(
     product: Int32[np.ndarray, "R W"],
     row_scales: Float32[np.ndarray, " R"],
@@ -74,7 +62,7 @@ def scaled_maxsim(
             scores[query, document] = total
 
 
-@compiled
+@compiled()
 def widen(
     codes: Int8[np.ndarray, "T d"],
     scales: Float32[np.ndarray, " T"],

@@ -1,38 +1,37 @@
 """Exact transport of one small problem at a time: successive shortest paths on integers.
 
-Costs are taken as integers (truncated at 2^-26 of the largest for float32, 2^-55 for float64) and masses as
-the integers they are rational multiples of, so that there is no tolerance to choose, no rounding to
-accumulate and a strict end. Integer minima are also what the compiler turns into vector code: the same
-loops on floats ran four times slower.
+Costs become integers (truncated at 2^-26 of the largest cost for float32 and 2^-55 for float64), and masses
+become integer multiples of a common unit. There is no tolerance to choose, rounding errors do not accumulate,
+and the search always ends. The compiler also vectorises integer minima: the same loops on floats were four
+times slower.
 
-A phase runs one Dijkstra search from all sources with mass left, to all sinks with demand left, updates
-the duals by the distances, and then augments along every branch of the search tree. Against one search
-per augmentation this halves the scans of 64 x 64 ragged problems (1568 -> 607) and the time.
+A phase runs one Dijkstra search from all sources with mass left to all sinks with demand left, updates the
+duals by the distances, and augments along every branch of the search tree. Compared with one search per
+augmentation, this halves the time of 64 x 64 ragged problems and reduces their scans from 1568 to 607.
 """
 
 import math
 
 import numpy as np
 
-from optical_sweeps.transport._compiled import compiled
+from optical_sweeps.compiled import compiled
 
 LANES = 16  # rows are padded to whole vectors
 NO_COLUMN = np.int32(1 << 30)
 FAILED, SOLVED = 0, 1
 
 
-def _smallest(values, width, value):  # type: ignore[no-untyped-def]
-    """First j with values[j] == value. A masked minimum, as that is vector code and an early exit is not."""
+@compiled()
+def _smallest(values, width, value):
+    """First j with values[j] == value, as a masked minimum, which vectorises (an early exit does not)."""
     first = NO_COLUMN
     for j in range(width):
         first = min(first, np.int32(j) if values[j] == value else NO_COLUMN)
     return first
 
 
-_smallest = compiled(_smallest)
-
-
-def _transport(  # type: ignore[no-untyped-def]
+@compiled()
+def _transport(
     cost, n, m, width, supply, demand, u, v, degree, sender, flow, key, gate, parent,
     via, row_distance, row_queue, column_distance, column_queue, sinks, big, gone, max_phases,
 ):  # fmt: skip
@@ -53,7 +52,7 @@ def _transport(  # type: ignore[no-untyped-def]
     for j in range(m):
         degree[j] = 0
     left = 0
-    for i in range(n):  # each row sends what it can along its cheapest reduced cost
+    for i in range(n):  # each row sends as much as possible along its cheapest reduced cost
         row = cost[i]
         least = integer(big)
         for j in range(width):
@@ -109,7 +108,7 @@ def _transport(  # type: ignore[no-untyped-def]
                 if wanted <= 0:
                     break
             key[j1] = big
-            gate[j1] = -gone  # closes the column: whatever reaches it now stays above `big`
+            gate[j1] = -gone  # closes the column: every distance to it now stays above `big`
             column_queue[columns] = j1
             column_distance[columns] = distance
             columns += 1
@@ -148,7 +147,7 @@ def _transport(  # type: ignore[no-untyped-def]
                         available = flow[j, t]
                         break
                 amount = min(amount, available)
-            if amount == 0:  # an earlier sink of this phase used the branch up
+            if amount == 0:  # an earlier sink of this phase used up the branch
                 continue
             demand[sink] -= amount
             left -= amount
@@ -179,11 +178,9 @@ def _transport(  # type: ignore[no-untyped-def]
     return phases
 
 
-_transport = compiled(_transport)
-
-
-def _denominator(masses, indices, count, total, precision):  # type: ignore[no-untyped-def]
-    """The least q up to 1024 for which all masses are multiples of total / q, or 0."""
+@compiled()
+def _denominator(masses, indices, count, total, precision):
+    """The smallest q up to 1024 such that all masses are multiples of total / q; 0 if there is none."""
     for q in range(1, 1025):
         rational = True
         for k in range(count):
@@ -197,11 +194,9 @@ def _denominator(masses, indices, count, total, precision):  # type: ignore[no-u
     return 0
 
 
-_denominator = compiled(_denominator)
-
-
-def _to_integers(masses, indices, count, total, denominator, whole, out):  # type: ignore[no-untyped-def]
-    """Masses as integers that sum to `whole`, rounding the largest up or down to make it so."""
+@compiled()
+def _to_integers(masses, indices, count, total, denominator, whole, out):
+    """Masses as integers that sum to `whole`; the largest one absorbs the rounding."""
     remaining = whole
     largest = 0
     for k in range(count):
@@ -216,13 +211,11 @@ def _to_integers(masses, indices, count, total, denominator, whole, out):  # typ
     out[largest] += remaining
 
 
-_to_integers = compiled(_to_integers)
-
-
-def _integer_masses(masses_a, masses_b, row_of, n, column_of, m, precision, supply, demand):  # type: ignore[no-untyped-def]
+@compiled()
+def _integer_masses(masses_a, masses_b, row_of, n, column_of, m, precision, supply, demand):
     """Fill supply and demand with integers proportional to the masses; returns their common sum.
 
-    Uniform and rational masses (denominators up to 1024) exactly; others rounded at 2^-50 of the whole.
+    Uniform and rational masses (denominators up to 1024) are exact; others are rounded to 2^-50 of the sum.
     """
     total_a = 0.0
     uniform = True
@@ -252,10 +245,8 @@ def _integer_masses(masses_a, masses_b, row_of, n, column_of, m, precision, supp
     return whole
 
 
-_integer_masses = compiled(_integer_masses)
-
-
-def _largest_magnitude(bits, row_of, n, column_of, m, sign):  # type: ignore[no-untyped-def]
+@compiled()
+def _largest_magnitude(bits, row_of, n, column_of, m, sign):
     """Bits of the greatest |cost| between real tokens; inf and NaN compare above all numbers."""
     word = bits.dtype.type
     most = word(0)
@@ -271,10 +262,8 @@ def _largest_magnitude(bits, row_of, n, column_of, m, sign):  # type: ignore[no-
     return most
 
 
-_largest_magnitude = compiled(_largest_magnitude)
-
-
-def _integer_costs(cost, row_of, n, column_of, m, scale, big, out):  # type: ignore[no-untyped-def]
+@compiled()
+def _integer_costs(cost, row_of, n, column_of, m, scale, big, out):
     """out[n, width] = trunc(cost scale) of the real entries, `big` beyond."""
     word = out.dtype.type
     prefix = column_of[m - 1] == m - 1
@@ -291,11 +280,9 @@ def _integer_costs(cost, row_of, n, column_of, m, scale, big, out):  # type: ign
             target[j] = big
 
 
-_integer_costs = compiled(_integer_costs)
-
-
-def _write_plan(degree, sender, flow, m, row_of, column_of, quantum, matrix, row_sum, column_sum):  # type: ignore[no-untyped-def]
-    """Scatter the flows into the plan, and sum what its own precision made of them."""
+@compiled()
+def _write_plan(degree, sender, flow, m, row_of, column_of, quantum, matrix, row_sum, column_sum):
+    """Scatter the flows into the plan, and sum the plan as stored in its own precision."""
     for k in range(m):
         for t in range(degree[k]):
             i, j = row_of[sender[k, t]], column_of[k]
@@ -304,14 +291,12 @@ def _write_plan(degree, sender, flow, m, row_of, column_of, quantum, matrix, row
             column_sum[j] += matrix[i, j]
 
 
-_write_plan = compiled(_write_plan)
-
-
-def solve_range(  # type: ignore[no-untyped-def]
+@compiled()
+def solve_range(
     cost, bits, a, b, matrix, source_potential, target_potential, error, phases, status,
     start, stop, unit, big, gone, precision,
 ):  # fmt: skip
-    """Solve problems start..stop-1 of a batch; `bits` is `cost` seen as integers of its own width."""
+    """Solve problems start..stop-1 of a batch; `bits` is a view of `cost` as integers of the same width."""
     rows_all, columns_all = cost.shape[1:]
     word = bits.dtype
     edge = max(rows_all, columns_all)
@@ -331,7 +316,7 @@ def solve_range(  # type: ignore[no-untyped-def]
     sign = word.type(~(word.type(1) << word.type(8 * bits.itemsize - 1)))
 
     for p in range(start, stop):
-        # a plain 0 is a type of its own at first: every function below would be compiled for it too
+        # A plain 0 would have another type, for which every function below would be compiled again.
         n, m, mass = np.int64(0), np.int64(0), 0.0
         for i in range(rows_all):
             source_potential[p, i] = 0
@@ -356,7 +341,7 @@ def solve_range(  # type: ignore[no-untyped-def]
             if math.isfinite(magnitude[0]) and math.isfinite(mass):
                 exponent = max(math.frexp(magnitude[0])[1], -90)
                 scale = cost.dtype.type(math.ldexp(1.0, unit - exponent))
-                # the longer side as rows: fewer phases, a quarter less time
+                # The longer side becomes the rows: fewer phases and a quarter less time.
                 tall = n >= m
                 long, short = max(n, m), min(n, m)
                 width = (short + LANES - 1) // LANES * LANES
@@ -395,6 +380,3 @@ def solve_range(  # type: ignore[no-untyped-def]
         for j in range(columns_all):
             missed_columns += abs(column_sum[j] - b[p, j])
         error[p] = max(missed_rows, missed_columns)
-
-
-solve_range = compiled(solve_range)

@@ -1,7 +1,8 @@
-"""Sinkhorn's iteration as one Triton program a problem, its kernel matrix in registers, each with its own end.
+"""Sinkhorn's iteration as one Triton program per problem, with the kernel matrix in registers.
 
-The same recipe as `_scaling`: annealing, a fixed kernel under moving scalings, absorption when they grow.
-An iteration reads no memory at all; a problem is read once and its plan written once.
+The algorithm is that of `_scaling`: annealing, a fixed kernel with changing scalings, absorption of large
+scalings. Iterations access no memory: a program reads its problem once, writes its plan once, and stops as soon
+as its own problem has converged.
 """
 
 import inspect
@@ -18,23 +19,23 @@ from optical_sweeps.transport._scaling import Masked, Solution, finished, first_
 try:
     import triton
     import triton.language as tl
-except ImportError:  # where torch comes without it: the module can be looked at, not used
+except ImportError:  # torch without Triton: the module can be imported, but not used
     triton, tl = None, SimpleNamespace(constexpr=int)
 
-LONGEST_SIDE = 128  # 128 x 128 entries take 32 registers of each of 512 threads
+LONGEST_SIDE = 128  # 128 x 128 entries take 32 registers in each of 512 threads
 _ITERATIONS_A_STAGE = 4
 _REVIEW = 10
-_PATIENCE = 400  # iterations before Newton's method takes over: they are cheap here
+_PATIENCE = 400  # iterations before Newton's method takes over; they are cheap here
 
 
 def _program(function: Callable[..., Any]) -> Any:
-    """`function` compiled by Triton; a run-time type checker may have wrapped it before."""
+    """`function` compiled by Triton; tests wrap functions in a run-time type checker."""
     return triton.jit(inspect.unwrap(function)) if triton else function
 
 
 @_program
-def _kernel_matrix(cost_in, entries, inside, a, b, f, g, epsilon):  # type: ignore[no-untyped-def]
-    """exp((f + g - C) / epsilon); C is read again each time: kept, it would spill registers."""
+def _kernel_matrix(cost_in, entries, inside, a, b, f, g, epsilon):
+    """exp((f + g - C) / epsilon); C is read again each time, because keeping it would spill registers."""
     cost = tl.load(cost_in + entries, mask=inside, other=0.0)
     exponent = (f[:, None] + g[None, :] - cost) / epsilon
     exponent = tl.minimum(tl.maximum(exponent, -46.0), 0.0)
@@ -42,12 +43,12 @@ def _kernel_matrix(cost_in, entries, inside, a, b, f, g, epsilon):  # type: igno
 
 
 @_program
-def _log_of_real(x):  # type: ignore[no-untyped-def]
+def _log_of_real(x):
     return tl.log(tl.where(x > 0, x, 1.0))
 
 
 @_program
-def _solve(  # type: ignore[no-untyped-def]
+def _solve(
     cost_in, a_in, b_in, epsilon_in, start_in, matrix_out, f_out, g_out, error_out, iterations_out,
     n, m, tolerance, max_iterations,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, STAGE: tl.constexpr, REVIEW: tl.constexpr,
@@ -111,10 +112,10 @@ def _solve(  # type: ignore[no-untyped-def]
 def anneal_fused(
     masked: Masked, epsilon: Float[Tensor, " B"], tolerance: float, max_iterations: int, newton: bool
 ) -> Solution:
-    """What `_scaling.anneal` does, in float32, for up to 128 tokens a side.
+    """`_scaling.anneal` in float32, for up to 128 tokens a side.
 
     Raises:
-        ImportError: there is no Triton.
+        ImportError: Triton is not installed.
     """
     if not triton:
         raise ImportError("implementation='fused' needs the package triton; use 'tensor'")
@@ -128,7 +129,7 @@ def anneal_fused(
         cost, a, b, epsilon.contiguous(), first_temperature(masked), matrix, f, g, error, iterations,
         n, m, tolerance, limit,
         ROWS=rows, COLUMNS=columns, STAGE=_ITERATIONS_A_STAGE, REVIEW=_REVIEW,
-        num_warps=max(4, rows * columns // 1024),  # fewer would spill registers
+        num_warps=max(4, rows * columns // 1024),  # fewer warps would spill registers
     )  # fmt: skip
     solution = Solution(matrix, f, g, iterations.to(torch.int64))
     if not newton:

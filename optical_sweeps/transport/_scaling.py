@@ -2,9 +2,9 @@
 
 Shape legend: B problems, n source tokens, m target tokens. Duals f and g are in units of the cost.
 
-What the operations cost decides how this is written: `where` and `masked_fill` take six times a multiply, so
-padding is kept out by one mask multiplied into the kernel and by padded sums of 0 + 1; `v @ K'` as a row
-vector is three times faster than `K @ v` as a column. Exponents are clamped, so there are no denormals.
+The code follows the cost of the operations. `where` and `masked_fill` take six times as long as a product, so
+padding is excluded by one mask multiplied into the kernel and by adding 1 to padded sums. `v @ K'` with a row
+vector is three times as fast as `K @ v` with a column vector. Clamped exponents avoid denormals.
 """
 
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ from torch import Tensor
 from optical_sweeps.transport.problem import TransportProblem
 from optical_sweeps.transport.spread import cost_spread
 
-_LEAST_EXPONENT = -46.0  # e^-46 = 1e-20: below any mass, above any denormal
+_LEAST_EXPONENT = -46.0  # e^-46 = 1e-20 is below any mass and above any denormal
 _ITERATIONS_A_STAGE = 4
-_REVIEW = 10  # iterations between looks at the errors: each look waits for the device
-_LOST = 1e4  # scalings beyond this are absorbed, so that the clamp never biases a plan
+_REVIEW = 10  # iterations between two checks of the errors; each check waits for the device
+_LOST = 1e4  # larger scalings are absorbed into the duals, so that the clamp never biases a plan
 _NEWTON_STEPS = 100
-_PATIENCE = 60  # iterations at the last temperature before Newton's method takes over what is left
+_PATIENCE = 60  # iterations at the last temperature before Newton's method takes over
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Plans and duals of a batch, with what they cost to find."""
+    """Plans and duals of a batch, with the iterations spent on each problem."""
 
     matrix: Float[Tensor, "B n m"]
     f: Float[Tensor, "B n"]
@@ -37,7 +37,7 @@ class Solution:
 
 @dataclass(frozen=True)
 class Masked:
-    """A problem made safe to compute with: zeros at padding, masses of 1, unsolvable problems emptied."""
+    """A problem prepared for the iterations: zeros at padding, masses of 1, unsolvable problems emptied."""
 
     cost: Float[Tensor, "B n m"]
     a: Float[Tensor, "B n"]
@@ -46,7 +46,7 @@ class Masked:
 
     @classmethod
     def of(cls, problem: TransportProblem) -> "Masked":
-        """Without gradients. A problem whose real costs are not all finite comes out empty."""
+        """Without gradients; a problem with a real cost that is not finite becomes empty."""
         cost, a, b = problem.detached_tensors()
         solvable = (cost.isfinite() | ~problem.mask).flatten(1).all(1)
         mask = problem.mask & solvable[:, None, None]
@@ -77,12 +77,12 @@ def gibbs(
 def anneal(
     masked: Masked, epsilon: Float[Tensor, " B"], tolerance: float, max_iterations: int, newton: bool
 ) -> Solution:
-    """Solve each problem at its epsilon: annealed scaling, dropping problems as they converge."""
+    """Solve each problem at its epsilon by annealed scaling; converged problems leave the batch."""
     f, g = c_transform(masked), torch.zeros_like(masked.b)
     spent = 0
     for temperature in _temperatures(masked, epsilon):
         scaling = Scaling.begin(masked, f, g, temperature)
-        count = min(_ITERATIONS_A_STAGE, max_iterations - 1 - spent)  # the last temperature gets one at least
+        count = min(_ITERATIONS_A_STAGE, max_iterations - 1 - spent)  # leaves one for the last temperature
         scaling, _ = scaling.iterate(count)
         f, g = scaling.duals()
         spent += count
@@ -100,7 +100,7 @@ def anneal(
             scaling = scaling.absorbed(lost)
         unfinished = (error > tolerance) | lost
         stop = (newton and spent >= _PATIENCE) or spent >= max_iterations or not bool(unfinished.any())
-        if stop or bool(unfinished.float().mean() < 0.75):  # else copying costs more than it saves
+        if stop or bool(unfinished.float().mean() < 0.75):  # otherwise copying costs more than it saves
             matrix[active], iterations[active] = scaling.plan(), spent
             f[active], g[active] = scaling.duals()
             left = unfinished.nonzero().squeeze(1)
@@ -119,7 +119,7 @@ def finished(
     tolerance: float,
     max_iterations: int,
 ) -> Solution:
-    """`solution`, in place, with the problems numbered `active` brought to the tolerance by Newton's method."""
+    """Bring the problems `active` of `solution` to the tolerance with Newton's method, in place."""
     if not len(active):
         return solution
     steps = min(max_iterations - int(solution.iterations[active].max()), _NEWTON_STEPS)
@@ -143,9 +143,9 @@ def c_transform(masked: Masked) -> Float[Tensor, "B n"]:
 
 @dataclass(frozen=True)
 class Scaling:
-    """P = diag(u) K diag(v) on a kernel K that stays fixed while u and v move.
+    """P = diag(u) K diag(v) with a kernel K that stays fixed while u and v change.
 
-    In float32 this reaches marginal errors of 1e-7, where adding logarithms to potentials stalls at 1e-5.
+    In float32 this reaches marginal errors of 1e-7; adding logarithms to potentials stalls at 1e-5.
     """
 
     masked: Masked
@@ -168,7 +168,7 @@ class Scaling:
         return cls(masked, f, g, epsilon, gibbs(masked, f, g, epsilon), u, v)
 
     def iterate(self, count: int) -> tuple["Scaling", Float[Tensor, " B"]]:
-        """`count` iterations; the error is that of the column sums before the last update."""
+        """Run `count` iterations; the error is the error of the column sums before the last update."""
         a, b = self.masked.a.unsqueeze(1), self.masked.b.unsqueeze(1)
         pad_a, pad_b = (a == 0).to(a.dtype), (b == 0).to(b.dtype)
         u, v, error = self.u, self.v, torch.full_like(self.epsilon, torch.inf)
@@ -193,15 +193,15 @@ class Scaling:
         return Scaling(self.masked.select(index), *(tensor[index] for tensor in tensors))
 
     def lost(self) -> Bool[Tensor, " B"]:
-        """Problems whose scalings are so large that entries at the clamp could count."""
+        """Problems with scalings so large that clamped entries could matter."""
         if not self.kernel.numel():
             return torch.zeros_like(self.epsilon, dtype=torch.bool)
         return torch.maximum(self.u.amax((1, 2)), self.v.amax((1, 2))) > _LOST
 
     def absorbed(self, lost: Bool[Tensor, " B"]) -> "Scaling":
-        """`lost` problems free of what the clamp did: column duals kept, row duals made exact for them.
+        """Rebuild the kernels of `lost` problems from their column duals and exact row duals.
 
-        The others are left alone: a kernel from float32 duals would cost them their last digit.
+        Other problems keep their kernels, because a kernel from float32 duals would lose their last digit.
         """
         index = lost.nonzero().squeeze(1)
         part = self.select(index)
@@ -219,12 +219,12 @@ class Scaling:
 
 
 def first_temperature(masked: Masked) -> Float[Tensor, " B"]:
-    """Where annealing starts: a little above the standard deviation of the costs."""
+    """The first epsilon of the annealing, slightly above the standard deviation of the costs."""
     return 1.1 * cost_spread(masked.cost, masked.mask > 0, "std")
 
 
 def _temperatures(masked: Masked, epsilon: Float[Tensor, " B"]) -> Iterator[Float[Tensor, " B"]]:
-    """Each problem's epsilons above its own last one, halving from the spread of its costs."""
+    """The epsilons of each problem above its last one, halved step by step from its costs' spread."""
     ratio = (first_temperature(masked) / epsilon).clamp(min=1.0, max=1e30)
     for halvings in range(int(ratio.log2().ceil().max()) if len(ratio) else 0, 0, -1):
         yield epsilon * torch.minimum(ratio, ratio.new_tensor(2.0**halvings))
@@ -288,8 +288,8 @@ def marginal_system(
 ) -> Float[Tensor, "B m"]:
     """Solve (diag(columns) - P' diag(1 / rows) P) y = right: how column duals move column sums at fixed rows.
 
-    The matrix is a graph Laplacian, singular along constants: their direction is given a weight of its own,
-    which leaves a solution that sums to zero over real columns. Padded columns get y = 0.
+    The matrix is a graph Laplacian, which is singular along constants. A weight in that direction selects the
+    solution that sums to zero over real columns. Padded columns get y = 0.
     """
     real = columns > 0
     scaled = matrix / torch.where(rows > 0, rows, 1.0).unsqueeze(2)

@@ -3,40 +3,40 @@
 Notation: M = C / epsilon; f and g are duals in units of epsilon; P_ij = exp(f_i + g_j - M_ij).
 
 The scaling vectors work on a fixed kernel in the precision of the problem, which keeps it in the first-level
-cache and in vector registers. Potentials, exponentials and Newton's method are float64, so float32 problems
-do not stall above the tolerance. Newton's step costs as much as tens to hundreds of iterations; each
-problem turns to it once its own rate of convergence says that this is the shorter way.
+cache and in vector registers. Potentials, exponentials and Newton's method use float64, so that float32
+problems do not stall above the tolerance. A Newton step costs as much as tens to hundreds of iterations; each
+problem switches to Newton's method once its rate of convergence predicts that this is faster.
 
-Each stage of the annealing is brought to `_STAGE_ERROR`: with stages left at .2, ragged aligned problems
-ended in plateaus that 100 Newton steps did not cross.
+Each stage of the annealing is solved to an error of `_STAGE_ERROR`. With an error of .2, ragged aligned
+problems ended in plateaus that 100 Newton steps did not cross.
 """
 
 import math
 
 import numpy as np
 
-from optical_sweeps.transport._compiled import compiled
+from optical_sweeps.compiled import compiled
 
 LANES = 16  # columns are padded to whole vectors, rows to groups of four
 SPREADS = {"none": 0, "std": 1, "range": 2, "mean": 3}
 
-_CLAMP = 300.0  # of exponents: products of two exponentials are then no denormals either
-_FLOOR = 1e-15  # of kernel entries: no sum is zero, no product of scalings a denormal or an overflow
-_NEGLIGIBLE = 1e-35  # shares of the mass below it are written as 0, lest float32 has a denormal for them
+_CLAMP = 300.0  # bound of exponents; the product of two exponentials is then no denormal either
+_FLOOR = 1e-15  # least kernel entry: no sum is zero, and no product of scalings is denormal or overflows
+_NEGLIGIBLE = 1e-35  # smaller shares of the mass become 0, because float32 would store denormals
 _STAGE_ERROR = 0.01
 _ITERATIONS_A_STAGE = 4
 _NEWTON_A_STAGE = 30
 _WORTH_ANNEALING = 3.0  # ratio of the spread to epsilon below which stages cost more than they save
-_REVIEW = 8  # iterations between looks at the rate of convergence and at the size of the scalings
-_LOST = 1e6  # scalings beyond this are absorbed into the potentials, so that the floor is never felt
+_REVIEW = 8  # iterations between two checks of the rate of convergence and the size of the scalings
+_LOST = 1e6  # larger scalings are absorbed into the potentials, so that the floor never matters
 
 
-def _fast(function):  # type: ignore[no-untyped-def]
-    return compiled(function, fastmath=True, error_model="numpy")
+_fast = compiled(fastmath=True, error_model="numpy")
 
 
-def _exponentials(M, f, g, n, m, width, P):  # type: ignore[no-untyped-def]
-    """P = exp(f_i + g_j - M_ij), 0 in padded columns; 0.8 ns an entry where the library's exp takes 4.5.
+@_fast
+def _exponentials(M, f, g, n, m, width, P):
+    """P = exp(f_i + g_j - M_ij), 0 in padded columns; 0.8 ns per entry (4.5 ns with the library's exp).
 
     exp(x) = 2^k e^r with |r| <= log(2) / 2 and Taylor's polynomial of degree 11: relative error 1e-14.
     """
@@ -55,13 +55,11 @@ def _exponentials(M, f, g, n, m, width, P):  # type: ignore[no-untyped-def]
             P_i[j] = 0.0
 
 
-_exponentials = _fast(_exponentials)
-
-
-def _iterate(K, a, b, u, v, t, rows, width):  # type: ignore[no-untyped-def]
+@_fast
+def _iterate(K, a, b, u, v, t, rows, width):
     """u = a / K v, then v = b / K' u, in one pass over K; returns the L1 error of the columns before v.
 
-    Four rows at a time: a third of the loads of one at a time.
+    Four rows at a time need a third of the loads of one row at a time.
     """
     real = K.dtype.type
     for j in range(width):
@@ -86,11 +84,9 @@ def _iterate(K, a, b, u, v, t, rows, width):  # type: ignore[no-untyped-def]
     return error
 
 
-_iterate = _fast(_iterate)
-
-
-def _kernel(P, n, m, rows, width, K, v):  # type: ignore[no-untyped-def]
-    """K = P in the working precision, floored; padding holds just enough for no sum to be zero."""
+@_fast
+def _kernel(P, n, m, rows, width, K, v):
+    """K = P in the working precision, floored; padding is just large enough that no sum is zero."""
     for i in range(n):
         for j in range(width):
             K[i, j] = max(P[i, j], _FLOOR)
@@ -103,14 +99,12 @@ def _kernel(P, n, m, rows, width, K, v):  # type: ignore[no-untyped-def]
         v[j] = 1 if j < m else 0
 
 
-_kernel = _fast(_kernel)
-
-
-def _newton_direction(P, a, c, residual, n, m, S, d):  # type: ignore[no-untyped-def]
+@_fast
+def _newton_direction(P, a, c, residual, n, m, S, d):
     """Solve (diag(c) - P' diag(1/a) P) d = residual with d[m - 1] = 0, by an LDL' factorisation in place.
 
-    The matrix is a graph Laplacian: singular along constants only, which pinning the last entry removes.
-    `P` has zero rows and `a` ones up to a multiple of four.
+    The matrix is a graph Laplacian, which is singular along constants only; fixing the last entry removes that.
+    Up to a multiple of four rows, `P` is padded with zeros and `a` with ones.
     """
     size = m - 1
     for j in range(size):
@@ -141,7 +135,7 @@ def _newton_direction(P, a, c, residual, n, m, S, d):  # type: ignore[no-untyped
             for l in range(j, size):  # noqa: E741
                 S_j[l] -= factor * S_k[l]
             k += 1
-        # rounding may leave nothing of a pivot that mass hardly crosses: such a direction is not followed
+        # Rounding can cancel a pivot that little mass crosses; the floor keeps the step from following it.
         S_j[j] = max(S_j[j], 1e-15 * c[j])
         d[j] = 1 / S_j[j]
     for k in range(size):
@@ -160,14 +154,12 @@ def _newton_direction(P, a, c, residual, n, m, S, d):  # type: ignore[no-untyped
         d[k] = z / S_k[k]
 
 
-_newton_direction = _fast(_newton_direction)
-
-
-def _newton(M, a, b, f, g, n, m, width, tolerance, max_steps, P, S, c, residual, d, trial):  # type: ignore[no-untyped-def]
+@_fast
+def _newton(M, a, b, f, g, n, m, width, tolerance, max_steps, P, S, c, residual, d, trial):
     """Maximise the semi-dual <g, b> + <f(g), a>, f the soft c-transform, by Newton with a line search.
 
-    Leaves P = exp(f + g - M) with exact rows, and its column error below `tolerance` or what was reached;
-    returns the number of steps. Where the line search finds nothing, one Sinkhorn update is made instead.
+    Leaves P = exp(f + g - M) with exact rows and, unless the steps ran out, a column error below `tolerance`;
+    returns the number of steps. If the line search fails, one Sinkhorn update replaces the step.
     """
     for j in range(width):
         trial[j] = g[j]
@@ -234,17 +226,15 @@ def _newton(M, a, b, f, g, n, m, width, tolerance, max_steps, P, S, c, residual,
         _exponentials(M, f, trial, n, m, width, P)
 
 
-_newton = _fast(_newton)
-
-
-def _stage(  # type: ignore[no-untyped-def]
+@_fast
+def _stage(
     M, a, b, f, g, n, m, rows, width, target, max_iterations, newton, last,
     P, K, a_work, b_work, u, v, t, S, c, residual, d, trial,
 ):  # fmt: skip
-    """Bring one temperature to the L1 error `target`; returns the iterations and steps spent."""
+    """Solve one temperature to the L1 error `target`; returns the iterations and steps spent."""
     _exponentials(M, f, g, n, m, width, P)
     _kernel(P, n, m, rows, width, K, v)
-    # in multiplications: five Newton steps, weighted by how much slower than iterations they run
+    # The multiplications of five Newton steps, weighted by their lower speed compared with iterations.
     newton_work = 7.5 * (n * m * m / 2 + m * m * m / 6 + 4 * n * m)
     limit = max_iterations if last else min(_ITERATIONS_A_STAGE, max_iterations)
     iterations = 0
@@ -278,18 +268,16 @@ def _stage(  # type: ignore[no-untyped-def]
         for j in range(m):
             g[j] += math.log(v[j])
     if last or (newton and error > target):
-        # also without a Newton step to make this writes P from the potentials, free of the floor
+        # Even with 0 steps this writes P from the potentials, without the floor.
         steps = min(max_iterations - iterations, 100) if last else _NEWTON_A_STAGE
         steps = max(steps, 0) if newton else 0
         iterations += _newton(M, a, b, f, g, n, m, width, target, steps, P, S, c, residual, d, trial)
     return iterations
 
 
-_stage = _fast(_stage)
-
-
-def _spread(C, n, m, kind):  # type: ignore[no-untyped-def]
-    """Spread of the n x m costs, as the setting `epsilon_relative_to` counts it."""
+@_fast
+def _spread(C, n, m, kind):
+    """Spread of the n x m costs; `kind` is a value of `SPREADS`."""
     total, absolute = 0.0, 0.0
     low, high = C[0, 0], C[0, 0]
     for i in range(n):
@@ -314,11 +302,9 @@ def _spread(C, n, m, kind):  # type: ignore[no-untyped-def]
     return math.sqrt(squares / (n * m))
 
 
-_spread = _fast(_spread)
-
-
-def _largest(C, n, m, columns):  # type: ignore[no-untyped-def]
-    """max |C_ij|. By columns first: the compiler vectorises elementwise maxima, but not a float reduction."""
+@_fast
+def _largest(C, n, m, columns):
+    """max |C_ij|, by columns first: the compiler vectorises elementwise maxima, but no float reduction."""
     for j in range(m):
         columns[j] = 0.0
     for i in range(n):
@@ -331,11 +317,9 @@ def _largest(C, n, m, columns):  # type: ignore[no-untyped-def]
     return most
 
 
-_largest = _fast(_largest)
-
-
-def _gather(cost, row_of, n, column_of, m, out):  # type: ignore[no-untyped-def]
-    """Copy the real entries in float64; returns how many of them are finite (so: no fastmath here)."""
+@compiled()
+def _gather(cost, row_of, n, column_of, m, out):
+    """Copy the real entries in float64; returns how many are finite, which fastmath could not tell."""
     finite = 0
     prefix = column_of[m - 1] == m - 1
     for i in range(n):
@@ -354,15 +338,13 @@ def _gather(cost, row_of, n, column_of, m, out):  # type: ignore[no-untyped-def]
     return finite
 
 
-_gather = compiled(_gather)
-
-
-def _solve(  # type: ignore[no-untyped-def]
+@_fast
+def _solve(
     C, a, b, f, g, n, m, rows, width, epsilon, start_epsilon, tolerance, max_iterations, newton,
     M, P, K, a_work, b_work, u, v, t, S, c, residual, d, trial,
 ):  # fmt: skip
     """Anneal to `epsilon`; leaves P, and f, g in units of the cost. Returns iterations."""
-    for j in range(width):  # the c-transform of f = 0
+    for j in range(width):  # g starts as the c-transform of f = 0
         g[j] = C[0, j] if j < m else 0.0
         b_work[j] = b[j]
     for i in range(1, n):
@@ -401,10 +383,8 @@ def _solve(  # type: ignore[no-untyped-def]
         temperature *= 0.5
 
 
-_solve = _fast(_solve)
-
-
-def solve_range(  # type: ignore[no-untyped-def]
+@compiled(error_model="numpy")
+def solve_range(
     cost, a_all, b_all, matrix, source_potential, target_potential, error, iterations, epsilons,
     start, stop, epsilon, relative_to, least_epsilon, tolerance, max_iterations, newton,
 ):  # fmt: skip
@@ -427,7 +407,7 @@ def solve_range(  # type: ignore[no-untyped-def]
     row_of, column_of = np.empty(rows_all, np.int32), np.empty(columns_all, np.int32)
 
     for p in range(start, stop):
-        # a plain 0 is a type of its own at first: every function below would be compiled for it too
+        # A plain 0 would have another type, for which every function below would be compiled again.
         n, m, mass_a, mass_b = np.int64(0), np.int64(0), 0.0, 0.0
         for i in range(rows_all):
             source_potential[p, i] = 0
@@ -492,8 +472,9 @@ def solve_range(  # type: ignore[no-untyped-def]
         error[p] = max(missed_rows, missed_columns)
 
 
-def _marginal_errors(matrix, a, b, column_sum):  # type: ignore[no-untyped-def]
-    """L1 errors of both marginals of what was written out."""
+@_fast
+def _marginal_errors(matrix, a, b, column_sum):
+    """L1 errors of both marginals of the plan as stored."""
     missed_rows = 0.0
     for j in range(matrix.shape[1]):
         column_sum[j] = 0
@@ -508,7 +489,3 @@ def _marginal_errors(matrix, a, b, column_sum):  # type: ignore[no-untyped-def]
     for j in range(matrix.shape[1]):
         missed_columns += abs(column_sum[j] - b[j])
     return missed_rows, missed_columns
-
-
-_marginal_errors = _fast(_marginal_errors)
-solve_range = compiled(solve_range, error_model="numpy")

@@ -1,4 +1,4 @@
-"""Plans read as word alignments, and their error against gold ones."""
+"""Word alignments from transport plans, and their error against gold alignments."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ Pair = tuple[int, int]
 
 
 def aligned_pairs(plan: TransportPlan, index: int, share: float = 0.5) -> set[Pair]:
-    """Pairs (i, j) of problem `index` that carry at least `share` of the largest mass in their row or column.
+    """Pairs (i, j) of problem `index` with at least `share` of the largest mass in their row or column.
 
     Raises:
         ValueError: the share is not in (0, 1].
@@ -25,7 +25,7 @@ def aligned_pairs(plan: TransportPlan, index: int, share: float = 0.5) -> set[Pa
 
 
 def strongest_pairs(matrix: Float[Tensor, "n m"], share: float = 0.5) -> set[Pair]:
-    """As `aligned_pairs`, of one matrix of masses, such as a plan gathered from tokens to words."""
+    """Like `aligned_pairs`, for one matrix of masses, such as a plan summed from tokens to words."""
     if not 0 < share <= 1:
         raise ValueError("share must be above 0 and at most 1")
     if not matrix.numel():
@@ -38,16 +38,16 @@ def strongest_pairs(matrix: Float[Tensor, "n m"], share: float = 0.5) -> set[Pai
 def alignment_error_rate(
     predicted: Iterable[Pair], sure: Iterable[Pair], possible: Iterable[Pair] | None = None
 ) -> float:
-    """1 - (|A & S| + |A & P|) / (|A| + |S|), in [0, 1]; 0 where nothing is predicted and nothing is sure.
+    """1 - (|A & S| + |A & P|) / (|A| + |S|), in [0, 1]; 0 if both A and S are empty.
 
-    Sure pairs S count as possible ones P too. Source: Och and Ney 2003, section 3.
+    Sure pairs S also count as possible pairs P. Source: Och and Ney 2003, section 3.
 
     >>> alignment_error_rate({(0, 0), (1, 1)}, sure={(0, 0)}, possible={(1, 1)})
     0.0
     >>> alignment_error_rate({(0, 1)}, sure={(0, 0)})
     1.0
     """
-    found, certain = set(predicted), set(sure)
+    links, certain = set(predicted), set(sure)
     allowed = certain | set(possible or ())
-    size = len(found) + len(certain)
-    return 1 - (len(found & certain) + len(found & allowed)) / size if size else 0.0
+    size = len(links) + len(certain)
+    return 1 - (len(links & certain) + len(links & allowed)) / size if size else 0.0

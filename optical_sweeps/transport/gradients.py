@@ -1,12 +1,10 @@
-"""Differentiable plans, each named for the derivative it passes back.
+"""Differentiable transport plans.
 
-- detached: the plan is a constant; d<P, C>/dC = P. What a solver returns unless asked (OPTICAL's loss).
-- envelope: the optimum of the regularised problem is differentiated: `TransportPlan.regularised_cost`.
-  Its gradient in C is P too, but by Danskin's theorem and of another function.
-- implicit: the optimal plan is differentiated through its optimality conditions.
-- unrolled: the iterations themselves are differentiated, and kept.
-
-Shape legend: B problems, n source tokens, m target tokens.
+- detached: the plan is a constant, so d<P, C>/dC = P. This is the default of the solvers (OPTICAL's loss).
+- envelope: the gradient of the regularised optimum; see `TransportPlan.regularised_cost`. In C it is also P, by
+  Danskin's theorem, but it is the gradient of another function.
+- implicit: the gradient of the optimal plan, from its optimality conditions.
+- unrolled: the gradient of the iterations, all of which are kept in memory.
 """
 
 from dataclasses import replace
@@ -21,7 +19,7 @@ from optical_sweeps.transport.plan import TransportPlan, marginal_error
 
 
 def implicit_plan(plan: TransportPlan) -> TransportPlan:
-    """`plan` with a matrix whose derivatives in cost and marginals are those of the entropic optimum.
+    """`plan` with a matrix that has the derivatives of the entropic optimum in cost and marginals.
 
     At the optimum P = exp((f + g - C) / epsilon) with P 1 = a and P' 1 = b; one linear system in the duals
     gives the adjoint (Luise et al. 2018; Eisenberger et al. 2022). It is solved in float64.
@@ -61,9 +59,9 @@ class _ImplicitPlan(torch.autograd.Function):
 
 
 def unrolled_plan(plan: TransportPlan) -> TransportPlan:
-    """`plan` solved once more in the log domain from zero duals, with every iterate kept for the backward pass.
+    """`plan` solved again in the log domain from zero duals, keeping every iterate for the backward pass.
 
-    As many iterations run as the slowest problem took, so memory grows with them.
+    All problems run as many iterations as the slowest one needed, and memory grows with that number.
     """
     problem = plan.problem
     cost = problem.cost.to(problem.dtype)
@@ -91,6 +89,6 @@ def unrolled_plan(plan: TransportPlan) -> TransportPlan:
 
 
 def _log_sum_exp(logits: Float[Tensor, "B n m"], kept: Bool[Tensor, "B k"], dim: int) -> Float[Tensor, "B k"]:
-    """logsumexp over `dim`, 0 where nothing is kept: all -inf there would turn gradients into NaN."""
+    """logsumexp over `dim`; 0 where nothing is kept, because all -inf would turn gradients into NaN."""
     kept = kept.unsqueeze(dim)
     return torch.where(kept, logits, 0.0).logsumexp(dim) * kept.squeeze(dim)

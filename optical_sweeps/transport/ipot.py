@@ -1,33 +1,30 @@
 """Inexact proximal point iteration for optimal transport."""
 
-from dataclasses import dataclass
-
 import torch
 
+from optical_sweeps.checks import Count, PositiveFloat
+from optical_sweeps.settings import settings
 from optical_sweeps.transport._scaling import Masked
 from optical_sweeps.transport.plan import TransportPlan, marginal_error
 from optical_sweeps.transport.problem import TransportProblem
 from optical_sweeps.transport.rounding import round_to_polytope
 
-_FLOOR = 1e-30  # of plan entries: they fall towards 0, and would get there by way of denormals
+_FLOOR = 1e-30  # least plan entry; without it, entries that vanish would become denormals
 
 
-@dataclass(frozen=True)
+@settings("solver")
 class Ipot:
     """P_k+1 = argmin over U(a, b) of <P, C> + beta KL(P | P_k), solved inexactly (Xie et al. 2020).
 
-    With the inner problems solved exactly, k steps at beta give Sinkhorn's plan at epsilon = beta / k: the
-    plan reported here carries that epsilon. One inner iteration a step is what the paper proposes.
+    If the inner problems were solved exactly, k steps at beta would give Sinkhorn's plan at epsilon = beta / k,
+    which the plan reports as its epsilon. The paper proposes one inner iteration per step.
 
     Args:
         beta: weight of the proximal term, in units of the cost.
-        steps: proximal steps.
-        inner_iterations: scaling iterations a step.
-        tolerance: marginal error (as a share of the mass) up to which a problem counts as converged.
-        rounding: move the plan onto the polytope at the end.
-
-    Raises:
-        ValueError: a setting is not positive.
+        steps: number of proximal steps.
+        inner_iterations: scaling iterations per step.
+        tolerance: marginal error (L1, as a share of the mass) at which a problem has converged.
+        rounding: project the plan onto the polytope at the end.
 
     >>> problem = TransportProblem.uniform(torch.tensor([[[0.0, 1.0], [1.0, 0.0]]]))
     >>> Ipot()(problem).matrix
@@ -35,15 +32,11 @@ class Ipot:
              [0.0000, 0.5000]]])
     """
 
-    beta: float = 0.5
-    steps: int = 50
-    inner_iterations: int = 1
-    tolerance: float = 1e-3
+    beta: PositiveFloat = 0.5
+    steps: Count = 50
+    inner_iterations: Count = 1
+    tolerance: PositiveFloat = 1e-3
     rounding: bool = False
-
-    def __post_init__(self) -> None:
-        if not (self.beta > 0 and self.tolerance > 0) or min(self.steps, self.inner_iterations) < 1:
-            raise ValueError("beta, steps, inner_iterations and tolerance must be positive")
 
     @torch.no_grad()
     def __call__(self, problem: TransportProblem) -> TransportPlan:
@@ -54,7 +47,7 @@ class Ipot:
             pad_a, pad_b = (a == 0).to(a.dtype), (b == 0).to(b.dtype)
             lowest = torch.where(masked.mask > 0, masked.cost, torch.inf).flatten(1)
             lowest = lowest.amin(1).nan_to_num(0.0, posinf=0.0) if lowest.shape[1] else masked.a.sum(1)
-            # a constant in the cost changes no plan, and without it the exponentials are at most 1
+            # Subtracting a constant from the cost changes no plan and keeps the exponentials at or below 1.
             shifted = (masked.cost - lowest[:, None, None]) / self.beta
             decay = shifted.clamp_(0.0, 46.0).neg_().exp_().mul_(masked.mask)
             kernel = masked.mask.clone()
@@ -68,7 +61,7 @@ class Ipot:
                 kernel = kernel * u.mT * v
                 log_u += torch.where(u > 0, u, 1.0).log()
                 log_v += torch.where(v > 0, v, 1.0).log()
-                # v stays as the next step's guess: the duals grow by the same amount every step
+                # The next step starts from v, because the duals grow by the same amount in every step.
             epsilon = self.beta / self.steps
             mass = problem.a.to(problem.dtype).sum(1)
             kernel = kernel * (kernel > 10 * _FLOOR)

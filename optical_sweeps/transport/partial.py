@@ -1,30 +1,30 @@
 """Transport of a share of the mass."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated
 
 import torch
+from annotated_types import Gt, Le
 
+from optical_sweeps.settings import settings
 from optical_sweeps.transport.exact import Exact
 from optical_sweeps.transport.plan import TransportPlan
 from optical_sweeps.transport.problem import TransportProblem
 
-_NEGLIGIBLE = 1e-6  # of the mass: what float32 sums leave over where nothing should stay behind
+_NEGLIGIBLE = 1e-6  # share of the mass that rounding in float32 sums may leave over
 
 
-@dataclass(frozen=True)
+@settings("solver")
 class Partial:
     """min of <P, C> over P >= 0 with P 1 <= a, P' 1 <= b and sum P = a given mass.
 
-    A dummy token on each side takes what stays behind at no cost, and never sends to its counterpart; what
-    is left is a balanced problem for any solver (Chapel, Alaya and Gasso 2020).
+    A dummy token on each side absorbs the unmoved mass at no cost and sends none to the other dummy token.
+    This leaves a balanced problem for any solver (Chapel, Alaya and Gasso 2020).
 
     Args:
-        mass: share to be moved of the lesser of the two total masses, above 0 and at most 1.
-        solver: of the balanced problem.
-
-    Raises:
-        ValueError: the mass is not in (0, 1].
+        mass: share of the smaller of the two total masses to move.
+        solver: solver of the balanced problem.
 
     >>> problem = TransportProblem.uniform(torch.tensor([[[0.0, 5.0], [5.0, 9.0]]]))
     >>> Partial(mass=0.5)(problem).matrix
@@ -32,15 +32,11 @@ class Partial:
              [0.0000, 0.0000]]])
     """
 
-    mass: float = 0.8
+    mass: Annotated[float, Gt(0), Le(1)] = 0.8
     solver: Callable[[TransportProblem], TransportPlan] = field(default_factory=Exact)
 
-    def __post_init__(self) -> None:
-        if not 0 < self.mass <= 1:
-            raise ValueError("mass must be above 0 and at most 1: it is a share")
-
     def __call__(self, problem: TransportProblem) -> TransportPlan:
-        """The partial plan; its marginal error is by how much it exceeds a, exceeds b or misses the mass."""
+        """The partial plan; its marginal error is the largest excess over a, excess over b, or missed mass."""
         cost, a, b = problem.detached_tensors()
         total_a, total_b = a.sum(1), b.sum(1)
         moved = self.mass * torch.minimum(total_a, total_b)
@@ -51,7 +47,7 @@ class Partial:
         batch, n, m = cost.shape
         extended = cost.new_zeros(batch, n + 1, m + 1)
         extended[:, :n, :m] = torch.where(problem.mask, cost, 0.0)
-        # dear enough: mass that crosses the corner frees as much of a real pair, and that saves less
+        # Mass on the corner would free as much mass of a real pair, and at this cost that saves less.
         largest = extended.abs().nan_to_num(0.0, posinf=0.0).amax((1, 2))
         extended[:, n, m] = 2 * largest + torch.finfo(cost.dtype).tiny
         inner = TransportProblem(

@@ -1,4 +1,4 @@
-"""What a solver returns: a coupling that carries its problem and says how good it is."""
+"""The result of a solver: a coupling with its problem, its duals and its errors."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,14 +16,14 @@ class TransportPlan:
     """A coupling of each problem of a batch, with its dual potentials.
 
     Args:
-        problem: what was solved, as the caller gave it (its cost may require gradients).
+        problem: the problem as the caller passed it (its cost may require gradients).
         matrix: mass moved from source token i to target token j; 0 at padding.
-        source_potential: dual f, in the unit of the cost; 0 at padding.
-        target_potential: dual g, likewise.
-        marginal_error: max of the L1 errors of the two marginals, in units of mass.
+        source_potential: dual f, in units of the cost; 0 at padding.
+        target_potential: dual g, in units of the cost; 0 at padding.
+        marginal_error: the larger of the L1 errors of the two marginals, in units of mass.
         iterations: iterations, steps or search phases spent on each problem.
-        converged: the solver's own stopping rule was met.
-        epsilon: entropic regularisation that each problem was solved at; 0 for exact transport.
+        converged: whether the solver's stopping rule was met.
+        epsilon: entropic regularisation of each problem; 0 for exact transport.
     """
 
     problem: TransportProblem
@@ -37,15 +37,15 @@ class TransportPlan:
 
     @cached_property
     def cost(self) -> Float[Tensor, " B"]:
-        """<P, C>: differentiable in the problem's cost; in P as the solver's gradient mode says."""
+        """<P, C>: differentiable in the cost, and in P according to the solver's gradient mode."""
         return _inner(self.matrix, self._cost)
 
     @cached_property
     def regularised_cost(self) -> Float[Tensor, " B"]:
         """<P, C> - epsilon H(P), with the envelope gradient: P in the cost, the potentials in a and b.
 
-        By Danskin's theorem these are the derivatives of the optimum, at converged plans and for masses of
-        constant sum. The plan is a constant here, whatever the solver's gradient mode.
+        By Danskin's theorem these are the derivatives of the optimum, for converged plans and masses of
+        constant sum. The plan is a constant here, in every gradient mode of the solver.
         """
         matrix = self.matrix.detach()
         value = _inner(matrix, self._cost) - self.epsilon * self.entropy.detach()
@@ -64,7 +64,7 @@ class TransportPlan:
 
     @cached_property
     def hard_alignment(self) -> Int[Tensor, "B n"]:
-        """The target token that receives most of each source token's mass; -1 at padding."""
+        """For each source token, the target token that receives most of its mass; -1 at padding."""
         if not self.matrix.shape[2]:
             return torch.full_like(self.problem.a, -1, dtype=torch.int64)
         best = self.matrix.max(2)
@@ -72,9 +72,9 @@ class TransportPlan:
 
     @cached_property
     def dual_value(self) -> Float[Tensor, " B"]:
-        """<f, a> + <g, b> with f the c-transform of g, hence a lower bound of the exact transport cost.
+        """A lower bound of the exact transport cost: <f, a> + <g, b> with f the c-transform of g.
 
-        The better of the two sides' c-transforms is taken.
+        The result is the larger of the values with the c-transform of either side.
         """
         cost = self._cost.detach()
         a, b = self.problem.a.detach().to(cost.dtype), self.problem.b.detach().to(cost.dtype)
@@ -86,17 +86,17 @@ class TransportPlan:
 
     @cached_property
     def gap_bound(self) -> Float[Tensor, " B"]:
-        """<P, C> less a lower bound of the exact cost: an upper bound on what P costs too much.
+        """An upper bound on how far the cost of P is above the optimum, by weak duality.
 
-        By weak duality, up to what the marginal error of P is worth.
+        It ignores the cost of the mass that the marginal error of P leaves out.
         """
         return self.cost.detach() - self.dual_value
 
     @cached_property
     def _cost(self) -> Float[Tensor, "B n m"]:
-        """Cost in the solver's precision, and finite at padding where P is 0 but 0 * inf would be NaN."""
+        """Cost in the solver's precision, finite at padding, where P is 0 and 0 * inf would be NaN."""
         cost = self.problem.cost.to(self.matrix.dtype)
-        if bool(cost.detach().sum().isfinite()):  # a third of the time of looking at every entry
+        if bool(cost.detach().sum().isfinite()):  # three times as fast as testing every entry
             return cost
         return cost.masked_fill(~cost.isfinite(), 0.0)
 
@@ -117,7 +117,7 @@ def marginal_error(
 def _transform(
     cost: Float[Tensor, "B n m"], g: Float[Tensor, "B m"], problem: TransportProblem
 ) -> Float[Tensor, "B n"]:
-    """f_i = min over real j of C_ij - g_j: the largest f that is feasible with g."""
+    """The c-transform f_i = min over real j of C_ij - g_j: the largest f that is feasible with g."""
     if not cost.shape[2]:
         return torch.zeros_like(problem.a, dtype=cost.dtype)
     closed = torch.where(problem.target_mask, g, -torch.inf).unsqueeze(1)

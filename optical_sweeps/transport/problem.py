@@ -1,6 +1,6 @@
 """Batches of small, ragged, masked discrete optimal-transport problems.
 
-Shape legend, here and in the solvers: B problems, n source tokens, m target tokens.
+Shape legend of this package: B problems, n source tokens, m target tokens.
 """
 
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from torch import Tensor
 class TransportProblem:
     """min over P >= 0 with P 1 = a and P' 1 = b of <P, cost>, for each problem of a batch.
 
-    A token without mass is padding: its row or column of `cost` may hold anything, also inf or NaN.
+    A token without mass is padding: its row or column of `cost` may hold any value, including inf and NaN.
 
     Args:
         cost: ground cost of moving mass from source token i to target token j.
-        a: source marginal, rows sum to the mass of the problem, usually 1 (0 for an empty problem).
-        b: target marginal, likewise.
+        a: source marginal; each row sums to the mass of the problem, usually 1 (0 for an empty problem).
+        b: target marginal; each row sums to the same mass.
 
     Raises:
-        ValueError: the shapes or devices do not fit, or something is not floating point.
+        ValueError: the shapes or devices do not match, or a tensor is not floating point.
 
     >>> problem = TransportProblem.uniform(torch.rand(2, 3, 4))
     >>> problem.a[0], problem.b[0]
@@ -55,7 +55,7 @@ class TransportProblem:
         source_mask: Bool[Tensor, "B n"] | None = None,
         target_mask: Bool[Tensor, "B m"] | None = None,
     ) -> "TransportProblem":
-        """Marginals uniform over the real tokens of each side; without a mask all tokens are real."""
+        """Uniform marginals over the real tokens of each side; without a mask, all tokens are real."""
         return cls(cost, _uniform(source_mask, cost, 1), _uniform(target_mask, cost, 2))
 
     @classmethod
@@ -65,7 +65,7 @@ class TransportProblem:
         source_lengths: Int[Tensor, " B"],
         target_lengths: Int[Tensor, " B"],
     ) -> "TransportProblem":
-        """Marginals uniform over the first `length` tokens of each side.
+        """Uniform marginals over the first `length` tokens of each side.
 
         >>> cost = torch.rand(1, 3, 2)
         >>> TransportProblem.from_lengths(cost, torch.tensor([2]), torch.tensor([2])).a
@@ -79,7 +79,7 @@ class TransportProblem:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision solvers work in: that of the cost, at least float32."""
+        """The precision of the solvers: that of the cost, but at least float32."""
         return torch.promote_types(self.cost.dtype, torch.float32)
 
     @cached_property

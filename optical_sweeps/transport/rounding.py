@@ -8,9 +8,9 @@ from torch import Tensor
 def round_to_polytope(
     matrix: Float[Tensor, "B n m"], a: Float[Tensor, "B n"], b: Float[Tensor, "B m"]
 ) -> Float[Tensor, "B n m"]:
-    """A plan of marginals a and b (of equal mass) within twice `matrix`'s marginal error of it in L1.
+    """A plan with marginals a and b (of equal mass) whose L1 distance is at most twice the marginal error.
 
-    Rows and then columns that carry too much are scaled down; what is missing is added as a rank-one plan.
+    Rows and then columns with too much mass are scaled down; the missing mass is added as a rank-one plan.
     Source: Altschuler, Weed and Rigollet 2017, algorithm 2.
 
     >>> half = torch.full((1, 2), 0.5)

@@ -1,6 +1,5 @@
 """Entropic optimal transport by Sinkhorn's iteration."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -8,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from optical_sweeps.checks import Count, PositiveFloat
+from optical_sweeps.settings import settings
 from optical_sweeps.transport._scaling import Masked, Solution, anneal
 from optical_sweeps.transport.gradients import implicit_plan, unrolled_plan
 from optical_sweeps.transport.plan import TransportPlan, marginal_error
@@ -18,36 +19,34 @@ from optical_sweeps.transport.spread import Spread, cost_spread
 Gradient = Literal["detached", "implicit", "unrolled"]
 _Solved = tuple[Solution, Float[Tensor, " B"], Float[Tensor, " B"]]  # with epsilons and marginal errors
 
-_NEGLIGIBLE = 1e-35  # shares of the mass below it are 0, lest float32 has a denormal for them
-_LEAST_EPSILON = 1e-10  # of the largest cost: below, float64 duals cannot tell exponents apart
+_NEGLIGIBLE = 1e-35  # share of the mass below which an entry becomes 0, because float32 would store a denormal
+_LEAST_EPSILON = 1e-10  # share of the largest cost below which float64 duals cannot tell exponents apart
 
 
-@dataclass(frozen=True)
+@settings("solver")
 class Sinkhorn:
     """min over U(a, b) of <P, C> - epsilon H(P), with H(P) = -sum P log P (Cuturi 2013).
 
-    Scaling iterations on a kernel, annealed by halving epsilon from the spread of the costs (Schmitzer
-    2019), and Newton steps on the semi-dual for problems that iterate slowly.
+    The solver applies scaling iterations to a kernel, halves epsilon step by step from the spread of the costs
+    (Schmitzer 2019), and finishes slow problems with Newton steps on the semi-dual.
 
     Args:
-        epsilon: regularisation, in units of the cost, or of its spread if `epsilon_relative_to` is set. Raised
-            to 1e-10 of a problem's largest cost where it is less; the plan says what was used.
-        epsilon_relative_to: spread of each problem's real cost entries: `std`, `range` (max - min) or
-            `mean` (of magnitudes); `none` takes `epsilon` as absolute. It counts as a constant in gradients.
-        max_iterations: iterations and Newton steps after which a problem is left unconverged.
-        tolerance: marginal error (L1, as a share of the mass) at which a problem is done.
-        newton: whether Newton's method may finish.
-        rounding: move the plan onto the polytope at the end, so that its marginals hold also unconverged.
-        gradient: what the plan's matrix passes back: nothing (`detached`; the plan's cost then has the
-            gradient P in C), the derivative of the optimal plan (`implicit`), or that of the iterations
-            (`unrolled`, in the log domain and without annealing). The gradient of the regularised optimum
-            itself is `TransportPlan.regularised_cost`, whatever is chosen here.
+        epsilon: regularisation in units of the cost, or of its spread if `epsilon_relative_to` is set. The
+            solver raises it to 1e-10 of a problem's largest cost if necessary; see `TransportPlan.epsilon`.
+        epsilon_relative_to: spread of each problem's real cost entries: `std`, `range` (max - min) or `mean`
+            (of magnitudes). `none` makes `epsilon` absolute. Gradients treat the spread as a constant.
+        max_iterations: largest number of iterations and Newton steps per problem.
+        tolerance: marginal error (L1, as a share of the mass) at which a problem has converged.
+        newton: whether slow problems are finished with Newton's method.
+        rounding: project the plan onto the polytope at the end, so that its marginals hold even if the problem
+            did not converge.
+        gradient: gradient of the plan's matrix: none (`detached`; the gradient of the plan's cost in C is then
+            P), the derivative of the optimal plan (`implicit`), or the derivative of the iterations
+            (`unrolled`, in the log domain and without annealing). `TransportPlan.regularised_cost` has the
+            gradient of the regularised optimum with every choice.
         implementation: `compiled` (numba, problems in parallel on the CPU), `tensor` (torch, any device),
-            `fused` (one Triton program a problem, for GPUs; float32, up to 128 tokens a side, else `tensor`),
-            or `auto`: compiled on the CPU, tensor elsewhere.
-
-    Raises:
-        ValueError: epsilon or tolerance is not positive, or max_iterations is.
+            `fused` (Triton, one program per problem, for GPUs; float32 and up to 128 tokens a side, otherwise
+            `tensor`), or `auto` (compiled on the CPU, tensor elsewhere).
 
     >>> problem = TransportProblem.uniform(torch.tensor([[[0.0, 1.0], [1.0, 0.0]]]))
     >>> Sinkhorn(epsilon=1.0)(problem).matrix
@@ -55,24 +54,20 @@ class Sinkhorn:
              [0.1345, 0.3655]]])
     """
 
-    epsilon: float = 0.05
+    epsilon: PositiveFloat = 0.05
     epsilon_relative_to: Spread = "none"
-    max_iterations: int = 1000
-    tolerance: float = 1e-6
+    max_iterations: Count = 1000
+    tolerance: PositiveFloat = 1e-6
     newton: bool = True
     rounding: bool = False
     gradient: Gradient = "detached"
     implementation: Literal["auto", "compiled", "tensor", "fused"] = "auto"
 
-    def __post_init__(self) -> None:
-        if not self.epsilon > 0 or not self.tolerance > 0 or self.max_iterations < 1:
-            raise ValueError("epsilon, tolerance and max_iterations must be positive")
-
     def __call__(self, problem: TransportProblem) -> TransportPlan:
-        """Solve every problem of the batch, in float32 at least, also inside autocast.
+        """Solve every problem of the batch in float32 or better, also inside autocast.
 
-        A problem that cannot be solved (a cost that is not finite between real tokens, mass on one side
-        alone) gets a zero plan and says that it did not converge.
+        A problem without a plan (a cost between real tokens that is not finite, or mass on one side only)
+        gets a zero matrix and `converged` False.
         """
         with torch.autocast(problem.cost.device.type, enabled=False):
             with torch.no_grad():
@@ -86,7 +81,7 @@ class Sinkhorn:
         compiled = self.implementation == "compiled" or (
             self.implementation == "auto" and problem.cost.device.type == "cpu"
         )
-        # float32 plans are written with an error of up to 1e-7; the margin keeps them within the tolerance
+        # Storing a plan in float32 adds an error of up to 1e-7; the margin keeps it within the tolerance.
         target = 0.5 * self.tolerance
         solution, epsilon, error = (self._compiled if compiled else self._tensors)(problem, target)
         matrix, a, b = solution.matrix, problem.a.to(problem.dtype), problem.b.to(problem.dtype)
@@ -123,8 +118,8 @@ class Sinkhorn:
         return anneal(masked, epsilon, target, self.max_iterations, self.newton)
 
     def _compiled(self, problem: TransportProblem, target: float) -> _Solved:
-        from optical_sweeps.transport._compiled import over_problems
         from optical_sweeps.transport._sinkhorn_kernels import SPREADS, solve_range
+        from optical_sweeps.transport._threads import over_problems
 
         device = problem.cost.device
         cost, a, b = (tensor.cpu().contiguous().numpy() for tensor in problem.detached_tensors())

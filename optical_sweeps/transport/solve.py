@@ -1,4 +1,4 @@
-"""Transport in one line."""
+"""The one-line interface to the solvers."""
 
 from collections.abc import Callable
 
@@ -22,9 +22,11 @@ SOLVERS: dict[str, Callable[[], Solver]] = {
 
 
 def solve(problem: TransportProblem, solver: Solver | str = "auto") -> TransportPlan:
-    """The plan of each problem; `solver` is a settings object, the name of one with its defaults, or `auto`.
+    """The transport plan of each problem.
 
-    `auto` is exact transport on the CPU, where it is also the fastest, and Sinkhorn elsewhere.
+    Args:
+        solver: a solver object, or the name of a solver with default settings. `auto` is `exact` on the CPU,
+            where it is the fastest solver, and `sinkhorn` elsewhere.
 
     Raises:
         ValueError: no solver has that name.

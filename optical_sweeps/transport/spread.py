@@ -1,4 +1,4 @@
-"""How far the costs of a problem spread: the unit in which a relative epsilon is given."""
+"""The spread of a problem's costs, which is the unit of a relative epsilon."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Spread = Literal["none", "std", "range", "mean"]
 def cost_spread(cost: Float[Tensor, "B n m"], mask: Bool[Tensor, "B n m"], kind: Spread) -> Float[Tensor, " B"]:
     """Standard deviation, range (max - min) or mean magnitude of each problem's real cost entries.
 
-    1 where that is 0 or not a number, and for `none`, so that an epsilon stays positive.
+    The result is 1 for `none` and for a spread of 0 or NaN, so that epsilon stays positive.
 
     >>> cost = torch.tensor([[[0.0, 1.0], [2.0, 9.0]]])
     >>> mask = torch.tensor([[[True, True], [True, False]]])
@@ -29,7 +29,7 @@ def cost_spread(cost: Float[Tensor, "B n m"], mask: Bool[Tensor, "B n m"], kind:
         low, high = (cost.masked_fill(~mask, fill) for fill in (torch.inf, -torch.inf))
         spread = high.amax((1, 2)) - low.amin((1, 2)) if cost.numel() else cost.new_zeros(len(cost))
     else:
-        # in units of the largest entry: squares of large costs would overflow
+        # In units of the largest entry, because squares of large costs would overflow.
         unit = real.abs().amax((1, 2)).clamp(min=1e-30) if cost.numel() else cost.new_ones(len(cost))
         real = real / unit[:, None, None]
         mean = real.sum((1, 2)) / count

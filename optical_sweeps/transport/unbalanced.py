@@ -1,49 +1,42 @@
 """Entropic transport with relaxed marginals."""
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from optical_sweeps.checks import Count, PositiveFloat
+from optical_sweeps.settings import settings
 from optical_sweeps.transport.plan import TransportPlan, marginal_error
 from optical_sweeps.transport.problem import TransportProblem
 from optical_sweeps.transport.spread import Spread, cost_spread
 
-_REVIEW = 10  # iterations between looks at the change
+_REVIEW = 10  # iterations between two convergence checks
 
 
-@dataclass(frozen=True)
+@settings("solver")
 class Unbalanced:
     """min over P >= 0 of <P, C> + epsilon sum P (log P - 1) + rho KL(P 1 | a) + rho KL(P' 1 | b).
 
-    Scaling in the log domain (Chizat et al. 2018) with the mass of both duals rebalanced at every iteration
-    (Sejourne et al. 2022), without which it crawls where rho is much larger than epsilon.
+    Scaling in the log domain (Chizat et al. 2018). Every iteration rebalances the mass of both duals
+    (Sejourne et al. 2022); otherwise convergence would be very slow for rho much larger than epsilon.
 
     Args:
-        epsilon: entropic regularisation, in units of the cost or of its spread.
-        rho: price of a marginal that is not met, in units of the cost (of its spread likewise).
-        epsilon_relative_to: as for `Sinkhorn`.
-        max_iterations: iterations after which a problem is left unconverged.
-        tolerance: change of the duals in one iteration, in units of epsilon, at which a problem is done.
-
-    Raises:
-        ValueError: a setting is not positive.
+        epsilon: entropic regularisation in units of the cost, or of its spread.
+        rho: penalty on missed marginals, in the units of epsilon.
+        epsilon_relative_to: as in `Sinkhorn`; applies to epsilon and rho.
+        max_iterations: largest number of iterations per problem.
+        tolerance: change of the duals in one iteration, in units of epsilon, at which a problem has converged.
     """
 
-    epsilon: float = 0.05
-    rho: float = 1.0
+    epsilon: PositiveFloat = 0.05
+    rho: PositiveFloat = 1.0
     epsilon_relative_to: Spread = "none"
-    max_iterations: int = 1000
-    tolerance: float = 1e-5
-
-    def __post_init__(self) -> None:
-        if not min(self.epsilon, self.rho, self.tolerance, self.max_iterations) > 0:
-            raise ValueError("epsilon, rho, tolerance and max_iterations must be positive")
+    max_iterations: Count = 1000
+    tolerance: PositiveFloat = 1e-5
 
     @torch.no_grad()
     def __call__(self, problem: TransportProblem) -> TransportPlan:
-        """Solve every problem; the plan's marginal error is what the relaxation chose not to meet."""
+        """Solve every problem; the plan's marginal error is the mass that the relaxation leaves unmatched."""
         with torch.autocast(problem.cost.device.type, enabled=False):
             cost, a, b = problem.detached_tensors()
             solvable = (cost.isfinite() | ~problem.mask).flatten(1).all(1)

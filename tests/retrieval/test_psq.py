@@ -179,7 +179,7 @@ def test_facts_of_settings_are_those_that_change_counts():
         return AlignmentSettings(solver=Partial(mass, Exact(threads=threads))).facts()
 
     assert facts(0.8, None) == facts(0.8, 2) != facts(0.7, 2)
-    assert AlignmentSettings(solver=Exact()).facts() != AlignmentSettings(solver=Exact("simplex")).facts()
+    assert AlignmentSettings(solver=Exact()).facts() != AlignmentSettings(solver=Sinkhorn()).facts()
 
 
 def test_a_pair_that_would_be_cut_is_left_out():

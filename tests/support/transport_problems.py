@@ -1,5 +1,6 @@
 """Problems to test solvers on."""
 
+import ot
 import torch
 from hypothesis import strategies as st
 
@@ -39,6 +40,16 @@ def permutation_problem(batch: int = 8, n: int = 24, noise: float = 0.15, seed: 
     cost = 1 - x @ torch.nn.functional.normalize(y, dim=-1).mT
     lengths = torch.randint(n // 3, n + 1, (2, batch), generator=generator)
     return TransportProblem.from_lengths(cost, lengths[0], lengths[1])
+
+
+def optimal_costs(problem: TransportProblem) -> torch.Tensor:
+    """Exact transport costs by POT's network simplex, as a reference for the solvers."""
+    costs = []
+    for cost, a, b in zip(problem.cost.double(), problem.a.double(), problem.b.double(), strict=True):
+        real = (a > 0).unsqueeze(1) & (b > 0)
+        masses = a[a > 0].numpy(), (b[b > 0] * a.sum() / b.sum()).numpy()
+        costs.append(ot.emd2(*masses, cost[real].reshape(len(masses[0]), -1).numpy()))
+    return torch.tensor(costs, dtype=problem.cost.dtype)
 
 
 problems = st.builds(

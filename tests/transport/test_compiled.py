@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from optical_sweeps.transport import Exact, Sinkhorn
-from optical_sweeps.transport._compiled import over_problems
+from optical_sweeps.transport._threads import over_problems
 from tests.support.transport_problems import random_problem
 
 

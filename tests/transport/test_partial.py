@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optical_sweeps.errors import UserError
 from optical_sweeps.transport import Exact, Partial, Sinkhorn, TransportProblem
 from tests.support.transport_problems import padded, random_problem, unpadded
 
@@ -49,5 +50,5 @@ def test_padding_changes_nothing():
 
 @pytest.mark.parametrize("mass", [0.0, 1.5, -1.0])
 def test_mass_is_a_share(mass):
-    with pytest.raises(ValueError, match="share"):
+    with pytest.raises(UserError, match=r"solver\.mass: .* is not a number in \(0, 1\]"):
         Partial(mass=mass)

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optical_sweeps.errors import UserError
 from optical_sweeps.transport import Exact, Sinkhorn, TransportProblem
 from tests.support.transport_problems import padded, permutation_problem, problems, random_problem, unpadded
 
@@ -226,10 +227,18 @@ def test_rounding_reaches_the_polytope(implementation):
 
 
 @pytest.mark.parametrize(
-    "setting", [{"epsilon": 0.0}, {"epsilon": -1.0}, {"tolerance": 0.0}, {"max_iterations": 0}]
+    ("setting", "allowed"),
+    [
+        ({"epsilon": 0.0}, "number above 0"),
+        ({"epsilon": -1.0}, "number above 0"),
+        ({"tolerance": 0.0}, "number above 0"),
+        ({"max_iterations": 0}, "whole number of at least 1"),
+        ({"gradient": "none"}, "one of detached, implicit, unrolled"),
+    ],
 )
-def test_settings_that_make_no_sense_are_refused(setting):
-    with pytest.raises(ValueError, match="must be positive"):
+def test_invalid_settings_are_refused(setting, allowed):
+    ((name, value),) = setting.items()
+    with pytest.raises(UserError, match=rf"solver\.{name}: {value!r} is not (a )?{allowed}"):
         Sinkhorn(**setting)
 
 
