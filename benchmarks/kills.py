@@ -29,7 +29,7 @@ LIBRARIES = (
     "torch", "lightning", "transformers", "hydra", "ranx", "pyarrow.parquet", "numba", "wandb",
     "optical_sweeps.commands.train", "optical_sweeps.runs.shared.prepare",
     "optical_sweeps.runs.distillation.search_and_evaluate",
-    "optical_sweeps.training.distil", "optical_sweeps.objectives", "optical_sweeps.corpora.builders.synthetic",
+    "optical_sweeps.training.fit", "optical_sweeps.objectives", "optical_sweeps.corpora.builders.synthetic",
 )  # fmt: skip
 SMALL = (
     "data=synthetic", "data.lexicon_size=120", "data.topics=40", "data.documents_per_topic=2",

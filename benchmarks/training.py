@@ -243,7 +243,7 @@ def ours(name: str, folder: Path) -> dict[str, float]:
     from optical_sweeps.training.distil import distil
     from optical_sweeps.training.distillation_data import DistillationData
     from optical_sweeps.training.machine import Machine
-    from optical_sweeps.training.settings import TrainingSettings
+    from optical_sweeps.training.training_settings import TrainingSettings
     from optical_sweeps.transport import Sinkhorn
 
     machine = Machine(accelerator="cpu", threads=int(os.environ["OMP_NUM_THREADS"]))

@@ -10,6 +10,10 @@ Advance = Callable[[int, int], None]
 """(done, total) of the work under way."""
 
 
+def no_progress(done: int, total: int) -> None:
+    """Report nothing."""
+
+
 def echo(text: str = "") -> None:
     """Print one line, as it is; never wrapped, so that logs and paths stay whole."""
     Console(highlight=False, soft_wrap=True).print(text, markup=False)

@@ -19,19 +19,17 @@ def run(config: DictConfig) -> None:
     """Hydra's task: load the encoders, search, print a table, and write files where asked."""
     from optical_sweeps.corpora.ids import check_ids
     from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
-    from optical_sweeps.runs.distillation.query_encoders import load_all_encoders
+    from optical_sweeps.runs.distillation.query_encoders import load_encoders
     from optical_sweeps.runs.distillation.search_and_evaluate import (
         measure_collections,
         measure_perturbed,
         write_per_query,
         write_rankings,
     )
-    from optical_sweeps.runs.distillation.student_search import joined
 
     settings = resolved(config)
     one_of("split", settings["split"], ("dev", "test"))
-    found = load_all_encoders(settings)
-    encoders = found[0]
+    encoders = load_encoders(settings)
     if encoders.spec is not None:
         groups: Mapping[str, Sequence[str]] = encoders.spec.languages.groups
     else:
@@ -40,16 +38,11 @@ def run(config: DictConfig) -> None:
         groups = _chosen(strings("query_languages", settings["query_languages"]), groups)
     evaluation = encoders.evaluation
     check_perturbations(evaluation.perturbations, encoders.corpus, groups["all"], evaluation.lexicon)
-    shared_out = _shared_out(found, groups)
     if settings["output"]:
-        split = settings["split"]
-        check_ids(one.corpus.collection(name, split) for one, own in shared_out for name in own["all"])
-    parts = []
+        check_ids(encoders.corpus.collection(name, settings["split"]) for name in groups["all"])
+    search = (encoders.corpus, groups, encoders.queries, encoders.index_of, settings["split"], evaluation)
     with progress(encoders.name) as advance:
-        for one, own in shared_out:
-            what = (one.corpus, own, one.queries, one.index_of, settings["split"], evaluation)
-            parts.append([measure_collections(*what, advance), *measure_perturbed(*what, advance)])
-    measured = parts[0] if len(parts) == 1 else [joined(of, groups) for of in zip(*parts, strict=True)]
+        measured = [measure_collections(*search, advance), *measure_perturbed(*search, advance)]
     for one in measured:
         Console().print(_table(encoders.name, one))
     if settings["output"]:
@@ -58,22 +51,6 @@ def run(config: DictConfig) -> None:
             write_rankings(one, output / "runs", tag=encoders.tag)
         write_per_query(output / "per_query.parquet", *measured)
         echo(f"  {output}")
-
-
-def _shared_out(
-    found: Sequence[Any], groups: Mapping[str, Sequence[str]]
-) -> list[tuple[Any, Mapping[str, Sequence[str]]]]:
-    """Encoders with the languages that they are for."""
-    if len(found) == 1:
-        return [(found[0], groups)]
-    known = {language for encoders in found for language in encoders.languages}
-    if unknown := [language for language in groups["all"] if language not in known]:
-        raise UserError(
-            f"query_languages: the run has no student for {', '.join(unknown)}; choose among "
-            f"{', '.join(sorted(known))}"
-        )
-    each = ((one, [name for name in groups["all"] if name in one.languages]) for one in found)
-    return [(one, {"all": languages}) for one, languages in each if languages]
 
 
 def _chosen(languages: tuple[str, ...], groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

@@ -42,19 +42,10 @@ def _of_folder(checkpoint: Any) -> TokenEncoder:
 
 
 def _of_run(settings: Mapping[str, Any]) -> TokenEncoder:
-    from optical_sweeps.runs.distillation.query_encoders import finished_run
-    from optical_sweeps.runs.distillation.student_search import load_students
+    from optical_sweeps.runs.distillation.query_encoders import finished_run, trained_student
     from optical_sweeps.runs.shared.prepare import teacher_of
 
     folder, spec = finished_run(settings)
     spec.machine.prepare()
     teacher = teacher_of(spec)
-    if settings["part"] == "teacher":
-        return teacher
-    students = load_students(spec, teacher, folder.path / "checkpoints")
-    language = settings["language"]
-    for student in students:
-        if len(students) == 1 or language in student.languages:
-            return student.encoder
-    known = ", ".join(name for student in students for name in student.languages)
-    raise UserError(f"language: {language}, but the run has several students; choose one of {known}")
+    return teacher if settings["part"] == "teacher" else trained_student(folder, spec, teacher)

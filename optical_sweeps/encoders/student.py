@@ -10,7 +10,6 @@ from optical_sweeps.checks import one_of, whole_number
 from optical_sweeps.encoders.backbones import Backbone, BackboneSettings, drop_layers, layer_list
 from optical_sweeps.encoders.checkpoints import load_difference, load_encoder
 from optical_sweeps.encoders.lora import LoraSettings, add_lora
-from optical_sweeps.encoders.student_groups import ONE_FOR
 from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, build_token_encoder
 from optical_sweeps.errors import UserError
 
@@ -23,7 +22,7 @@ SIDES: dict[str, tuple[Side, ...]] = {
 
 @dataclass(frozen=True)
 class StudentSettings:
-    """What the student begins as, which side of retrieval it learns, and how many students there are.
+    """What the student begins as, and which side of retrieval it learns.
 
     Args:
         init: `teacher` (a copy of it), `backbone` (the run's backbone, as pretrained), or `checkpoint`.
@@ -33,7 +32,6 @@ class StudentSettings:
         lora: train low-rank adapters in place of the backbone's weights.
         side: what the student encodes translations as: `query`, `document`, or `both`. Its teacher's vectors
             of the English side are those of the same side.
-        one_for: `all` languages, each `group` (high, low), or each `language`.
 
     Raises:
         UserError: a setting is unknown or does not fit another.
@@ -45,14 +43,12 @@ class StudentSettings:
     drop_layers: tuple[int, ...] = ()
     lora: LoraSettings | None = None
     side: str = "query"
-    one_for: str = "all"
     __no_type_check__ = True
 
     def __post_init__(self) -> None:
         one_of("student.init", self.init, ("teacher", "backbone", "checkpoint"))
         one_of("student.projection", self.projection, ("teacher", "new"))
         one_of("student.side", self.side, SIDES)
-        one_of("student.one_for", self.one_for, ONE_FOR)
         if (self.init == "checkpoint") != (self.checkpoint is not None):
             raise UserError(
                 f"student.checkpoint: {self.checkpoint}, but student.init is {self.init}; give both "
@@ -161,8 +157,8 @@ def _checkpoint_file(path: str) -> Path:
         if file.is_file():
             return file
     raise UserError(
-        f"student.checkpoint: {path} holds no student; name the folder of a finished run (of several students, "
-        "RUN/checkpoints/LANGUAGE), or one with an encoder's config.json and model.safetensors"
+        f"student.checkpoint: {path} holds no student; name the folder of a finished run, or one "
+        "with an encoder's config.json and model.safetensors"
     )
 
 

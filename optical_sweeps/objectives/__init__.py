@@ -3,12 +3,19 @@
 from optical_sweeps.objectives.combination import Combination
 from optical_sweeps.objectives.contrastive import Contrastive
 from optical_sweeps.objectives.greedy_align import GreedyAlign
-from optical_sweeps.objectives.interface import Documents, Objective, ObjectiveOutput, check, fresh, needs
+from optical_sweeps.objectives.interface import (
+    Documents,
+    Objective,
+    ObjectiveOutput,
+    check,
+    fresh,
+    mean_output,
+    needs,
+)
 from optical_sweeps.objectives.mse import MSE
 from optical_sweeps.objectives.none import NoDistillation
 from optical_sweeps.objectives.optical import Optical
 from optical_sweeps.objectives.score_kl import ScoreKL
-from optical_sweeps.objectives.sides import over_sides
 from optical_sweeps.objectives.triplet import Triplet
 
 __all__ = [
@@ -25,6 +32,6 @@ __all__ = [
     "Triplet",
     "check",
     "fresh",
+    "mean_output",
     "needs",
-    "over_sides",
 ]

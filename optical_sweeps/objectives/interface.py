@@ -5,7 +5,7 @@ the student's optimiser (a learned temperature or cost), and buffers (a queue of
 """
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -35,6 +35,19 @@ class ObjectiveOutput:
     diagnostics: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
 
 
+def mean_output(outputs: Mapping[str, ObjectiveOutput]) -> ObjectiveOutput:
+    """The mean of the losses of several sides of retrieval; diagnostics are then named `side_diagnostic`."""
+    if len(outputs) == 1:
+        return next(iter(outputs.values()))
+    losses = [output.loss for output in outputs.values()]
+    diagnostics = {
+        f"{side}_{name}": value
+        for side, output in outputs.items()
+        for name, value in output.diagnostics.items()
+    }
+    return ObjectiveOutput(sum(losses[1:], losses[0]) / len(losses), diagnostics)
+
+
 @dataclass(frozen=True)
 class Documents:
     """Documents that were mined for a batch's pairs, each once.
@@ -59,14 +72,19 @@ class Objective(Protocol):
     """False for an objective that leaves the student as it is (zero-shot)."""
 
     def __call__(
-        self, student: TokenEmbeddings, teacher: TokenEmbeddings, english: Int[Tensor, " B"]
+        self,
+        student: TokenEmbeddings,
+        teacher: TokenEmbeddings,
+        english: Int[Tensor, " B"],
+        **needs: TokenEmbeddings | Documents,
     ) -> ObjectiveOutput:
-        """Score one batch; an objective with `needs` takes each of them as a keyword argument too.
+        """The loss and the diagnostics of one batch.
 
         Args:
             student: tokens of the sentences in their own languages.
             teacher: tokens of their English translations, pair by pair, without gradient.
             english: an id of each English text; equal ids are the same text, also across devices.
+            needs: what the objective names in its `needs`, if it has any.
         """
         ...
 

@@ -1,88 +1,94 @@
-"""Callbacks of one concern each; what they measure and where they log is injected."""
+"""Lightning callbacks of a training: its log, its progress bar, and validation by retrieval on dev."""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Protocol
 
 import lightning
 import torch
 
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.objectives import ObjectiveOutput
-from optical_sweeps.training.checkpoints import State
-from optical_sweeps.training.distillation import Distillation
-from optical_sweeps.training.ranks import ALONE, Ranks
-from optical_sweeps.training.resuming import Resumable
-from optical_sweeps.training.settings import TrainingSettings
-
-Log = Callable[[int, Mapping[str, float]], None]
-"""(optimiser step, metrics by name)."""
+from optical_sweeps.training.context import TrainingContext
+from optical_sweeps.training.distillation_module import DistillationModule
+from optical_sweeps.training.resuming import ResumableModule
+from optical_sweeps.training.training_checkpoints import State
+from optical_sweeps.training.training_settings import TrainingSettings
 
 
 class LossLog(lightning.Callback):
-    """Logs loss, diagnostics, learning rate and gradient norm every few steps, and after the last.
+    """Logs loss, diagnostics, learning rate and gradient norm at an interval, and after the last step.
 
-    On several devices, the mean of the loss and of the diagnostics over them.
+    On several devices, it logs the means of loss and diagnostics over them.
     """
 
-    def __init__(self, send: Log, settings: TrainingSettings, steps: int, ranks: Ranks = ALONE) -> None:
-        self.send, self.every, self.steps, self.ranks = send, settings.log_every, steps, ranks
+    def __init__(self, context: TrainingContext, settings: TrainingSettings, steps: int) -> None:
+        self.context, self.settings, self.steps = context, settings, steps
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, module: Distillation, *_: Any) -> None:
-        if module.output is None or not self._is_due(module.step):
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: DistillationModule, *_: object) -> None:
+        if module.output is None or (module.step % self.settings.log_every and module.step != self.steps):
             return
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
         means = self._means(module.output, module.weight)
         metrics = {
             "loss": means.pop("loss"),
-            "learning_rate": rate,
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "gradient_norm": module.gradient_norm,
             **means,
         }
-        self.send(module.step, {f"train/{name}": value for name, value in metrics.items()})
-
-    def _is_due(self, step: int) -> bool:
-        return step % self.every == 0 or step == self.steps
+        named = {f"train/{name}": value for name, value in metrics.items()}
+        self.context.logger.log_metrics(named, module.step)
 
     def _means(self, output: ObjectiveOutput, weight: float) -> dict[str, float]:
         values = {"loss": output.loss.detach(), **output.diagnostics}
-        if self.ranks.world > 1:
+        ranks = self.context.ranks
+        if ranks.world > 1:
             stacked = torch.stack([value.float() for value in values.values()]) * weight
-            values = dict(zip(values, self.ranks.sum(stacked) / self.ranks.world, strict=True))
+            values = dict(zip(values, ranks.sum(stacked) / ranks.world, strict=True))
         return {name: float(value) for name, value in values.items()}
 
 
 class StepProgress(lightning.Callback):
-    """Tells an injected callable how many steps are done."""
+    """Reports the number of finished steps to the progress bar."""
 
-    def __init__(self, report: Callable[[int], None]) -> None:
-        self.report = report
+    def __init__(self, context: TrainingContext, steps: int) -> None:
+        self.context, self.steps = context, steps
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, module: Resumable, *_: Any) -> None:
-        self.report(module.step)
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: ResumableModule, *_: object) -> None:
+        self.context.progress(module.step, self.steps)
 
 
-class DevRetrieval(lightning.Callback):
-    """Validation by retrieval on dev: early stopping, and the weights of the best validation.
+class DevEvaluator(Protocol):
+    """Measures a student on dev."""
 
-    Its state tells which step was validated last, so that a validation that was cut off is made up for.
+    def evaluate(self, student: TokenEncoder, step: int) -> float:
+        """Search dev with the student after this step, log the measures, and return its score.
+
+        A larger score is better. Called on rank 0 alone; may raise `Interrupted`.
+        """
+        ...
+
+
+class DevValidation(lightning.Callback):
+    """Validates by retrieval on dev: early stopping, and the weights of the best validation.
+
+    Its state holds the step of the last validation, so that an interrupted validation is repeated.
 
     Args:
-        measure: (student, step) -> dev score, greater is better; it logs what it measures itself.
-        ranks: the first measures, the others hear of it.
+        steps: steps of the whole training.
     """
 
-    def __init__(
-        self,
-        measure: Callable[[TokenEncoder, int], float],
-        settings: TrainingSettings,
-        steps: int,
-        ranks: Ranks = ALONE,
-    ) -> None:
-        self.measure, self.settings, self.steps, self.ranks = measure, settings, steps, ranks
-        self.restore(None)
+    validated: int
+    best_score: float
+    best_step: int
+    best_weights: dict[str, torch.Tensor]
+    waited: int
 
-    def state(self) -> State:
+    def __init__(
+        self, evaluator: DevEvaluator, settings: TrainingSettings, steps: int, context: TrainingContext
+    ) -> None:
+        self.evaluator, self.settings, self.steps, self.ranks = evaluator, settings, steps, context.ranks
+        self.load_state_dict({})
+
+    def state_dict(self) -> State:
         return {
             "validated": self.validated,
             "best_score": self.best_score,
@@ -91,37 +97,34 @@ class DevRetrieval(lightning.Callback):
             "waited": self.waited,
         }
 
-    def restore(self, state: State | None) -> None:
-        start: State = {
-            "validated": -1,
-            "best_score": -math.inf,
-            "best_step": 0,
-            "best_weights": {},
-            "waited": 0,
-        }
-        of = state or start
-        self.validated: int = of["validated"]
-        self.best_score: float = of["best_score"]
-        self.best_step: int = of["best_step"]
-        self.best_weights: dict[str, torch.Tensor] = of["best_weights"]
-        self.waited: int = of["waited"]
+    def load_state_dict(self, state: State) -> None:
+        self.validated = state.get("validated", -1)
+        self.best_score = state.get("best_score", -math.inf)
+        self.best_step = state.get("best_step", 0)
+        self.best_weights = state.get("best_weights", {})
+        self.waited = state.get("waited", 0)
 
     @property
-    def is_patient(self) -> bool:
-        """Whether there is sense in training on."""
-        return self.settings.patience is None or self.waited < self.settings.patience
+    def stops_early(self) -> bool:
+        """Whether the dev score has not improved for `patience` validations."""
+        return self.settings.patience is not None and self.waited >= self.settings.patience
 
-    def on_train_start(self, trainer: lightning.Trainer, module: Distillation) -> None:
-        self._follow(trainer, module)
+    def on_train_start(self, trainer: lightning.Trainer, module: DistillationModule) -> None:
+        self._validate(trainer, module)
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, module: Distillation, *_: Any) -> None:
-        self._follow(trainer, module)
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: DistillationModule, *_: object) -> None:
+        self._validate(trainer, module)
+
+    def _validate(self, trainer: lightning.Trainer, module: DistillationModule) -> None:
+        self.validate(module.student, module.step)
+        if self.stops_early:
+            trainer.should_stop = True
 
     def validate(self, student: TokenEncoder, step: int) -> None:
-        """Measure the student unless this step asks for none or was measured already."""
+        """Measure the student if a validation is due at this step and has not been done yet."""
         if not self._is_due(step) or step == self.validated:
             return
-        score = self.ranks.broadcast_from_rank0(lambda: self.measure(student, step))
+        score = self.ranks.broadcast_from_rank0(self.evaluator.evaluate, student, step)
         self.validated = step
         if score > self.best_score:
             self.best_score, self.best_step, self.waited = score, step, 0
@@ -130,15 +133,10 @@ class DevRetrieval(lightning.Callback):
         else:
             self.waited += 1
 
-    def _follow(self, trainer: lightning.Trainer, module: Distillation) -> None:
-        self.validate(module.student, module.step)
-        if not self.is_patient:
-            trainer.should_stop = True
-
     def _is_due(self, step: int) -> bool:
         every = self.settings.validate_every
         if step == 0:
-            # where nothing goes by validations, the start is the zero-shot run's and known
+            # only patience and keep=best depend on the score at the start, which is that of the zero-shot run
             return bool(every) and (self.settings.keep == "best" or self.settings.patience is not None)
         return step == self.steps or (every is not None and step % every == 0)
 

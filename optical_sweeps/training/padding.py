@@ -1,4 +1,4 @@
-"""Ragged token vectors as padded batches."""
+"""Padding of ragged token vectors."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbe
 
 
 def pad_embeddings(ragged: RaggedEmbeddings, rows: Int[np.ndarray, " B"]) -> TokenEmbeddings:
-    """Token vectors of some texts as one padded batch."""
+    """The token vectors of the texts with these rows, as one padded batch."""
     starts, ends = ragged.offsets[rows], ragged.offsets[rows + 1]
     mask = np.arange(max(1, (ends - starts).max(initial=1))) < (ends - starts)[:, None]
     vectors = np.zeros((*mask.shape, ragged.vectors.shape[1]), np.float32)

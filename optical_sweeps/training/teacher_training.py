@@ -1,13 +1,10 @@
-"""A ColBERT-style teacher, trained on query-document pairs or triples of the high-resource language.
+"""Training of a ColBERT-style teacher on query-document pairs or triples of the high-resource language.
 
 Khattab and Zaharia 2020, arXiv 2004.12832.
 """
 
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,77 +16,62 @@ from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.token_encoder import TokenBatch, TokenEncoder
 from optical_sweeps.errors import UserError
-from optical_sweeps.interruption import Interruption
 from optical_sweeps.seeds import derive_seed
+from optical_sweeps.training.batch_order import EpochBatches
+from optical_sweeps.training.bitext_data import OrderedDataModule
 from optical_sweeps.training.callbacks import StepProgress
-from optical_sweeps.training.checkpoints import Checkpoints
-from optical_sweeps.training.distillation import NotFinite
-from optical_sweeps.training.machine import Machine
-from optical_sweeps.training.optimiser import adamw, warmup_then_decay
-from optical_sweeps.training.pairs import EpochBatches
-from optical_sweeps.training.ranks import ALONE
-from optical_sweeps.training.resuming import Checkpointing, Resumable, take_up
-from optical_sweeps.training.settings import TrainingSettings
-from optical_sweeps.training.teacher import Teacher
+from optical_sweeps.training.context import TrainingContext
+from optical_sweeps.training.distillation_module import NotFinite
+from optical_sweeps.training.lightning_trainer import fitting, quiet_trainer
+from optical_sweeps.training.optimiser import ScheduledOptimiser, scheduled_adamw
+from optical_sweeps.training.resuming import ResumableModule, ResumeCheckpoint, resume
 from optical_sweeps.training.teacher_losses import teacher_loss
-from optical_sweeps.training.trainer import fit
+from optical_sweeps.training.teacher_settings import TeacherSettings
 
 
 def train_teacher(
-    settings: Teacher,
+    settings: TeacherSettings,
     encoder: TokenEncoder,
     examples: Sequence[RelevantPair] | Triples,
-    machine: Machine,
-    progress: Callable[[int, int], None],
-    checkpoints: Checkpoints | None,
-    interruption: Interruption | None,
+    context: TrainingContext,
 ) -> TokenEncoder:
-    """See `Teacher.train`."""
-    interruption = interruption or Interruption()
-    encoder.freeze(
-        embeddings=settings.training.freeze_embeddings, layers=settings.training.freeze_layers
-    ).train()
-    dataset: RelevancePairs | RelevanceTriples = (
+    """Train an encoder in place and freeze it; on a CPU the same arguments give the same weights.
+
+    Args:
+        context: its machine has a single device.
+
+    Raises:
+        Interrupted: the process was asked to stop; a checkpoint of the last step is stored.
+        NotFinite: the loss is NaN or infinite.
+    """
+    training = settings.training
+    encoder.freeze(embeddings=training.freeze_embeddings, layers=training.freeze_layers).train()
+    dataset = (
         RelevanceTriples(examples, encoder)
         if isinstance(examples, Triples)
         else RelevancePairs(examples, encoder)
     )
-    sampler = EpochBatches(
-        len(dataset),
-        settings.training.batch_size,
-        settings.training.epochs,
-        derive_seed("teacher", settings.seed),
-    )
-    steps = len(sampler)
-    module = TeacherTraining(
-        encoder, settings.training, temperature=settings.temperature, loss=settings.loss, steps=steps
-    )
-    saved = take_up(module, checkpoints, {}, ALONE)
-    callbacks = [
-        StepProgress(lambda step: progress(step, steps)),
-        Checkpointing(checkpoints, machine.checkpoint_seconds, interruption, ALONE, saved, {}),
-    ]
-    with tempfile.TemporaryDirectory() as folder:
+    seed = derive_seed("teacher", settings.seed)
+    order = EpochBatches(len(dataset), training.batch_size, training.epochs, seed)
+    data = OrderedDataModule(dataset, order, context.machine.workers)
+    module = TeacherModule(encoder, settings, steps=data.steps)
+    state = resume(module, context)
+    data.first_step = module.first_step
+    if data.steps_left:
         torch.manual_seed(derive_seed("dropout", settings.seed))
-        fit(
-            module,
-            dataset,
-            sampler,
-            settings.training,
-            machine.of_one,
-            ALONE,
-            callbacks,
-            interruption,
-            Path(folder),
-        )
+        callbacks = [StepProgress(context, data.steps), ResumeCheckpoint(context, state, {})]
+        trainer = quiet_trainer(context, training, data.steps_left, callbacks)
+        with fitting(context):
+            trainer.fit(module, datamodule=data)
     return encoder.eval().requires_grad_(False)
 
 
 @dataclass(frozen=True)
 class RelevanceBatch:
-    """Queries, a relevant document for each, then each query's negatives.
+    """Queries, a relevant document for each, and the negatives of each query.
 
-    Documents of a query's own concept are never its in-batch negatives.
+    Args:
+        concepts: a document of a query's own concept is never its in-batch negative.
     """
 
     queries: TokenBatch
@@ -107,7 +89,7 @@ class RelevanceBatch:
 
 
 class RelevancePairs(Dataset[RelevanceBatch]):
-    """Relevant pairs, tokenised once, by lists of positions."""
+    """Batches of relevant pairs, indexed by lists of positions; tokenised once."""
 
     def __init__(self, pairs: Sequence[RelevantPair], encoder: TokenEncoder) -> None:
         if not pairs:
@@ -132,7 +114,7 @@ class RelevancePairs(Dataset[RelevanceBatch]):
 
 
 class RelevanceTriples(Dataset[RelevanceBatch]):
-    """Triples by lists of positions; texts are read from disk and tokenised batch by batch."""
+    """Batches of triples, indexed by lists of positions; texts are read from disk and tokenised per batch."""
 
     def __init__(self, triples: Triples, encoder: TokenEncoder) -> None:
         if not len(triples):
@@ -154,22 +136,19 @@ class RelevanceTriples(Dataset[RelevanceBatch]):
         )
 
 
-class TeacherTraining(Resumable):
-    """Softmax over MaxSim between queries and documents, both encoded by the one encoder."""
+class TeacherModule(ResumableModule):
+    """Trains one encoder for queries and documents by a softmax over MaxSim scores."""
 
-    def __init__(
-        self, encoder: TokenEncoder, settings: TrainingSettings, *, temperature: float, loss: str, steps: int
-    ) -> None:
+    def __init__(self, encoder: TokenEncoder, settings: TeacherSettings, *, steps: int) -> None:
         super().__init__()
-        self.encoder, self.settings = encoder, settings
-        self.temperature, self.loss, self.steps = temperature, loss, steps
+        self.encoder, self.settings, self.steps = encoder, settings, steps
 
     def training_step(self, batch: RelevanceBatch, batch_idx: int) -> Tensor:
         loss = teacher_loss(
-            self.loss,
+            self.settings.loss,
             self.encoder(batch.queries),
             self.encoder(batch.documents),
-            self.temperature,
+            self.settings.temperature,
             batch.concepts,
             batch.document_concepts,
         )
@@ -180,10 +159,8 @@ class TeacherTraining(Resumable):
             )
         return loss
 
-    def configure_optimizers(self) -> Any:
-        optimiser = adamw(self.encoder.parameters(), self.settings)
-        schedule = warmup_then_decay(optimiser, self.settings, self.steps)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def configure_optimizers(self) -> ScheduledOptimiser:
+        return scheduled_adamw(self.encoder.parameters(), self.settings.training, self.steps)
 
     def transfer_batch_to_device(
         self, batch: RelevanceBatch, device: torch.device, dataloader_idx: int

@@ -169,7 +169,6 @@ def test_checkpoints_count_by_content(teacher, tmp_path):
     [
         ({"init": "scratch"}, r"student\.init: 'scratch'"),
         ({"side": "passage"}, r"student\.side: 'passage'"),
-        ({"one_for": "family"}, r"student\.one_for: 'family'"),
         ({"init": "checkpoint"}, r"student\.checkpoint: None, but student\.init is checkpoint"),
         ({"checkpoint": "x"}, r"student\.checkpoint: x, but student\.init is teacher"),
         ({"projection": "new"}, r"student\.projection: new goes with student\.init=backbone"),

@@ -9,7 +9,7 @@ import torch
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.failure import CAUSES, cause_of, failure
 from optical_sweeps.runs.run_folder import RunFolder
-from optical_sweeps.training.distillation import NotFinite
+from optical_sweeps.training.distillation_module import NotFinite
 
 
 def raised(act):

@@ -12,12 +12,12 @@ from optical_sweeps.encoders.backbones import TinyBackbone
 from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, TokenEncoderSettings
 from optical_sweeps.interruption import Interruption
 from optical_sweeps.objectives import Contrastive
-from optical_sweeps.training.checkpoints import Checkpoints
+from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
 from optical_sweeps.training.distil import Distilled, distil
 from optical_sweeps.training.distillation_data import DistillationData
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.ranks import ALONE, Ranks
-from optical_sweeps.training.settings import TrainingSettings
+from optical_sweeps.training.training_settings import TrainingSettings
 
 WORDS = ["red", "green", "blue", "cat", "dog", "bird", "house", "tree", "river", "stone", "sun", "moon"]
 CODED = [word[::-1] for word in WORDS]

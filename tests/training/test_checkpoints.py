@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from optical_sweeps.training.checkpoints import Checkpoints, UnusableCheckpoint, read
+from optical_sweeps.training.training_checkpoints import TrainingCheckpoints, UnusableCheckpoint, read
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 arrays = st.sampled_from([torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool])
@@ -203,7 +203,7 @@ def test_kills_while_writing_leave_a_whole_one(checkpoints, said):
     program = """
         import sys, torch
         from pathlib import Path
-        from optical_sweeps.training.checkpoints import Checkpoints
+        from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
         checkpoints = Checkpoints(Path(sys.argv[1]), "this run")
         state = checkpoints.newest()
         for step in range(state["step"] + 1 if state else 1, 1_000_000):

@@ -12,7 +12,7 @@ from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import Interrupted, interruptible
 from optical_sweeps.objectives import Contrastive, Optical
-from optical_sweeps.training.checkpoints import Checkpoints
+from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.teacher import Teacher
 from optical_sweeps.transport import Sinkhorn

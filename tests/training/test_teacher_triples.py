@@ -14,9 +14,9 @@ from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSett
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives.contrastive import in_batch_cross_entropy
 from optical_sweeps.objectives.scores import mean_maxsim
-from optical_sweeps.training.checkpoints import Checkpoints
+from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
 from optical_sweeps.training.machine import Machine
-from optical_sweeps.training.settings import TrainingSettings
+from optical_sweeps.training.training_settings import TrainingSettings
 from optical_sweeps.training.teacher import Mining, Teacher
 from optical_sweeps.training.teacher_losses import teacher_loss
 from tests.support.training_study import CODED, WORDS, Killed

@@ -21,7 +21,7 @@ from optical_sweeps.training.distillation_data import DistillationData
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.optimiser import adamw, warmup_then_decay
 from optical_sweeps.training.pairs import EpochBatches, pad_embeddings
-from optical_sweeps.training.settings import TrainingSettings
+from optical_sweeps.training.training_settings import TrainingSettings
 from optical_sweeps.training.teacher import Teacher
 from optical_sweeps.transport import Sinkhorn
 

@@ -1,13 +1,14 @@
-"""Who encodes queries and documents: a finished run's student and teacher, or a checkpoint for both."""
+"""The encoders of a search: a finished run's student and teacher, or one checkpoint for both sides."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from optical_sweeps.corpora.collections import Documents
+from optical_sweeps.corpora.collections import Corpus, Documents
+from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, load_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.settings import EvaluationSettings
@@ -15,80 +16,56 @@ from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.settings import IndexSettings
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.document_index import DocumentIndex
+from optical_sweeps.runs.shared.prepare import prepare
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.spec.run_spec import RunSpec, build_part
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """Encoders of a search, and the study they come from.
+    """The encoders of a search, and the study they come from.
 
     Args:
-        name: for people.
-        tag: for run files.
-        queries, documents: who encodes them.
-        corpus: whose collections are searched.
-        spec: of the run, where its own corpus is searched; None for another corpus, and for a checkpoint.
-        teacher: of the run, which the student learnt from.
-        trained: how the student was trained, whatever is searched; None for a checkpoint.
-        languages: whose queries these encoders are for, where a run has several students; None: all.
+        name: the run's label, or the checkpoint's folder.
+        tag: names the system in run files.
+        queries, documents: the encoder of each side.
+        corpus: its collections are searched.
+        spec: the run, if its own corpus is searched; None for another corpus, and for a checkpoint.
+        teacher: the teacher of the run's student; None for a checkpoint.
+        trained: the run that trained the student, whatever is searched; None for a checkpoint.
     """
 
     name: str
     tag: str
     queries: TokenEncoder
     documents: TokenEncoder
-    corpus: Any
+    corpus: Corpus
     evaluation: EvaluationSettings
     index: IndexSettings
     builds: ArtifactBuilds
-    spec: RunSpec | None
+    spec: RunSpec | None = None
     teacher: TokenEncoder | None = None
-    languages: tuple[str, ...] | None = None
     trained: RunSpec | None = None
 
     def index_of(self, documents: Documents) -> TokenIndex:
         """The documents' token vectors, from the artifact store or built into it."""
-        from optical_sweeps.encoders.checkpoints import fingerprint
-
-        print_ = fingerprint(self.documents)
-        return self.builds.get(DocumentIndex(self.documents, print_, documents, self.index))
+        return self.builds.get(DocumentIndex(self.documents, fingerprint(self.documents), documents, self.index))
 
 
 def load_encoders(settings: Mapping[str, Any]) -> Encoders:
-    """What `run` or `checkpoint` of a verb's config names; of several students, that of `language`.
+    """The encoders that `run` or `checkpoint` of a command's config names.
 
     Raises:
-        UserError: both or neither, an unfinished run, one whose data changed, no data for a checkpoint, or no
-            language named to choose a student by.
-    """
-    found = load_all_encoders(settings)
-    if len(found) == 1:
-        return found[0]
-    language = settings.get("language")
-    for encoders in found:
-        if language in (encoders.languages or ()):
-            return encoders
-    known = ", ".join(language for encoders in found for language in encoders.languages or ())
-    raise UserError(f"language: {language}, but the run has several students; choose one of {known}")
-
-
-def load_all_encoders(settings: Mapping[str, Any]) -> tuple[Encoders, ...]:
-    """As `load_encoders`, for every student of the run.
-
-    Raises:
-        UserError: as `load_encoders`, but for the language.
+        UserError: both or neither are given, the run is unfinished or its data changed, or a checkpoint comes
+            without data.
     """
     if (settings["run"] is None) == (settings["checkpoint"] is None):
         raise UserError("run, checkpoint: give one of them, such as run=multirun/demo/0123456789ab")
-    index = build_part("index", settings["index"]) if settings.get("index") else None
-    if settings["run"] is not None:
-        return _of_run(settings, index)
-    return (_of_checkpoint(settings, index),)
+    return _run_encoders(settings) if settings["run"] is not None else _checkpoint_encoders(settings)
 
 
 def finished_run(settings: Mapping[str, Any]) -> tuple[RunFolder, RunSpec]:
-    """The folder and the parts of the run that `run` of a verb's config names.
+    """The folder and the spec of the run that `run` of a command's config names.
 
     Raises:
         UserError: the run is not done, or its data changed since.
@@ -106,42 +83,33 @@ def finished_run(settings: Mapping[str, Any]) -> tuple[RunFolder, RunSpec]:
     return folder, spec
 
 
-def _of_run(settings: Mapping[str, Any], index: IndexSettings | None) -> tuple[Encoders, ...]:
-    from optical_sweeps.runs.distillation.student_search import load_students
-    from optical_sweeps.runs.shared.prepare import prepare
+def trained_student(folder: RunFolder, spec: RunSpec, teacher: TokenEncoder) -> TokenEncoder:
+    """The student of a finished run, on the run's device."""
+    return load_student(folder.path / "checkpoints", teacher).to(spec.machine.device())
 
+
+def _run_encoders(settings: Mapping[str, Any]) -> Encoders:
     folder, spec = finished_run(settings)
     spec.machine.prepare()
     teacher = prepare(spec).teacher
-    students = load_students(spec, teacher, folder.path / "checkpoints")
-    whole = Encoders(
+    student = trained_student(folder, spec, teacher)
+    data = settings.get("data")
+    return Encoders(
         name=str(folder.record()["label"]),
         tag=spec.id,
-        queries=teacher,
-        documents=teacher,
-        corpus=build_part("data", settings["data"]) if settings.get("data") else spec.corpus,
-        evaluation=_evaluation(settings) or spec.evaluation,
-        index=index or spec.index,
+        queries=student if "query" in spec.student.sides else teacher,
+        documents=student if "document" in spec.student.sides else teacher,
+        corpus=build_part("data", data) if data else spec.corpus,
+        evaluation=_part(settings, "evaluation") or spec.evaluation,
+        index=_part(settings, "index") or spec.index,
         builds=ArtifactBuilds.at(spec.artifacts),
-        spec=None if settings.get("data") else spec,
+        spec=None if data else spec,
         teacher=teacher,
         trained=spec,
     )
-    sides = spec.student.sides
-    return tuple(
-        replace(
-            whole,
-            queries=student.encoder if "query" in sides else teacher,
-            documents=student.encoder if "document" in sides else teacher,
-            languages=student.languages if len(students) > 1 else None,
-        )
-        for student in students
-    )
 
 
-def _of_checkpoint(settings: Mapping[str, Any], index: IndexSettings | None) -> Encoders:
-    from optical_sweeps.encoders.checkpoints import load_encoder
-
+def _checkpoint_encoders(settings: Mapping[str, Any]) -> Encoders:
     if not settings.get("data"):
         raise UserError("data: a checkpoint has no collection of its own; name one, such as data=emoji")
     machine = build_part("machine", settings["machine"])
@@ -154,12 +122,12 @@ def _of_checkpoint(settings: Mapping[str, Any], index: IndexSettings | None) -> 
         queries=encoder,
         documents=encoder,
         corpus=build_part("data", settings["data"]),
-        evaluation=_evaluation(settings) or EvaluationSettings(),
-        index=index or IndexSettings(),
+        evaluation=_part(settings, "evaluation") or EvaluationSettings(),
+        index=_part(settings, "index") or IndexSettings(),
         builds=ArtifactBuilds.at(Path(settings["paths"]["artifacts"]).absolute()),
-        spec=None,
     )
 
 
-def _evaluation(settings: Mapping[str, Any]) -> EvaluationSettings | None:
-    return build_part("evaluation", settings["evaluation"]) if settings.get("evaluation") else None
+def _part(settings: Mapping[str, Any], name: str) -> Any:
+    """A part of the config that a command may override; None if it does not."""
+    return build_part(name, settings[name]) if settings.get(name) else None

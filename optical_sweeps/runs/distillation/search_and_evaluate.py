@@ -1,9 +1,10 @@
-"""Search a study's collections with a student, measure what it finds, and write it down."""
+"""Search the collections of a study with an encoder, measure the rankings, and write them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from optical_sweeps.console import Advance, no_progress
 from optical_sweeps.corpora.collections import PERTURBED, CollectionSource, Documents, Queries, Split
 from optical_sweeps.corpora.perturbations import Perturbation, perturbed
 from optical_sweeps.corpora.perturbations.lexicon import lexicon_for
@@ -14,19 +15,18 @@ from optical_sweeps.evaluation.settings import EvaluationSettings
 from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.maxsim import search
 from optical_sweeps.retrieval.runs import RetrievalRun, write_run
-from optical_sweeps.runs.spec.run_spec import RunSpec
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """One split, searched and measured.
+    """Rankings and measures of one split.
 
     Args:
-        split: `dev` or `test`, or `test+typing@0.1` where its queries were so perturbed.
-        rankings: by query language.
-        scores: of every query, by query language.
-        means: of every measure by language (`ar`) and group (`group:low`, macro over its languages).
-        changed: share of the queries that the perturbation changed at all, by language.
+        split: `dev` or `test`, or `test+typing@0.1` if its queries were perturbed.
+        rankings: the ranking of each query language.
+        scores: the measures of every query, by query language.
+        means: mean measures by language (`ar`) and by group (`group:low`, the macro average of its languages).
+        changed: the share of queries that a perturbation changed, by language.
     """
 
     split: str
@@ -36,7 +36,7 @@ class EvaluationResult:
     changed: Mapping[str, float] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
-        """Flat, as trackers take them: `test/nDCG@10/ar`."""
+        """Means under flat names for a tracker, such as `test/nDCG@10/ar`."""
         return {
             f"{self.split}/{measure}/{where}": value
             for where, by_measure in self.means.items()
@@ -44,7 +44,7 @@ class EvaluationResult:
         }
 
     def nested(self) -> dict[str, dict[str, float]]:
-        """As records take them: measure, then language or group."""
+        """Means by measure, then by language or group, for the record."""
         tree: dict[str, dict[str, float]] = {}
         for where, by_measure in self.means.items():
             for measure, value in by_measure.items():
@@ -52,58 +52,29 @@ class EvaluationResult:
         return tree
 
 
-def search_and_measure(
-    spec: RunSpec,
-    student: TokenEncoder,
-    index_of: Callable[[Documents], TokenIndex],
-    split: Split,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> EvaluationResult:
-    """Every language's queries of a split over the documents of its collection."""
-    return measure_collections(
-        spec.corpus,
-        spec.languages.groups,
-        student,
-        index_of,
-        split,
-        spec.evaluation,
-        progress,
-    )
-
-
-def search_perturbed(
-    spec: RunSpec,
-    student: TokenEncoder,
-    index_of: Callable[[Documents], TokenIndex],
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[EvaluationResult]:
-    """The test queries once more for each of the run's perturbations."""
-    return measure_perturbed(
-        spec.corpus, spec.languages.groups, student, index_of, "test", spec.evaluation, progress
-    )
-
-
 def measure_collections(
     corpus: CollectionSource,
     groups: Mapping[str, Sequence[str]],
-    student: TokenEncoder,
+    encoder: TokenEncoder,
     index_of: Callable[[Documents], TokenIndex],
     split: Split,
     settings: EvaluationSettings,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Advance = no_progress,
     perturbation: Perturbation | None = None,
 ) -> EvaluationResult:
-    """The queries of every language of `groups["all"]` over the index of their collection's documents.
+    """Search every language of `groups["all"]` in the index of its collection's documents, and measure.
 
     Args:
-        perturbation: what changes the queries before they are searched.
+        encoder: encodes the queries.
+        progress: called with (languages done, all languages).
+        perturbation: changes the queries before the search.
 
     Raises:
-        UserError: a collection has nothing to measure by.
+        UserError: a collection lacks the judgements that a measure needs.
     """
     rankings, scores, changed = {}, {}, {}
     languages = groups["all"]
-    device = student.projection.weight.device.type
+    device = encoder.projection.weight.device.type
     for number, language in enumerate(languages):
         progress(number, len(languages))
         collection = corpus.collection(language, split)
@@ -113,7 +84,7 @@ def measure_collections(
             texts = _perturbed(corpus, language, collection.queries, perturbation, settings)
             pairs = zip(texts, collection.queries.texts, strict=True)
             changed[language] = sum(new != old for new, old in pairs) / len(texts)
-        queries = student.encode(texts, "query", batch_size=settings.encode_batch_size)
+        queries = encoder.encode(texts, "query", batch_size=settings.encode_batch_size)
         rankings[language] = search(
             index_of(collection.documents),
             collection.queries.ids,
@@ -123,7 +94,7 @@ def measure_collections(
             device=device,
         )
         scores[language] = judge(rankings[language], collection, settings.measures)
-    means = {language: of.means() for language, of in scores.items()}
+    means = {language: values.means() for language, values in scores.items()}
     named = {f"group:{name}": members for name, members in groups.items()}
     name = split if perturbation is None else f"{split}{PERTURBED}{perturbation}"
     return EvaluationResult(name, rankings, scores, {**means, **macro_average(means, named)}, changed)
@@ -132,21 +103,16 @@ def measure_collections(
 def measure_perturbed(
     corpus: CollectionSource,
     groups: Mapping[str, Sequence[str]],
-    student: TokenEncoder,
+    encoder: TokenEncoder,
     index_of: Callable[[Documents], TokenIndex],
     split: Split,
     settings: EvaluationSettings,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Advance = no_progress,
 ) -> list[EvaluationResult]:
-    """As `measure_collections`, once for each perturbation that the settings name."""
-    size, total = len(groups["all"]), len(groups["all"]) * len(settings.perturbations)
-
-    def after(number: int) -> Callable[[int, int], None]:
-        return lambda done, _: progress(number * size + done, total)
-
+    """Call `measure_collections` with each perturbation of the settings."""
     return [
-        measure_collections(corpus, groups, student, index_of, split, settings, after(number), perturbation)
-        for number, perturbation in enumerate(settings.perturbations)
+        measure_collections(corpus, groups, encoder, index_of, split, settings, progress, perturbation)
+        for perturbation in settings.perturbations
     ]
 
 
@@ -163,22 +129,22 @@ def _perturbed(
     return perturbed(queries, perturbation, settings.perturbation_seed).texts
 
 
-def write_rankings(measured: EvaluationResult, folder: Path, tag: str) -> None:
-    """A TREC run file for each language: `<split>.<language>.trec.gz`."""
+def write_rankings(result: EvaluationResult, folder: Path, tag: str) -> None:
+    """Write a TREC run file for each language: `<split>.<language>.trec.gz`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for language, ranking in measured.rankings.items():
-        write_run(ranking, folder / f"{measured.split}.{language}.trec.gz", tag)
+    for language, ranking in result.rankings.items():
+        write_run(ranking, folder / f"{result.split}.{language}.trec.gz", tag)
 
 
-def write_per_query(path: Path, *splits: EvaluationResult) -> None:
-    """Every query's measures: columns split, language, query_id, measure, value."""
+def write_per_query(path: Path, *results: EvaluationResult) -> None:
+    """Write the measures of every query: columns split, language, query_id, measure, value."""
     import pyarrow
     from pyarrow import parquet
 
     rows = [
-        (measured.split, language, query, str(measure), value)
-        for measured in splits
-        for language, scores in measured.scores.items()
+        (result.split, language, query, str(measure), value)
+        for result in results
+        for language, scores in result.scores.items()
         for measure, values in scores.values.items()
         for query, value in zip(scores.query_ids, values.tolist(), strict=True)
     ]

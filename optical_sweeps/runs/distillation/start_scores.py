@@ -2,12 +2,13 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from optical_sweeps.encoders.checkpoints import fingerprint
 from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.runs.distillation.student_search import StudentSearch
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.run_spec import RunSpec
 
@@ -18,13 +19,13 @@ class StartScores(SharedArtifact[dict[str, float]]):
 
     Args:
         student: before its first step.
-        measure: returns the metrics of that student on dev.
+        search: searches dev with the student if the scores are not stored yet.
     """
 
     spec: RunSpec
     teacher: TokenEncoder
     student: TokenEncoder
-    measure: Callable[[], Mapping[str, float]]
+    search: StudentSearch
 
     kind = "start"
     announced_from = math.inf
@@ -40,7 +41,8 @@ class StartScores(SharedArtifact[dict[str, float]]):
         }
 
     def build(self, folder: Path, builds: ArtifactBuilds) -> None:
-        (folder / "metrics.json").write_text(json.dumps(dict(self.measure())), encoding="utf-8")
+        metrics = self.search.evaluate(self.student, "dev").metrics()
+        (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
 
     def load(self, folder: Path) -> dict[str, float]:
         metrics: dict[str, float] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

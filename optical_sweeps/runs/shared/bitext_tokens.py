@@ -68,7 +68,7 @@ class BitextTokens(SharedArtifact[TokenizedTexts]):
 
 @dataclass(frozen=True)
 class StoredTokens:
-    """Tokenizes texts through the artifact store; a `training.distillation_data.Tokenise`."""
+    """Tokenizes texts through the artifact store; a `training.bitext_data.Tokenise`."""
 
     builds: ArtifactBuilds
 

@@ -25,7 +25,7 @@ from optical_sweeps.retrieval.settings import IndexSettings
 from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.seeds import derive_seed
-from optical_sweeps.training.teacher import Mining
+from optical_sweeps.training.teacher_settings import NegativeMining
 
 STRETCH = 1024
 """Queries searched at a time, between reports of progress."""
@@ -43,7 +43,7 @@ class HardNegatives(SharedArtifact[Triples]):
     """
 
     triples: Triples
-    mining: Mining
+    mining: NegativeMining
     encoder: TokenEncoder | None
 
     kind = "negatives"
@@ -107,7 +107,7 @@ def _pool_indices(run: RetrievalRun) -> list[Int[np.ndarray, " k"]]:
 
 
 def mined_rows(
-    triples: Triples, pool: Int[np.ndarray, " P"], retrieve: Retrieve, mining: Mining, advance: Advance
+    triples: Triples, pool: Int[np.ndarray, " P"], retrieve: Retrieve, mining: NegativeMining, advance: Advance
 ) -> Int32[np.ndarray, "N w"]:
     """Query, positive and drawn negatives of each row.
 
@@ -145,7 +145,7 @@ def mined_rows(
 def _candidates(
     retrieved: Int[np.ndarray, " k"],
     relevant: Bool[np.ndarray, " P"],
-    mining: Mining,
+    mining: NegativeMining,
     generator: np.random.Generator,
 ) -> Int[np.ndarray, " c"]:
     """Pool indices that the negatives of one query are drawn from."""

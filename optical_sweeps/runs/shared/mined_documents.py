@@ -14,7 +14,7 @@ from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.maxsim import search
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.run_spec import RunSpec
-from optical_sweeps.training.mined import MinedDocuments
+from optical_sweeps.training.mined_pairs import MinedDocuments
 
 STRETCH = 2048
 """Texts searched at a time, between reports of progress."""

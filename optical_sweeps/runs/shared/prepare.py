@@ -16,7 +16,7 @@ from optical_sweeps.runs.shared.teacher_vectors import TeacherVectors
 from optical_sweeps.runs.shared.trained_teacher import load_teacher, teacher_fingerprint, teacher_folder
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.sweeps.preparation import note_prepared
-from optical_sweeps.training.mined import MinedDocuments
+from optical_sweeps.training.mined_pairs import MinedDocuments
 
 
 @dataclass(frozen=True)

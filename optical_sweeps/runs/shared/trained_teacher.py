@@ -16,7 +16,9 @@ from optical_sweeps.runs.shared.hard_negatives import HardNegatives
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.identity import fact
 from optical_sweeps.runs.spec.run_spec import RunSpec
-from optical_sweeps.training.checkpoints import Checkpoints
+from optical_sweeps.training.context import TrainingContext
+from optical_sweeps.training.teacher_training import train_teacher
+from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
 
 Texts = Callable[[], list[str]]
 
@@ -110,24 +112,24 @@ class TrainedTeacher(_Teacher):
         else:
             examples = builds.get(HardNegatives(self._triples(), settings.mining, miner))
         with builds.progress("teacher") as advance:
-            teacher = settings.train(
-                encoder,
-                examples,
-                self.spec.machine,
-                advance,
+            context = TrainingContext(
+                self.spec.machine.single_device,
+                folder,
+                builds.interruption,
+                progress=advance,
                 checkpoints=self.checkpoints(builds),
-                interruption=builds.interruption,
             )
+            teacher = train_teacher(settings, encoder, examples, context)
         save_encoder(teacher, folder / "encoder")
 
     def source(self) -> str:
         kind = "query-document pairs" if self.spec.teacher.reads_pairs else "triples"
         return f"training on {len(self._examples)} {kind}"
 
-    def checkpoints(self, builds: ArtifactBuilds) -> Checkpoints:
+    def checkpoints(self, builds: ArtifactBuilds) -> TrainingCheckpoints:
         """The state of an interrupted training, beside the entry; the leading dot hides it from the store."""
         entry = builds.expected_folder(self)
-        return Checkpoints(entry.with_name(f".{entry.name}.resume"), entry.name, echo)
+        return TrainingCheckpoints(entry.with_name(f".{entry.name}.resume"), entry.name, echo)
 
     @cached_property
     def _vocabulary(self) -> list[str]:

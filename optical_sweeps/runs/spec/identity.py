@@ -43,7 +43,7 @@ ADDED_SINCE_SCHEMA: Mapping[str, Any] = {
     "teacher.triples": None,
     "teacher.negatives": "none",
     "teacher.mining": {
-        "_target_": "optical_sweeps.training.teacher.Mining",
+        "_target_": "optical_sweeps.training.teacher_settings.NegativeMining",
         "depth": 100,
         "skip": 0,
         "per_query": 1,
@@ -55,7 +55,6 @@ ADDED_SINCE_SCHEMA: Mapping[str, Any] = {
     "student.drop_layers": [],
     "student.lora": None,
     "student.side": "query",
-    "student.one_for": "all",
     "evaluation.perturbations": [],
     "evaluation.perturbation_seed": 0,
     "training.batch_tokens": None,

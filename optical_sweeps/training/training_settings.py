@@ -1,4 +1,4 @@
-"""How a model is optimised; shared by the teacher's training and the distillation."""
+"""Optimisation settings, shared by the teacher's training and the distillation."""
 
 from typing import Literal
 
@@ -13,22 +13,22 @@ class TrainingSettings:
     """AdamW with linear warm-up and linear decay to zero.
 
     Args:
-        batch_size: pairs a step; the most, where `batch_tokens` is set.
-        batch_tokens: most student tokens a step, counted as if padded to the longest; batches are then of pairs
-            of like length. None makes batches of `batch_size` pairs in the order of the draw.
+        batch_size: pairs per step; the upper limit if `batch_tokens` is set.
+        batch_tokens: largest number of student tokens per step, padding included. Batches then hold pairs of
+            similar length. None gives batches of `batch_size` pairs in the order of the draw.
         epochs: passes over the drawn pairs.
-        learning_rate: the peak, reached after `warmup_fraction` of all steps.
-        weight_decay: on matrices; biases and norms are left out.
-        gradient_clip: largest gradient norm; 0 does not clip.
-        precision: of Lightning's trainer; transport and MaxSim stay in float32.
-        freeze_embeddings: leave the token and position embeddings as they are.
-        freeze_layers: leave the first k layers as they are.
+        learning_rate: peak, reached after `warmup_fraction` of all steps.
+        weight_decay: applied to matrices, not to biases and norms.
+        gradient_clip: largest gradient norm; 0 disables clipping.
+        precision: Lightning's precision; transport and MaxSim always run in float32.
+        freeze_embeddings: keep the token and position embeddings fixed.
+        freeze_layers: number of first layers to keep fixed.
         log_every: steps between logged losses.
-        validate_every: steps between retrieval on dev; none: only after the last step.
-        patience: stop after so many validations without a better dev score; none: never.
-        keep: the weights to end with, those of the last step or of the best validation.
-        mined_documents: of each English text, for objectives that need mined documents.
-        code_switching: what of the bitext is put into the other language; none: nothing.
+        validate_every: steps between validations by retrieval on dev; None validates after the last step only.
+        patience: stop after this many validations without a better dev score; None never stops early.
+        keep: weights at the end of training, those of the last step or of the best validation.
+        mined_documents: documents per English text, for objectives that need mined documents.
+        code_switching: how words of the bitext are replaced by their translations; None replaces none.
     """
 
     batch_size: Count = 32

@@ -1,29 +1,24 @@
-"""A Lightning trainer that says and decides nothing by itself."""
+"""A Lightning trainer that prints, logs and decides nothing by itself."""
 
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import lightning
 from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
-from torch.utils.data import Dataset
 
-from optical_sweeps.interruption import Interrupted, Interruption
-from optical_sweeps.training.buckets import BucketedBatches
-from optical_sweeps.training.machine import Machine
-from optical_sweeps.training.pairs import EpochBatches, batches
+from optical_sweeps.training.context import TrainingContext
+from optical_sweeps.interruption import Interrupted
 from optical_sweeps.training.ranks import Ranks
-from optical_sweeps.training.resuming import Resumable
-from optical_sweeps.training.settings import TrainingSettings
+from optical_sweeps.training.training_settings import TrainingSettings
 
 
 class StartedRanks(ClusterEnvironment):
-    """Tells Lightning who we are, in place of its own detection.
+    """Tells Lightning the ranks, in place of its own detection.
 
-    That would take a Slurm job for its own: requeue it on a signal and load what lies in the folder.
+    Lightning would otherwise treat a Slurm job as its own: requeue it on a signal, and load the checkpoints in
+    the folder.
     """
 
     def __init__(self, ranks: Ranks, devices: int) -> None:
@@ -36,11 +31,11 @@ class StartedRanks(ClusterEnvironment):
 
     @property
     def main_address(self) -> str:
-        raise AssertionError("the processes have met already")
+        raise AssertionError("the processes are connected already")
 
     @property
     def main_port(self) -> int:
-        raise AssertionError("the processes have met already")
+        raise AssertionError("the processes are connected already")
 
     @staticmethod
     def detect() -> bool:
@@ -66,29 +61,24 @@ class StartedRanks(ClusterEnvironment):
 
 
 def quiet_trainer(
-    machine: Machine,
-    ranks: Ranks,
-    settings: TrainingSettings,
-    steps: int,
-    callbacks: Sequence[lightning.Callback],
-    folder: Path,
+    context: TrainingContext, settings: TrainingSettings, steps: int, callbacks: Sequence[lightning.Callback]
 ) -> lightning.Trainer:
-    """A trainer for `steps` more steps that logs, checkpoints and prints nothing by itself."""
+    """A trainer for `steps` more steps without Lightning's own logger, checkpoints and progress bar."""
+    machine, ranks = context.machine, context.ranks
+    devices: dict[str, object] = {"devices": 1, "plugins": [LightningEnvironment()]}
     if ranks.world > 1:
         from lightning.pytorch.strategies import DDPStrategy
 
-        spread: dict[str, Any] = {
+        devices = {
             "devices": machine.devices,
             "num_nodes": machine.nodes,
             "strategy": DDPStrategy(
                 cluster_environment=StartedRanks(ranks, machine.devices),
-                broadcast_buffers=False,  # a queue of negatives is the same everywhere, and grows
+                broadcast_buffers=False,  # a queue of negatives is the same on every rank, and it grows
             ),
             "use_distributed_sampler": False,  # a rank takes its share of each batch
         }
-    else:
-        spread = {"devices": 1, "plugins": [LightningEnvironment()]}
-    with _no_chatter():
+    with _quiet_lightning():
         return lightning.Trainer(
             accelerator="gpu" if machine.device() == "cuda" else "cpu",
             max_epochs=1,
@@ -100,43 +90,29 @@ def quiet_trainer(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            default_root_dir=folder,
-            **spread,
+            default_root_dir=context.folder,
+            **devices,
         )
 
 
-def fit(
-    module: Resumable,
-    dataset: Dataset[Any],
-    sampler: EpochBatches | BucketedBatches,
-    settings: TrainingSettings,
-    machine: Machine,
-    ranks: Ranks,
-    callbacks: Sequence[lightning.Callback],
-    interruption: Interruption,
-    folder: Path,
-) -> None:
-    """Train a module on the batches that follow its first step.
+@contextmanager
+def fitting(context: TrainingContext) -> Iterator[None]:
+    """Keep Lightning quiet while it fits, and raise `Interrupted` for failures after a request to stop.
 
-    Raises:
-        Interrupted: the process was asked to stop.
+    A signal that asks one process to stop has often killed another one that it depends on.
     """
-    left = sampler.after(module.first_step)
-    if not len(left):
-        return
-    trainer = quiet_trainer(machine, ranks, settings, len(left), callbacks, folder)
+    interruption = context.interruption
     try:
-        with _no_chatter():
-            trainer.fit(module, batches(dataset, left, machine.workers))
+        with _quiet_lightning():
+            yield
     except Exception as error:
         if interruption.received is None:
             raise
-        # who asks one process to stop has often killed another that it needs
         raise Interrupted(interruption.received) from error
 
 
 @contextmanager
-def _no_chatter() -> Iterator[None]:
+def _quiet_lightning() -> Iterator[None]:
     names = ("lightning.pytorch", "lightning.fabric")
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:

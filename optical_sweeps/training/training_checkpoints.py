@@ -1,9 +1,7 @@
-"""Checkpoints of a training under way: a folder that always holds a whole one.
+"""Checkpoints of a training in progress, in a folder that always holds a complete one.
 
-<folder>/resume-000007.safetensors    tensors; as metadata the rest of the state in JSON, and a checksum of all
-<folder>/attempts.json                the steps at which processes took the training up
-
-A checkpoint is written to a temporary name, brought to disk and renamed; the newest two are kept.
+<folder>/resume-000007.safetensors    tensors; the metadata holds the rest of the state in JSON, and a checksum
+<folder>/attempts.json                the step at which each process started or resumed the training
 """
 
 import hashlib
@@ -19,81 +17,90 @@ from torch import Tensor
 
 FORMAT = "optical-sweeps/resume"
 SCHEMA = 1
-"""Raised when a change of code makes older states unfit to go on from."""
+"""Increased when a change of code makes older states unusable."""
 
 KEPT = 2
 
-State = Mapping[str, Any]
-"""Nested dicts, lists and tuples of tensors and JSON's scalars."""
+State = dict[str, Any]
+"""Nested dicts, lists and tuples of tensors and JSON scalars, like a PyTorch `state_dict`."""
 
 
 class UnusableCheckpoint(Exception):
-    """A file that cannot be gone on from: cut short, changed, of another run or another version."""
+    """A checkpoint that cannot be resumed: it is truncated, corrupt, or belongs to another run or version."""
+
+
+def _ignore(text: str) -> None:
+    """Print nothing."""
+
+
+def _accept(state: State) -> None:
+    """Accept every state."""
 
 
 @dataclass
-class Checkpoints:
+class TrainingCheckpoints:
     """The checkpoints of one training.
 
     Args:
-        folder: made at the first write.
-        identity: of all that can change the training's numbers; a checkpoint of another one is passed over.
-        announce: told one line where a file is passed over or cannot be written.
+        folder: created at the first write.
+        identity: hash of everything that can change the training's numbers; checkpoints of another identity
+            are skipped.
+        announce: called with one line when a file is skipped or cannot be written.
     """
 
     folder: Path
     identity: str
-    announce: Callable[[str], None] = lambda line: None
+    announce: Callable[[str], None] = _ignore
 
     def __post_init__(self) -> None:
-        self._refused = False
+        self._write_failed = False
 
     def write(self, state: State) -> bool:
-        """Keep a state; False, with one line the first time, where the disk refuses it."""
+        """Write a state; returns False, and announces the first failure, when the disk refuses it."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             number = max(map(_number, self._files()), default=0) + 1
-            write_whole(self.folder / f"resume-{number:06d}.safetensors", _to_bytes(state, self.identity))
+            write_atomically(self.folder / f"resume-{number:06d}.safetensors", _to_bytes(state, self.identity))
             for old in self._files()[KEPT:]:
                 old.unlink(missing_ok=True)
         except OSError as error:
-            if not self._refused:
+            if not self._write_failed:
                 reason = error.strerror or type(error).__name__
-                self.announce(f"{self.folder}: no checkpoint written ({reason}); the run goes on without")
-            self._refused = True
+                self.announce(f"{self.folder}: no checkpoint written ({reason}); the run continues without")
+            self._write_failed = True
             return False
-        self._refused = False
+        self._write_failed = False
         return True
 
-    def newest(self, usable: Callable[[State], None] = lambda state: None) -> State | None:
-        """The newest whole state of this training, None where there is none.
+    def newest(self, load: Callable[[State], None] = _accept) -> State | None:
+        """The newest complete state of this training; None if there is none.
 
         Args:
-            usable: raises UnusableCheckpoint for a state that does not fit what else is on disk.
+            load: called with each state until it accepts one; raises UnusableCheckpoint to reject it.
         """
         for path in self._files():
             try:
                 state = read(path, self.identity)
-                usable(state)
+                load(state)
             except UnusableCheckpoint as error:
-                self.announce(f"{path}: passed over: {error}")
+                self.announce(f"{path}: skipped: {error}")
             else:
                 return state
         return None
 
     def begin(self, step: int) -> tuple[int, ...]:
-        """Note that a process takes the training up at a step; the steps of all that did so far."""
+        """Record that a process starts or resumes the training at a step; returns the steps of all attempts."""
         path = self.folder / "attempts.json"
         attempts = (*_attempts(path), step)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(attempts).encode())
+            write_atomically(path, json.dumps(attempts).encode())
         except OSError:
-            return attempts  # a full disk: `write` tells
+            return attempts  # `write` announces a full disk
         return attempts
 
     def remove(self) -> None:
-        """Take all of them away: the training's result stands."""
+        """Delete all checkpoints; called once the result of the training is stored elsewhere."""
         for path in (*self._files(), self.folder / "attempts.json", *self._leftovers()):
             path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
@@ -108,10 +115,10 @@ class Checkpoints:
 
 
 def read(path: Path, identity: str) -> State:
-    """The state in a checkpoint's file.
+    """The state in a checkpoint file.
 
     Raises:
-        UnusableCheckpoint: it is not whole, or not of this training.
+        UnusableCheckpoint: the file is incomplete or belongs to another training.
     """
     import safetensors
     import safetensors.torch
@@ -120,22 +127,23 @@ def read(path: Path, identity: str) -> State:
         with safetensors.safe_open(path, "pt") as content:
             metadata = content.metadata() or {}
         if metadata.get("format") != FORMAT or metadata.get("schema") != str(SCHEMA):
-            raise UnusableCheckpoint("written by another version")
+            raise UnusableCheckpoint("it was written by another version")
         if metadata.get("identity") != identity:
-            raise UnusableCheckpoint("of other settings")
-        # read, not mapped: the file may be replaced while its tensors are in use
+            raise UnusableCheckpoint("it belongs to a run with other settings")
+        # read into memory, not mapped: the file may be replaced while its tensors are in use
         tensors = safetensors.torch.load(path.read_bytes())
         if _checksum(metadata["state"], identity, tensors) != metadata.get("checksum"):
-            raise UnusableCheckpoint("its checksum is another")
-        return _unpacked(json.loads(metadata["state"]), tensors)  # type: ignore[no-any-return]
+            raise UnusableCheckpoint("its checksum does not match")
+        state: State = _unpacked(json.loads(metadata["state"]), tensors)
+        return state
     except (UnusableCheckpoint, MemoryError):
         raise
-    except Exception as error:  # of many kinds, according to which byte is wrong
-        raise UnusableCheckpoint("cut short or damaged") from error
+    except Exception as error:  # the exception depends on which byte is wrong
+        raise UnusableCheckpoint("it is truncated or corrupt") from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, on disk when this returns."""
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing; the content is on disk when this returns."""
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("wb") as file:
@@ -163,10 +171,10 @@ def _to_bytes(state: State, identity: str) -> bytes:
     return bytes(safetensors.torch.save(tensors, metadata))
 
 
-def _packed(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """JSON in place of a nested value; its tensors go to `tensors` under names by their place."""
+def _packed(value: object, name: str, tensors: dict[str, Tensor]) -> object:
+    """A nested value as JSON; its tensors are added to `tensors`, named by their position."""
     if isinstance(value, Tensor):
-        # cloned: two names may share memory, which the format refuses
+        # cloned, since safetensors refuses tensors that share memory
         tensors[name] = value.detach().cpu().contiguous().clone()
         return {"tensor": name}
     if isinstance(value, Mapping):
@@ -176,7 +184,7 @@ def _packed(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         return {"tuple": items} if isinstance(value, tuple) else items
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise ValueError(f"{name}: a checkpoint does not keep a {type(value).__name__}")
+    raise ValueError(f"{name}: a checkpoint cannot hold a {type(value).__name__}")
 
 
 def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
