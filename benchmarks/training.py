@@ -229,6 +229,13 @@ class Clock:
 # ---------------------------------------------------------------------------------------------- what is ours
 
 
+class NoEvaluation:
+    """A dev evaluator that costs nothing."""
+
+    def evaluate(self, student: object, step: int) -> float:
+        return 0.0
+
+
 def ours(name: str, folder: Path) -> dict[str, float]:
     """Our distillation of all pairs, once."""
     import numpy as np
@@ -240,9 +247,13 @@ def ours(name: str, folder: Path) -> dict[str, float]:
     from optical_sweeps.encoders.checkpoints import load_encoder
     from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
     from optical_sweeps.objectives import MSE, Optical
-    from optical_sweeps.training.distil import distil
-    from optical_sweeps.training.distillation_data import DistillationData
+    from optical_sweeps.training.bitext_data import BitextDataModule, DrawnBitext
+    from optical_sweeps.training.callbacks import DevValidation
+    from optical_sweeps.training.context import TrainingContext
+    from optical_sweeps.training.distillation_module import DistillationModule
+    from optical_sweeps.training.fit import fit
     from optical_sweeps.training.machine import Machine
+    from optical_sweeps.training.stored_teacher import StoredTeacher
     from optical_sweeps.training.training_settings import TrainingSettings
     from optical_sweeps.transport import Sinkhorn
 
@@ -253,26 +264,23 @@ def ours(name: str, folder: Path) -> dict[str, float]:
     pairs = json.loads((folder / "texts.json").read_text())
     sentences, english = zip(*pairs, strict=True)
     stored = np.load(folder / "vectors.npz")
-    row_of = {text: row for row, text in enumerate(english)}
+    drawn = DrawnBitext(
+        FixedTotal(total=len(pairs), ratio=1.0).draw({"xx": len(pairs)}, [], ["xx"]),
+        {"xx": Bitext("xx", english, sentences)},
+        {text: row for row, text in enumerate(english)},
+    )
+    teacher = StoredTeacher({"query": RaggedEmbeddings(stored["vectors"], stored["offsets"])})
+    objective = Optical(Sinkhorn()) if name.startswith("optical") else MSE()
+    settings = TrainingSettings(batch_size=BATCH, batch_tokens=BUCKETS if "buckets" in name else None)
     clock = Clock()
     with tempfile.TemporaryDirectory() as scratch:
-        distil(
-            load_encoder(folder / "ours").copy(),
-            Optical(Sinkhorn()) if name.startswith("optical") else MSE(),
-            DistillationData(
-                FixedTotal(total=len(pairs), ratio=1.0).draw({"xx": len(pairs)}, [], ["xx"]),
-                {"xx": Bitext("xx", english, sentences)},
-                row_of,
-                {"query": RaggedEmbeddings(stored["vectors"], stored["offsets"])},
-            ),
-            TrainingSettings(batch_size=BATCH, batch_tokens=BUCKETS if "buckets" in name else None),
-            machine,
-            seed=1,
-            log=lambda step, metrics: None,
-            measure=lambda student, step: 0.0,
-            progress=clock,
-            folder=Path(scratch),
+        context = TrainingContext(machine, Path(scratch), progress=clock)
+        student = load_encoder(folder / "ours").copy().freeze(embeddings=settings.freeze_embeddings).train()
+        data = BitextDataModule(drawn, student, teacher, ["query"], frozenset(), settings, context, seed=1)
+        module = DistillationModule(
+            student, teacher, objective, settings, steps=data.steps, wreck=Path(scratch, "wreck")
         )
+        fit(module, data, DevValidation(NoEvaluation(), settings, data.steps, context), context, seed=1)
     assert torch.get_num_threads() == machine.threads
     return clock.measured(len(pairs))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
 
@@ -19,6 +20,10 @@ class TokenEmbeddings:
 
     vectors: Float[Tensor, "B n d"]
     mask: Bool[Tensor, "B n"]
+
+    def to(self, device: torch.device | str) -> "TokenEmbeddings":
+        """The same embeddings on a device."""
+        return TokenEmbeddings(self.vectors.to(device), self.mask.to(device))
 
 
 @dataclass(frozen=True)

@@ -3,43 +3,39 @@
 Shape legend: N drawn pairs.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Protocol, TypeVar
 
 import lightning
 import numpy as np
 from jaxtyping import Int64
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.drawn_pairs import DrawnPairs
 from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, TokenizedTexts
+from optical_sweeps.interruption import ignore_signals
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.training.batch_order import BatchOrder, BucketedBatches, EpochBatches
 from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.training.distillation_pairs import DistillationPairs, DrawnTexts, SidePairs
-from optical_sweeps.interruption import ignore_signals
 from optical_sweeps.training.mined_pairs import MinedDocuments, MinedPairs
 from optical_sweeps.training.stored_teacher import Teacher
 from optical_sweeps.training.training_settings import TrainingSettings
 
-Batch = TypeVar("Batch", covariant=True)
 Tokenise = Callable[[TokenEncoder, Sequence[str], Side], TokenizedTexts]
 """Tokenises all sentences of a language for the student."""
 
 
-class BatchedDataset(Sized, Protocol[Batch]):
-    """A dataset whose items are whole batches, indexed by lists of positions."""
-
-    def __getitem__(self, items: Sequence[int]) -> Batch: ...
-
-
 class OrderedDataModule(lightning.LightningDataModule):
-    """Batches of a dataset in a fixed order, from any step on."""
+    """Batches of a dataset in a fixed order, from any step on.
 
-    def __init__(self, dataset: BatchedDataset[object], order: BatchOrder, workers: int) -> None:
+    Args:
+        dataset: its items are whole batches, indexed by lists of positions.
+    """
+
+    def __init__(self, dataset: Dataset[object], order: BatchOrder, workers: int) -> None:
         super().__init__()
         self.dataset, self.order, self.workers = dataset, order, workers
         self.first_step = 0
@@ -163,7 +159,7 @@ def _mined_pairs(
     drawn: DrawnBitext, source: Int64[np.ndarray, " N"], english: Int64[np.ndarray, " N"]
 ) -> MinedPairs:
     by_language = [drawn.mined[language] for language in drawn.pairs.languages]
-    distinct = sorted({mined.first_id: mined for mined in by_language}.values(), key=lambda mined: mined.first_id)
-    first_ids = [mined.first_id for mined in distinct]
+    collections = {mined.first_id: mined for mined in by_language}
+    first_ids = sorted(collections)
     numbers = np.array([first_ids.index(mined.first_id) for mined in by_language])
-    return MinedPairs(tuple(distinct), numbers[source], english)
+    return MinedPairs(tuple(collections[number] for number in first_ids), numbers[source], english)

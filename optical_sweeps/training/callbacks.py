@@ -1,7 +1,7 @@
 """Lightning callbacks of a training: its log, its progress bar, and validation by retrieval on dev."""
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import lightning
 import torch
@@ -56,6 +56,7 @@ class StepProgress(lightning.Callback):
         self.context.progress(module.step, self.steps)
 
 
+@runtime_checkable
 class DevEvaluator(Protocol):
     """Measures a student on dev."""
 

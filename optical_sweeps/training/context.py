@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from optical_sweeps.console import Advance, no_progress
 from optical_sweeps.interruption import Interruption
@@ -12,6 +12,7 @@ from optical_sweeps.training.ranks import ALONE, Ranks
 from optical_sweeps.training.training_checkpoints import State, TrainingCheckpoints
 
 
+@runtime_checkable
 class Stateful(Protocol):
     """A part of the training, besides the model, that a resumed training has to restore."""
 
@@ -22,6 +23,7 @@ class Stateful(Protocol):
         ...
 
 
+@runtime_checkable
 class MetricsLogger(Stateful, Protocol):
     """Where a training logs its metrics."""
 

@@ -38,8 +38,7 @@ class SideBatch:
 
     def to(self, device: torch.device) -> "SideBatch":
         english = None if self.english is None else self.english.to(device)
-        teacher = self.teacher.to(device) if isinstance(self.teacher, TokenBatch) else _moved(self.teacher, device)
-        return SideBatch(self.sentences.to(device), teacher, english)
+        return SideBatch(self.sentences.to(device), self.teacher.to(device), english)
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class DistillationBatch:
         documents = self.documents
         if documents is not None:
             documents = Documents(
-                _moved(documents.tokens, device), documents.candidates.to(device), documents.ids.to(device)
+                documents.tokens.to(device), documents.candidates.to(device), documents.ids.to(device)
             )
         return dataclasses.replace(
             self,
@@ -198,7 +197,3 @@ class DistillationPairs(Dataset[DistillationBatch]):
             teacher=self.teacher.collate(self.english[items], side),
             english=None if english is None else collate(english.take(items), side),
         )
-
-
-def _moved(tokens: TokenEmbeddings, device: torch.device) -> TokenEmbeddings:
-    return TokenEmbeddings(tokens.vectors.to(device), tokens.mask.to(device))

@@ -72,6 +72,4 @@ def fit(
             student.load_state_dict(validation.best_weights, strict=False)
         checkpoint.write_result(module)
     pairs, tokens = data.seen(module.step)
-    return TrainingResult(
-        module.step, validation.best_step, pairs, tokens, attempts, checkpoint.seconds_before
-    )
+    return TrainingResult(module.step, validation.best_step, pairs, tokens, attempts, checkpoint.seconds_before)

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import lightning
 from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
 
-from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.interruption import Interrupted
+from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.training.ranks import Ranks
 from optical_sweeps.training.training_settings import TrainingSettings
 

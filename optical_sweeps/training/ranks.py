@@ -133,7 +133,7 @@ def join(world: int, device: str) -> Ranks:
     if started != world:
         raise UserError(
             f"machine.devices x machine.nodes: {world}, but this command was started as one of {started} "
-            f"processes; start one per device: `srun --ntasks-per-node=DEVICES optical-sweeps ...` under Slurm, "
+            f"processes; start one per device: `srun --ntasks-per-node=DEVICES optical-sweeps ...` under Slurm "
             "or `torchrun --nproc-per-node=DEVICES -m optical_sweeps ...`"
         )
     if not distributed.is_initialized():

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from optical_sweeps.training.context import Stateful, TrainingContext
 from optical_sweeps.interruption import Interrupted
+from optical_sweeps.training.context import Stateful, TrainingContext
 from optical_sweeps.training.ranks import Ranks
 from optical_sweeps.training.training_checkpoints import State, UnusableCheckpoint
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -12,6 +12,7 @@ from optical_sweeps.encoders.token_encoder import Side, TokenBatch
 from optical_sweeps.training.padding import pad_embeddings
 
 
+@runtime_checkable
 class Teacher(Protocol):
     """Gives the teacher's token vectors of a batch's English texts, without gradient.
 

@@ -28,8 +28,8 @@ def teacher_loss(
 ) -> Float[Tensor, ""]:
     """The loss `in_batch`, `pairwise`, or `both`, which is their sum.
 
-    in_batch: -log softmax of the positive among all documents of the batch except others of the query's concept;
-    pairwise: -log softmax of the positive among the query's own documents.
+    in_batch: -log softmax of the positive among all documents of the batch; other documents of the query's
+    concept are left out. pairwise: -log softmax of the positive among the query's own documents.
     """
     own = own_documents(len(queries.mask), len(documents.mask)).to(queries.mask.device)
     if kind == "pairwise":

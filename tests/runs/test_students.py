@@ -1,4 +1,4 @@
-"""Runs whose student encodes documents, is one of several, or learns from mined documents."""
+"""Runs whose student encodes documents, has adapters, or learns from mined documents."""
 
 import json
 from pathlib import Path
@@ -7,16 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from safetensors.numpy import load_file
 
 from optical_sweeps.cli import conf_folder
-from optical_sweeps.commands import evaluate, inspect, search
+from optical_sweeps.commands import evaluate, inspect
 from optical_sweeps.encoders.checkpoints import fingerprint
 from optical_sweeps.errors import UserError
-from optical_sweeps.interruption import Interrupted
-from optical_sweeps.runs.distillation import student_training as train_students
 from optical_sweeps.runs.distillation.pipeline import perform_unless_done
-from optical_sweeps.runs.distillation.query_encoders import load_all_encoders
+from optical_sweeps.runs.distillation.query_encoders import load_encoders
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.prepare import prepare
 from optical_sweeps.runs.spec.resolvers import register_resolvers
@@ -37,9 +34,7 @@ RUNS = {
     "document": ("student.side=document", "training.validate_every=6"),
     "both": ("student.side=both", "objective=mse", "objective.english_term=true", "training.keep=best",
              "training.validate_every=6"),
-    "each": ("student.one_for=language", "training.validate_every=3"),
-    "group": ("student.one_for=group", "student.side=both", "mixture.ratio=1"),
-    "lora": ("student=lora", "student.one_for=group", "mixture.ratio=1"),  # nothing is trained for high
+    "lora": ("student=lora", "mixture.ratio=1"),
     "untrained lora": ("student=lora", "objective=none"),
     "mined": ("objective=score_kl", "objective.documents=both", "training.mined_documents=3"),
     "buckets": ("training.batch_tokens=64", "machine.workers=1"),
@@ -86,11 +81,10 @@ def test_a_run_ends_with_measures_of_every_language(name):
     assert not (path / "indexes").exists(), "a student's index of documents goes with the run"
     losses = [row["train/loss"] for row in rows_of(path) if "train/loss" in row]
     assert len(losses) == record["training"]["steps"]
-    if spec.student.one_for == "all":
-        assert np.mean(losses[-3:]) < np.mean(losses[:3]), "it learns"
+    assert np.mean(losses[-3:]) < np.mean(losses[:3]), "the student learns"
 
 
-@pytest.mark.parametrize("name", ["document", "both", "each", "group", "lora", "untrained lora"])
+@pytest.mark.parametrize("name", ["document", "both", "lora", "untrained lora"])
 def test_evaluate_finds_what_the_run_found(name, capsys):
     _, path, record = done(name)
     register_resolvers()
@@ -105,11 +99,11 @@ def test_evaluate_finds_what_the_run_found(name, capsys):
 
 def test_a_side_that_was_not_trained_is_the_teachers():
     teacher = prepare(spec_of()).teacher
-    print_ = fingerprint(teacher)
+    weights = fingerprint(teacher)
     for name, sides in {"plain": (False, True), "document": (True, False), "both": (False, False)}.items():
         _, path, _ = done(name)
-        (encoders,) = loaded(path)
-        found = fingerprint(encoders.queries) == print_, fingerprint(encoders.documents) == print_
+        encoders = loaded(path)
+        found = fingerprint(encoders.queries) == weights, fingerprint(encoders.documents) == weights
         assert found == sides, name
 
 
@@ -131,64 +125,6 @@ def test_a_look_inside_is_at_the_student_wherever_the_data_come_from():
     assert len({row.split('"')[2] for row in rows}) == 3
 
 
-def test_each_language_searches_with_its_own_student():
-    spec, path, record = done("each")
-    assert record["training"]["students"].keys() == set(spec.languages.all)
-    assert sum(of["pairs"] for of in record["training"]["students"].values()) == 160, "each pair in every epoch"
-    encoders = loaded(path)
-    assert [of.languages for of in encoders] == [("near",), ("fusing",), ("distant",)]
-    assert len({fingerprint(of.queries) for of in encoders}) == 3
-    steps = [row["step"] for row in rows_of(path)]
-    assert steps == sorted(steps), "steps are counted on from student to student"
-    assert steps[-1] == record["training"]["steps"]
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        config = compose("search", [f"run={path}", "query=a", "machine.threads=1"])
-    with pytest.raises(SystemExit, match="language: None, but the run has several students"):
-        search.run(config)
-
-
-def test_a_student_without_pairs_stays_as_it_began():
-    spec, path, record = done("group")
-    assert record["training"]["students"]["high"] == {"steps": 0, "best_step": 0, "tokens": 0, "pairs": 0}
-    teacher = prepare(spec).teacher
-    high, low = loaded(path)
-    assert fingerprint(high.queries) == fingerprint(teacher)
-    assert fingerprint(low.documents) != fingerprint(teacher)
-
-
-@pytest.mark.parametrize("calls", [2, 4, 5, 8])
-def test_several_students_go_on_where_they_were_stopped(calls, monkeypatch):
-    """Stopped in one of four validations of the first student, or of two of a later one."""
-    _, path, record = done("each")
-    spec = spec_of(*RUNS["each"], "sweep.name=stopped")
-    measure, left = train_students.search_and_measure, [calls]
-
-    def stopping(*arguments: Any) -> Any:
-        left[0] -= 1
-        if left[0] == 0:
-            raise Interrupted(15)
-        return measure(*arguments)
-
-    monkeypatch.setattr(train_students, "search_and_measure", stopping)
-    again = RunFolder(spec.folder)
-    if again.path.exists():
-        (again.path / "record.json").unlink()
-        again.metrics_path.unlink()
-    with pytest.raises(Interrupted):
-        perform_unless_done(spec, again)
-    assert perform_unless_done(spec, again)
-    assert again.record()["measures"] == record["measures"]
-    assert again.record()["training"] == record["training"]
-    assert rows_of(again.path) == rows_of(path)
-    for language in spec.languages.all:
-        name = f"checkpoints/{language}/student.safetensors"
-        weights, expected = load_file(again.path / name), load_file(path / name)
-        assert weights.keys() == expected.keys()
-        for weight, value in expected.items():
-            np.testing.assert_array_equal(weights[weight], value, err_msg=weight)
-
-
 def test_documents_are_mined_once_and_are_the_teachers_best():
     spec, _, _ = done("mined")
     shared = prepare(spec)
@@ -201,7 +137,7 @@ def test_documents_are_mined_once_and_are_the_teachers_best():
     scores = [
         (shared.vectors[row] @ index.vectors_of(number).T).max(1).sum() for number in range(len(documents))
     ]
-    best = mined.of(np.array([row]))[0]
+    best = mined.documents(np.array([row]))[0]
     assert len(best) == 3
     np.testing.assert_allclose(
         sorted((scores[number] for number in best), reverse=True), sorted(scores)[:-4:-1], rtol=1e-5
@@ -221,7 +157,7 @@ def test_runs_that_begin_alike_validate_the_start_once():
 
 
 def test_all_runs_share_the_tokens():
-    records = [done(name)[2] for name in ("plain", "each", "mined", "buckets")]
+    records = [done(name)[2] for name in ("plain", "lora", "mined", "buckets")]
     assert ["tokens" in record["shared"]["built"] for record in records] == [True, False, False, False]
 
 
@@ -248,7 +184,7 @@ def loaded(path: Path) -> Any:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         from optical_sweeps.runs.spec.run_spec import resolved
 
-        return load_all_encoders(resolved(compose("evaluate", [f"run={path}", "machine.threads=1"])))
+        return load_encoders(resolved(compose("evaluate", [f"run={path}", "machine.threads=1"])))
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

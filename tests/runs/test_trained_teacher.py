@@ -14,6 +14,7 @@ from hydra import compose, initialize_config_dir
 
 from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import export as export_verb
+from optical_sweeps.console import no_progress
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.backbones import TinyBackbone
 from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder
@@ -27,7 +28,7 @@ from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.shared.trained_teacher import teacher_folder
 from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec
-from optical_sweeps.training.teacher import Mining
+from optical_sweeps.training.teacher_settings import NegativeMining
 
 STUDY = """
 data=synthetic languages=synthetic backbone=tiny objective=optical logger=disabled sweep.name=small
@@ -183,7 +184,7 @@ def found(texts):
 
 
 def mined(**settings) -> np.ndarray:
-    return mined_rows(TRIPLES, POOL, found, Mining(**settings), lambda done, total: None)
+    return mined_rows(TRIPLES, POOL, found, NegativeMining(**settings), no_progress)
 
 
 def test_known_relevant_documents_are_no_negatives():
@@ -205,10 +206,8 @@ def test_a_query_that_finds_nothing_takes_from_the_pool():
 
 
 def test_what_is_left_out_is_taken_last():
-    few = mined_rows(
-        TRIPLES, POOL, lambda texts: [np.arange(5) for _ in texts], Mining(depth=4, skip=2, per_query=2),
-        lambda done, total: None,
-    )  # fmt: skip
+    mining = NegativeMining(depth=4, skip=2, per_query=2)
+    few = mined_rows(TRIPLES, POOL, lambda texts: [np.arange(5) for _ in texts], mining, no_progress)
     assert 4 in few[0, 2:]  # of 2, 3, 4 that are not relevant to the query a
     assert not {0, 1, 2, 3} & set(few[0, 2:])
 
@@ -216,7 +215,7 @@ def test_what_is_left_out_is_taken_last():
 def test_a_query_to_which_all_is_relevant_is_named():
     alone = Triples(("a",), ("one",), np.array([[0, 0]], np.int32))
     with pytest.raises(UserError, match=r"teacher\.negatives: every document is relevant to the query 'a'"):
-        mined_rows(alone, np.arange(1), lambda texts: [np.arange(1)], Mining(depth=1), lambda done, total: None)
+        mined_rows(alone, np.arange(1), lambda texts: [np.arange(1)], NegativeMining(depth=1), no_progress)
 
 
 def test_the_draw_is_that_of_its_seed():

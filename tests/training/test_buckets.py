@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from optical_sweeps.encoders.token_encoder import TokenizedTexts
 from optical_sweeps.interruption import Interruption
 from optical_sweeps.objectives import MSE
-from optical_sweeps.training import buckets
-from optical_sweeps.training.buckets import BucketedBatches
-from optical_sweeps.training.pairs import DrawnTexts, EpochBatches
+from optical_sweeps.training import batch_order
+from optical_sweeps.training.batch_order import BucketedBatches, EpochBatches
+from optical_sweeps.training.distillation_pairs import DrawnTexts
 from optical_sweeps.training.ranks import Ranks
 from tests.support.training_study import SETTINGS, Killed, Study, make_encoder
 
@@ -61,7 +61,7 @@ def test_batches_are_of_like_length_and_pools_keep_the_order_of_the_draw(monkeyp
     padded = [sum(len(batch) * lengths[batch].max() for batch in of) for of in (without, with_buckets)]
     assert padded[1] < 0.62 * padded[0]
     assert padded[1] < 1.02 * lengths.sum()
-    monkeypatch.setattr(buckets, "POOL", 10)
+    monkeypatch.setattr(batch_order, "POOL", 10)
     for number, batch in enumerate(BucketedBatches(lengths, 32, 1 << 20, 1, 0)):
         assert {item // 320 for item in batch} == {number // 10}
 

@@ -43,11 +43,11 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def checkpoints(tmp_path, said) -> Checkpoints:
-    return Checkpoints(tmp_path / "checkpoints", "this run", said.append)
+def checkpoints(tmp_path, said) -> TrainingCheckpoints:
+    return TrainingCheckpoints(tmp_path / "checkpoints", "this run", said.append)
 
 
-def files(checkpoints: Checkpoints) -> list:
+def files(checkpoints: TrainingCheckpoints) -> list:
     return sorted(checkpoints.folder.iterdir())
 
 
@@ -71,7 +71,7 @@ def assert_same(one: object, other: object) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(max_size=4), states, max_size=4))
 def test_a_state_comes_back_as_it_was(tmp_path_factory, state):
-    checkpoints = Checkpoints(tmp_path_factory.mktemp("any"), "any")
+    checkpoints = TrainingCheckpoints(tmp_path_factory.mktemp("any"), "any")
     assert checkpoints.write(state)
     assert_same(checkpoints.newest(), state)
 
@@ -85,7 +85,7 @@ def test_infinities_and_shared_memory_come_back(checkpoints):
 
 
 def test_what_is_not_data_is_refused(checkpoints):
-    with pytest.raises(ValueError, match="/objects/0: a checkpoint does not keep a set"):
+    with pytest.raises(ValueError, match="/objects/0: a checkpoint cannot hold a set"):
         checkpoints.write({"objects": [{1, 2}]})
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_found_where_nothing_is(checkpoints, said):
 @given(st.data())
 def test_damage_anywhere_falls_back_to_the_one_before(tmp_path_factory, data):
     said: list[str] = []
-    checkpoints = Checkpoints(tmp_path_factory.mktemp("damage"), "this run", said.append)
+    checkpoints = TrainingCheckpoints(tmp_path_factory.mktemp("damage"), "this run", said.append)
     for step in (1, 2):
         checkpoints.write({"step": step, "of": {"weight": torch.full((3, 2), step / 7), 4: (1, None, "é")}})
     newest = files(checkpoints)[-1]
@@ -125,20 +125,20 @@ def test_damage_anywhere_falls_back_to_the_one_before(tmp_path_factory, data):
     else:
         assert torch.equal(state["of"]["weight"], torch.full((3, 2), 1 / 7))
         assert len(said) == 1
-        assert said[0].startswith(f"{newest}: passed over: ")
+        assert said[0].startswith(f"{newest}: skipped: ")
         assert "\n" not in said[0]
 
 
 def test_other_settings_and_another_version_are_passed_over(checkpoints, said, tmp_path):
-    Checkpoints(checkpoints.folder, "another run").write({"step": 9})
+    TrainingCheckpoints(checkpoints.folder, "another run").write({"step": 9})
     assert checkpoints.newest() is None
     (path,) = files(checkpoints)
-    with pytest.raises(UnusableCheckpoint, match="of other settings"):
+    with pytest.raises(UnusableCheckpoint, match="a run with other settings"):
         read(path, "this run")
     path.write_bytes(path.read_bytes().replace(b'"schema":"1"', b'"schema":"0"'))
     with pytest.raises(UnusableCheckpoint, match="written by another version"):
         read(path, "another run")
-    assert said == [f"{path}: passed over: of other settings"]
+    assert said == [f"{path}: skipped: it belongs to a run with other settings"]
 
 
 def test_one_that_does_not_fit_what_else_is_there_is_passed_over(checkpoints, said):
@@ -150,7 +150,7 @@ def test_one_that_does_not_fit_what_else_is_there_is_passed_over(checkpoints, sa
             raise UnusableCheckpoint("the log ends before it")
 
     assert checkpoints.newest(fits) == {"rows": 3}
-    assert said[0].endswith("passed over: the log ends before it")
+    assert said[0].endswith("skipped: the log ends before it")
 
 
 def test_attempts_add_up_and_all_is_removed_but_what_others_wrote(checkpoints):
@@ -185,13 +185,13 @@ def test_a_full_disk_leaves_the_old_one_and_warns_once(checkpoints, said):
             assert not checkpoints.write({"step": step, "weight": torch.zeros(10_000)})
     assert checkpoints.newest() == {"step": 1}
     assert [path.name for path in files(checkpoints)] == ["resume-000001.safetensors"]
-    assert said == [f"{checkpoints.folder}: no checkpoint written (File too large); the run goes on without"]
+    assert said == [f"{checkpoints.folder}: no checkpoint written (File too large); the run continues without"]
     assert checkpoints.write({"step": 4})
 
 
 def test_a_folder_that_cannot_be_made_stops_no_run(tmp_path, said):
     (tmp_path / "file").write_text("in the way")
-    checkpoints = Checkpoints(tmp_path / "file" / "checkpoints", "this run", said.append)
+    checkpoints = TrainingCheckpoints(tmp_path / "file" / "checkpoints", "this run", said.append)
     assert not checkpoints.write({"step": 1})
     assert checkpoints.begin(0) == (0,)
     assert checkpoints.newest() is None
@@ -204,7 +204,7 @@ def test_kills_while_writing_leave_a_whole_one(checkpoints, said):
         import sys, torch
         from pathlib import Path
         from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
-        checkpoints = Checkpoints(Path(sys.argv[1]), "this run")
+        checkpoints = TrainingCheckpoints(Path(sys.argv[1]), "this run")
         state = checkpoints.newest()
         for step in range(state["step"] + 1 if state else 1, 1_000_000):
             checkpoints.write({"step": step, "weight": torch.full((50_000,), float(step))})

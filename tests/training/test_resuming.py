@@ -12,9 +12,11 @@ from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import Interrupted, interruptible
 from optical_sweeps.objectives import Contrastive, Optical
-from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
+from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.training.machine import Machine
-from optical_sweeps.training.teacher import Teacher
+from optical_sweeps.training.teacher_settings import TeacherSettings
+from optical_sweeps.training.teacher_training import train_teacher
+from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
 from optical_sweeps.transport import Sinkhorn
 from tests.support.training_study import CODED, SETTINGS, STEPS, WORDS, Killed, Study, make_encoder
 
@@ -111,7 +113,7 @@ def test_checkpoints_change_nothing(study):
     alone = left_alone(study)
     study.done = study.run()
     assert_equal(study, alone)
-    assert study.said == []
+    assert study.announced == []
 
 
 def test_a_finished_training_is_not_trained_again(study):
@@ -186,25 +188,26 @@ def test_a_checkpoint_of_another_run_is_passed_over(study, encoder):
     killed_at(other, 4)
     study.done = study.run()
     assert_equal(study, alone)
-    assert any(line.endswith("passed over: of other settings") for line in study.said)
+    assert any(line.endswith("skipped: it belongs to a run with other settings") for line in study.announced)
 
 
 def test_a_teacher_goes_on_too(tmp_path):
     pairs = [RelevantPair(a, b, a) for a, b in zip(WORDS, CODED, strict=True)]
-    recipe = Teacher(replace(SETTINGS, batch_size=5, epochs=4, validate_every=None))
+    recipe = TeacherSettings(replace(SETTINGS, batch_size=5, epochs=4, validate_every=None))
     machine = Machine(accelerator="cpu", checkpoint_seconds=0)
 
-    def train(checkpoints: Checkpoints | None, fall_at: int | None = None) -> dict[str, torch.Tensor]:
+    def train(checkpoints: TrainingCheckpoints | None, fall_at: int | None = None) -> dict[str, torch.Tensor]:
         start = make_encoder(dropout=0.2)
 
         def progress(step: int, steps: int) -> None:
             if step == fall_at:
                 raise Killed
 
-        return recipe.train(start, pairs, machine, progress, checkpoints=checkpoints).state_dict()
+        context = TrainingContext(machine, tmp_path, progress=progress, checkpoints=checkpoints)
+        return train_teacher(recipe, start, pairs, context).state_dict()
 
     alone = train(None)
-    checkpoints = Checkpoints(tmp_path, "a teacher")
+    checkpoints = TrainingCheckpoints(tmp_path, "a teacher")
     for step in (1, 3, 8, 12):
         with pytest.raises(Killed):
             train(checkpoints, step)

@@ -1,6 +1,7 @@
 """Losses of a teacher on triples against slow references, and its training."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSett
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives.contrastive import in_batch_cross_entropy
 from optical_sweeps.objectives.scores import mean_maxsim
-from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
+from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.training.machine import Machine
-from optical_sweeps.training.training_settings import TrainingSettings
-from optical_sweeps.training.teacher import Mining, Teacher
 from optical_sweeps.training.teacher_losses import teacher_loss
+from optical_sweeps.training.teacher_settings import NegativeMining, TeacherSettings
+from optical_sweeps.training.teacher_training import train_teacher
+from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
+from optical_sweeps.training.training_settings import TrainingSettings
 from tests.support.training_study import CODED, WORDS, Killed
 
 MACHINE = Machine(accelerator="cpu", checkpoint_seconds=0)
@@ -91,12 +94,13 @@ def coded_triples() -> Triples:
     return Triples(tuple(WORDS), tuple(CODED), np.array(rows, np.int32))
 
 
-def train(recipe: Teacher, examples, checkpoints=None, fall_at=None) -> dict[str, torch.Tensor]:
+def train(recipe: TeacherSettings, examples, checkpoints=None, fall_at=None) -> dict[str, torch.Tensor]:
     def progress(step: int, steps: int) -> None:
         if step == fall_at:
             raise Killed
 
-    return recipe.train(encoder(), examples, MACHINE, progress, checkpoints=checkpoints).state_dict()
+    context = TrainingContext(MACHINE, Path("unused"), progress=progress, checkpoints=checkpoints)
+    return train_teacher(recipe, encoder(), examples, context).state_dict()
 
 
 def same(one, other) -> bool:
@@ -105,15 +109,15 @@ def same(one, other) -> bool:
 
 def test_pairs_as_triples_train_the_same_teacher():
     pairs = [RelevantPair(a, b, a) for a, b in zip(WORDS, CODED, strict=True)]
-    recipe = Teacher(SETTINGS)
+    recipe = TeacherSettings(SETTINGS)
     assert same(train(recipe, pairs), train(recipe, Triples.of_pairs(pairs)))
 
 
 @pytest.mark.parametrize("loss", ["pairwise", "both"])
 def test_a_teacher_on_triples_goes_on_where_it_was_killed(tmp_path, loss):
-    recipe = Teacher(SETTINGS, loss=loss, negatives="bm25")
+    recipe = TeacherSettings(SETTINGS, loss=loss, negatives="bm25")
     alone = train(recipe, coded_triples())
-    checkpoints = Checkpoints(tmp_path, "a teacher")
+    checkpoints = TrainingCheckpoints(tmp_path, "a teacher")
     for step in (1, 4, 8):
         with pytest.raises(Killed):
             train(recipe, coded_triples(), checkpoints, step)
@@ -121,8 +125,8 @@ def test_a_teacher_on_triples_goes_on_where_it_was_killed(tmp_path, loss):
 
 
 def test_a_teacher_learns_its_triples():
-    recipe = Teacher(replace(SETTINGS, epochs=60), loss="pairwise", negatives="bm25")
-    teacher = recipe.train(encoder(), coded_triples(), MACHINE, lambda *_: None)
+    recipe = TeacherSettings(replace(SETTINGS, epochs=60), loss="pairwise", negatives="bm25")
+    teacher = train_teacher(recipe, encoder(), coded_triples(), TrainingContext(MACHINE, Path("unused")))
     queries, documents = teacher.encode(WORDS, "query"), teacher.encode(CODED, "document")
 
     def score(query: int, document: int) -> float:
@@ -138,13 +142,13 @@ def test_a_teacher_learns_its_triples():
 
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(UserError, match=r"teacher\.loss: pairwise compares with negatives"):
-        Teacher(loss="pairwise")
+        TeacherSettings(loss="pairwise")
     with pytest.raises(UserError, match=r"teacher\.negatives: 'dense' is not one of none, bm25, checkpoint"):
-        Teacher(negatives="dense")
+        TeacherSettings(negatives="dense")
     for name in ("batch_tokens", "validate_every"):  # which its training would pass over
         with pytest.raises(UserError, match=rf"teacher\.training\.{name}: only students"):
-            Teacher(replace(SETTINGS, **{name: 64}))
+            TeacherSettings(replace(SETTINGS, **{name: 64}))
     with pytest.raises(UserError, match=r"teacher\.mining\.depth: 3 less skip 3"):
-        Mining(depth=3, skip=3)
+        NegativeMining(depth=3, skip=3)
     with pytest.raises(UserError, match="there is no triple to train on"):
-        train(Teacher(SETTINGS), Triples((), (), np.zeros((0, 3), np.int32)))
+        train(TeacherSettings(SETTINGS), Triples((), (), np.zeros((0, 3), np.int32)))

@@ -9,30 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.collections import RelevantPair
-from optical_sweeps.corpora.mixture import FixedTotal
 from optical_sweeps.encoders.backbones import TinyBackbone
 from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Contrastive, ObjectiveOutput, Optical
-from optical_sweeps.training.distil import distil
-from optical_sweeps.training.distillation_data import DistillationData
+from optical_sweeps.training.batch_order import EpochBatches
+from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.optimiser import adamw, warmup_then_decay
-from optical_sweeps.training.pairs import EpochBatches, pad_embeddings
+from optical_sweeps.training.padding import pad_embeddings
+from optical_sweeps.training.teacher_settings import TeacherSettings
+from optical_sweeps.training.teacher_training import train_teacher
 from optical_sweeps.training.training_settings import TrainingSettings
-from optical_sweeps.training.teacher import Teacher
 from optical_sweeps.transport import Sinkhorn
+from tests.support.training_study import CODED, WORDS, History, train
 
-WORDS = ["red", "green", "blue", "cat", "dog", "bird", "house", "tree", "river", "stone", "sun", "moon"]
-CODED = [word[::-1] for word in WORDS]
 MACHINE = Machine(accelerator="cpu")
-
-
-def sentences(words, count, seed):
-    rng = np.random.default_rng(seed)
-    return [" ".join(words[i] for i in rng.permutation(len(words))[:3]) for _ in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -42,28 +35,21 @@ def encoder():
     return TokenEncoder(TinyBackbone(layers=1, hidden_size=32, heads=2).build(texts), settings)
 
 
-def run_distillation(encoder, tmp_path, settings=None, objective=None, seed=1, measure=lambda *_: 0.0):
-    english, coded = sentences(WORDS, 64, 0), sentences(CODED, 64, 0)
-    texts = sorted(set(english))
-    student, log = encoder.copy(), []
-    done = distil(
-        student,
-        objective or Contrastive(),
-        DistillationData(
-            FixedTotal(total=64, ratio=1.0).draw({"xx": 64}, [], ["xx"]),
-            {"xx": Bitext("xx", tuple(english), tuple(coded))},
-            {text: row for row, text in enumerate(texts)},
-            {"query": encoder.encode(texts, "query")},
-        ),
-        settings or TrainingSettings(batch_size=8, epochs=3, learning_rate=3e-3, freeze_embeddings=False),
-        MACHINE,
-        seed=seed,
-        log=lambda step, metrics: log.append((step, metrics)),
-        measure=measure,
-        progress=lambda *_: None,
-        folder=tmp_path,
+class Scores:
+    """An evaluator whose scores are given."""
+
+    def __init__(self, evaluate=lambda student, step: 0.0):
+        self.evaluate = evaluate
+
+
+def run_distillation(encoder, tmp_path, settings=None, objective=None, seed=1, evaluate=lambda *_: 0.0):
+    student, history = encoder.copy(), History()
+    context = TrainingContext(MACHINE, tmp_path, logger=history)
+    settings = settings or TrainingSettings(batch_size=8, epochs=3, learning_rate=3e-3, freeze_embeddings=False)
+    done = train(
+        student, encoder, objective or Contrastive(), settings, Scores(evaluate), context, pairs=64, seed=seed
     )
-    return student, done, log
+    return student, done, history.rows
 
 
 @given(st.integers(1, 50), st.integers(1, 9), st.integers(1, 3), st.integers(0, 5))
@@ -148,7 +134,7 @@ def test_the_best_weights_come_back(encoder, tmp_path):
         return 1.0 if step == 4 else 0.0
 
     settings = TrainingSettings(batch_size=8, epochs=1, validate_every=4, keep="best")
-    student, done, _ = run_distillation(encoder, tmp_path, settings, measure=measure)
+    student, done, _ = run_distillation(encoder, tmp_path, settings, evaluate=measure)
     assert sorted(seen) == [0, 4, 8]
     assert done.best_step == 4
     assert torch.equal(student.projection.weight, seen[4])
@@ -157,7 +143,7 @@ def test_the_best_weights_come_back(encoder, tmp_path):
 
 def test_patience_ends_the_training_early(encoder, tmp_path):
     settings = TrainingSettings(batch_size=8, epochs=3, validate_every=2, patience=2)
-    _, done, _ = run_distillation(encoder, tmp_path, settings, measure=lambda _, step: -step)
+    _, done, _ = run_distillation(encoder, tmp_path, settings, evaluate=lambda _, step: -step)
     assert done.steps == 4
 
 
@@ -181,12 +167,14 @@ def test_half_precision_trains(encoder, tmp_path, precision):
     assert log[-1][1]["train/loss"] < log[0][1]["train/loss"]
 
 
-def test_a_teacher_learns_its_pairs_and_is_reproducible(encoder):
+def test_a_teacher_learns_its_pairs_and_is_reproducible(encoder, tmp_path):
     pairs = [RelevantPair(a, b, a) for a, b in zip(WORDS, CODED, strict=True)]
-    recipe = Teacher(TrainingSettings(batch_size=6, epochs=60, learning_rate=3e-3, freeze_embeddings=False))
+    recipe = TeacherSettings(
+        TrainingSettings(batch_size=6, epochs=60, learning_rate=3e-3, freeze_embeddings=False)
+    )
     backbone = TinyBackbone(layers=1, hidden_size=32, heads=2)
     starts = [TokenEncoder(backbone.build([*WORDS, *CODED]), encoder.settings) for _ in range(2)]
-    teachers = [recipe.train(start, pairs, MACHINE, lambda *_: None) for start in starts]
+    teachers = [train_teacher(recipe, start, pairs, TrainingContext(MACHINE, tmp_path)) for start in starts]
     states = [teacher.state_dict() for teacher in teachers]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     queries = teachers[0].encode(WORDS, "query")

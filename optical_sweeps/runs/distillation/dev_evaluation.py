@@ -26,11 +26,12 @@ class DevEvaluation:
         self.spec, self.shared, self.search, self.metrics = spec, shared, search, metrics
 
     def evaluate(self, student: TokenEncoder, step: int) -> float:
-        """The dev score of a student in training; step 0 is read from the scores shared by runs that start alike."""
+        """The dev score of a student in training; runs that start from one student share that of step 0."""
         if step > 0:
             return self.measure(student, step)
-        scores = StartScores(self.spec, self.shared.teacher, student, self.search)
-        return self._log(self.shared.builds.get(scores), step)
+        start = StartScores(self.spec, self.shared.teacher, student, self.search)
+        scores: dict[str, float] = self.shared.builds.get(start)
+        return self._log(scores, step)
 
     def measure(self, student: TokenEncoder, step: int) -> float:
         """Search dev and log the measures at this step; returns the main measure over all languages."""

@@ -72,7 +72,9 @@ def perform(spec: RunSpec, folder: RunFolder, interruption: Interruption) -> Non
             ranks.run_on_rank0(dev.measure_untrained, student)
         clock.lap("train", before=seconds_before)
 
-        ranks.run_on_rank0(_evaluate_and_write, spec, folder, shared, student, search, dev, metrics, clock, facts)
+        ranks.run_on_rank0(
+            _evaluate_and_write, spec, folder, shared, student, search, dev, metrics, clock, facts
+        )
         if ranks.is_first and not spec.machine.keep_checkpoints:
             checkpoints.remove()
 

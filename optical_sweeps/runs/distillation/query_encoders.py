@@ -49,7 +49,8 @@ class Encoders:
 
     def index_of(self, documents: Documents) -> TokenIndex:
         """The documents' token vectors, from the artifact store or built into it."""
-        return self.builds.get(DocumentIndex(self.documents, fingerprint(self.documents), documents, self.index))
+        weights = fingerprint(self.documents)
+        return self.builds.get(DocumentIndex(self.documents, weights, documents, self.index))
 
 
 def load_encoders(settings: Mapping[str, Any]) -> Encoders:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from optical_sweeps.corpora.drawn_pairs import DrawnPairs, MixtureReport
+from optical_sweeps.corpora.drawn_pairs import MixtureReport
 from optical_sweeps.encoders.student import build_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.objectives import needs
@@ -54,9 +54,7 @@ def distillation(
     settings, sides = spec.training, spec.student.sides
     student.freeze(embeddings=settings.freeze_embeddings, layers=settings.freeze_layers).train()
     teacher = StoredTeacher({side: shared.vectors_of(side) for side in sides})
-    data = BitextDataModule(
-        drawn, student, teacher, sides, needs(spec.objective), settings, context, spec.seed
-    )
+    data = BitextDataModule(drawn, student, teacher, sides, needs(spec.objective), settings, context, spec.seed)
     module = DistillationModule(
         student,
         teacher,
