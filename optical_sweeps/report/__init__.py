@@ -1,4 +1,5 @@
-"""A sweep as one HTML page: what it holds, gathered from run folders, and the page that shows it."""
+"""A sweep as one HTML page, its scores derived again, and the logs of a study for curves, claims and
+figures."""
 
 from optical_sweeps.report.contents import Contents, gather
 from optical_sweeps.report.page import render

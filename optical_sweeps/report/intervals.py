@@ -1,9 +1,10 @@
-"""Intervals of the means that the page's curves show, for other seeds and other queries.
+"""Confidence intervals of the means in the page's curves, over other seeds and other queries.
 
-As in `optical_sweeps.curves.intervals`, a score is mean + seed + query + rest, seeds and queries crossed, and
-the variance of a mean is (MS_seeds + MS_queries - MS_rest) / (S Q). Two or three seeds tell little of their
-spread at one point, so the mean squares of seeds and rest are pooled over a curve's points, which supposes that
-its runs scatter alike; the degrees of freedom (Satterthwaite 1946) grow accordingly.
+As in `optical_sweeps.curves.statistics`, a score is mean + seed + query + residual with seeds and queries
+crossed, and the variance of a mean is (MS_seeds + MS_queries - MS_residual) / (S Q). Two or three seeds say
+little about their spread at one point. The mean squares of seeds and residuals are therefore pooled over the
+points of a curve, which assumes that its runs have equal variance; the degrees of freedom (Satterthwaite 1946)
+grow accordingly.
 
 Shape legend: S seeds, Q queries.
 """
@@ -21,31 +22,31 @@ from optical_sweeps.report.query_scores import QueryScores
 CONFIDENCE = 0.95
 
 Layout = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""A slice's columns, the query of each, its weight in that query's contribution; the queries' strata."""
+"""Columns of a slice, query number and weight of each column, and the stratum of each query."""
 
 
 @dataclass(frozen=True)
 class MeanSquares:
-    """Of one point; those of seeds and rest are 0 with one seed."""
+    """Mean and mean squares at one point; with one seed, those of seeds and residuals are 0."""
 
     mean: float
     seeds: float
     queries: float
-    rest: float
+    residuals: float
     n_seeds: int
     n_queries: int
 
     @classmethod
-    def of(cls, values: Float[np.ndarray, "S Q"]) -> "MeanSquares":
+    def from_scores(cls, values: Float[np.ndarray, "S Q"]) -> "MeanSquares":
         n_seeds, n_queries = values.shape
         mean = float(values.mean())
-        of_seeds, of_queries = values.mean(1) - mean, values.mean(0) - mean
-        rest = values - mean - of_seeds[:, None] - of_queries
+        seed_effects, query_effects = values.mean(1) - mean, values.mean(0) - mean
+        residuals = values - mean - seed_effects[:, None] - query_effects
         return cls(
             mean,
-            n_queries * float(of_seeds @ of_seeds) / max(n_seeds - 1, 1),
-            n_seeds * float(of_queries @ of_queries) / max(n_queries - 1, 1),
-            float((rest**2).sum()) / max((n_seeds - 1) * (n_queries - 1), 1),
+            n_queries * float(seed_effects @ seed_effects) / max(n_seeds - 1, 1),
+            n_seeds * float(query_effects @ query_effects) / max(n_queries - 1, 1),
+            float((residuals**2).sum()) / max((n_seeds - 1) * (n_queries - 1), 1),
             n_seeds,
             n_queries,
         )
@@ -54,38 +55,44 @@ class MeanSquares:
 def bounds(points: Sequence[MeanSquares]) -> list[tuple[float, float]]:
     """The interval at each point of a curve.
 
-    >>> low, high = bounds([MeanSquares.of(np.array([[0.2, 0.4, 0.6], [0.3, 0.5, 0.7]]))])[0]
+    >>> low, high = bounds([MeanSquares.from_scores(np.array([[0.2, 0.4, 0.6], [0.3, 0.5, 0.7]]))])[0]
     >>> low < 0.45 < high
     True
     """
-    few = sum(point.n_seeds - 1 for point in points)
-    seeds = sum((point.n_seeds - 1) * point.seeds for point in points) / max(few, 1)
-    rest = sum((point.n_seeds - 1) * point.rest for point in points) / max(few, 1)
-    of_seeds = max(seeds - rest, 0.0)
-    found = []
+    seed_freedom = sum(point.n_seeds - 1 for point in points)
+    seeds = sum((point.n_seeds - 1) * point.seeds for point in points) / max(seed_freedom, 1)
+    residuals = sum((point.n_seeds - 1) * point.residuals for point in points) / max(seed_freedom, 1)
+    excess = max(seeds - residuals, 0.0)
+    intervals = []
     for point in points:
-        many = max(point.n_queries - 1, 1)
-        total = of_seeds + point.queries
-        spread = (seeds**2 / few if of_seeds else 0.0) + point.queries**2 / many
+        query_freedom = max(point.n_queries - 1, 1)
+        total = excess + point.queries
+        spread = (seeds**2 / seed_freedom if excess else 0.0) + point.queries**2 / query_freedom
         error = np.sqrt(total / (point.n_seeds * point.n_queries))
         reach = float(stdtrit(total**2 / spread, (1 + CONFIDENCE) / 2) * error) if total else 0.0
-        found.append((max(point.mean - reach, 0.0), min(point.mean + reach, 1.0)))
-    return found
+        intervals.append((max(point.mean - reach, 0.0), min(point.mean + reach, 1.0)))
+    return intervals
 
 
 class Intervals:
-    """Intervals of curves, on any language or group."""
+    """Intervals of curves for each language and group."""
 
     def __init__(self, scores: QueryScores, groups: Mapping[str, Sequence[str]]) -> None:
         self._row = {run: row for row, run in enumerate(scores.runs)}
         self._values = scores.values
         languages = dict.fromkeys(language for language, _ in scores.queries)
         members: dict[str, tuple[str, ...]] = {language: (language,) for language in languages}
-        members |= {f"group:{name}": tuple(of) for name, of in groups.items() if set(of) <= set(languages)}
-        self._layouts = {slice: _layout(scores, of) for slice, of in members.items()}
+        for name, group in groups.items():
+            if languages.keys() >= set(group):
+                members[f"group:{name}"] = tuple(group)
+        self._layouts = {slice: _layout(scores, group) for slice, group in members.items()}
 
-    def of(self, curve: Sequence[Sequence[str]], slice: str) -> list[tuple[float, float] | None]:
-        """At each point, given as its runs, bounds for their mean; none where a run's scores are not known."""
+    def along(self, curve: Sequence[Sequence[str]], slice: str) -> list[tuple[float, float] | None]:
+        """Bounds of the mean at each point of a curve; None if a run has no scores.
+
+        Args:
+            curve: for each point, the ids of its runs.
+        """
         squares = [self._mean_squares(runs, slice) for runs in curve]
         known = iter(bounds([square for square in squares if square is not None]))
         return [None if square is None else next(known) for square in squares]
@@ -93,36 +100,36 @@ class Intervals:
     def _mean_squares(self, runs: Sequence[str], slice: str) -> MeanSquares | None:
         if slice not in self._layouts or not all(run in self._row for run in runs):
             return None
-        places, targets, weights, strata = self._layouts[slice]
-        chosen = self._values[[self._row[run] for run in runs]][:, places] * weights
+        columns, targets, weights, strata = self._layouts[slice]
+        chosen = self._values[[self._row[run] for run in runs]][:, columns] * weights
         if np.isnan(chosen).any():
             return None
         values = np.stack([np.bincount(targets, row, minlength=len(strata)) for row in chosen])
-        return MeanSquares.of(_centred(values, strata))
+        return MeanSquares.from_scores(_centred(values, strata))
 
 
 def _centred(values: Float[np.ndarray, "S Q"], strata: np.ndarray) -> Float[np.ndarray, "S Q"]:
-    """The same means, with the differences between strata taken out: languages are no draw from others."""
+    """Remove the differences between strata: the languages are fixed and not a sample of languages."""
     means = values.mean(1, keepdims=True)
     centred = values.copy()
     for stratum in np.unique(strata):
-        here = strata == stratum
-        centred[:, here] += means - values[:, here].mean(1, keepdims=True)
+        members = strata == stratum
+        centred[:, members] += means - values[:, members].mean(1, keepdims=True)
     return centred
 
 
 def _layout(scores: QueryScores, languages: Sequence[str]) -> Layout:
-    """A query counts with its share of the mean over languages; several languages may share one."""
-    columns = [(place, *key) for place, key in enumerate(scores.queries) if key[0] in set(languages)]
+    """Weight each query by its share of the mean over languages; several languages can share a query."""
+    columns = [(number, *key) for number, key in enumerate(scores.queries) if key[0] in set(languages)]
     ids = {query: number for number, query in enumerate(sorted({query for _, _, query in columns}))}
     count = Counter(language for _, language, _ in columns)
-    having: dict[str, list[str]] = {}
+    languages_of: dict[str, list[str]] = {}
     for _, language, query in columns:
-        having.setdefault(query, []).append(language)
-    kinds: dict[tuple[str, ...], int] = {}
+        languages_of.setdefault(query, []).append(language)
+    strata: dict[tuple[str, ...], int] = {}
     return (
-        np.array([place for place, _, _ in columns], dtype=np.int64),
+        np.array([number for number, _, _ in columns], dtype=np.int64),
         np.array([ids[query] for _, _, query in columns], dtype=np.int64),
         np.array([len(ids) / (len(languages) * count[language]) for _, language, _ in columns]),
-        np.array([kinds.setdefault(tuple(having[query]), len(kinds)) for query in ids], dtype=np.int64),
+        np.array([strata.setdefault(tuple(languages_of[query]), len(strata)) for query in ids], dtype=np.int64),
     )

@@ -1,8 +1,8 @@
-"""The page: contents, style and scripts in one file that asks the network for nothing.
+"""The report page: contents, style and scripts in one HTML file that makes no network requests.
 
-Contents travel as JSON inside a script element that no browser runs, with every `<` written as an escape, and
-reach the document as text alone. The page's content security policy names its scripts by their hashes: what is
-not ours does not run, were an escape forgotten one day.
+The contents are JSON in a script element that browsers do not execute, with every `<` escaped, and are only
+inserted as text. The content security policy lists the scripts of the page by their hashes, so injected scripts
+do not run even if an escape is forgotten.
 """
 
 import base64
@@ -10,10 +10,10 @@ import hashlib
 import html
 import importlib.util
 import json
+import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from optical_sweeps.errors import UserError
 
@@ -21,7 +21,7 @@ SCRIPTS = ("elements", "contents", "curves", "run_table", "compare", "provenance
 LIBRARY = ("bokeh.min.js", "bokeh-api.min.js")
 
 
-def render(contents: Mapping[str, Any]) -> str:
+def render(contents: Mapping[str, object]) -> str:
     """The whole HTML file.
 
     Raises:
@@ -31,7 +31,7 @@ def render(contents: Mapping[str, Any]) -> str:
     policy = "; ".join((
         "default-src 'none'",
         f"script-src {' '.join(map(_hash, scripts))}",
-        "style-src 'unsafe-inline'",  # the plotting library writes styles
+        "style-src 'unsafe-inline'",  # the plotting library sets styles
         "img-src data: blob:",
         "base-uri 'none'",
         "form-action 'none'",
@@ -45,12 +45,12 @@ def render(contents: Mapping[str, Any]) -> str:
     }
     page = _asset("page.html")
     pieces = [piece.partition("}}") for piece in page.split("{{")]
-    # filled in one pass: what a part says is never taken for the name of another
+    # filled in one pass, so that the text of a part is never taken for a placeholder
     return pieces[0][0] + "".join(parts[name] + rest for name, _, rest in pieces[1:])
 
 
-def data_text(value: Any) -> str:
-    """JSON that an HTML parser reads as nothing but text.
+def data_text(value: object) -> str:
+    """JSON that an HTML parser reads only as text.
 
     >>> data_text({"query": "</script>"})
     '{"query":"\\\\u003c/script>"}'
@@ -59,14 +59,13 @@ def data_text(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _without_nan(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: they become text."""
+def _without_nan(value: object) -> object:
+    """Replace NaN and infinity, which JSON does not have, by text."""
     if isinstance(value, dict):
         return {str(key): _without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_without_nan(item) for item in value]
-    is_number = isinstance(value, float)
-    return str(value) if is_number and (value != value or value in (float("inf"), float("-inf"))) else value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _own_script() -> str:
@@ -75,15 +74,15 @@ def _own_script() -> str:
 
 
 def _library() -> list[str]:
-    found = importlib.util.find_spec("bokeh")
-    if found is None or not found.submodule_search_locations:
-        raise UserError("report: bokeh is not installed, which draws its curves; pip install bokeh")
-    folder = Path(found.submodule_search_locations[0], "server", "static", "js")
+    bokeh = importlib.util.find_spec("bokeh")
+    if bokeh is None or not bokeh.submodule_search_locations:
+        raise UserError("report: bokeh, which draws the curves, is not installed; pip install bokeh")
+    folder = Path(bokeh.submodule_search_locations[0], "server", "static", "js")
     return [(folder / name).read_text(encoding="utf-8") for name in LIBRARY]
 
 
 def _safe_script(text: str) -> str:
-    """A script's text, checked to end where its element ends."""
+    """The text of a script without sequences that would end its element."""
     text = text.replace("</script", "<\\/script").replace("<!--", "<\\!--").replace("\r", "")
     return "\n".join(line for line in text.split("\n") if not line.startswith("//# sourceMappingURL"))
 

@@ -1,11 +1,11 @@
-"""Scores derived again from run files and judgements, and held against every place that says what they are."""
+"""Scores computed again from run files and judgements, and compared with every place that stores them."""
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from optical_sweeps.corpora.collections import unperturbed
 from optical_sweeps.errors import UserError
@@ -14,21 +14,26 @@ from optical_sweeps.evaluation.measures import Measure, macro_average
 from optical_sweeps.report.sweep_runs import SweepRun, read_runs
 from optical_sweeps.retrieval.runs import read_run
 from optical_sweeps.sweeps.grid import Grid
+from optical_sweeps.tracking.sources import read_offline
+
+if TYPE_CHECKING:
+    from optical_sweeps.runs.spec.run_spec import Languages
 
 Verdict = Literal["OK", "close", "FAIL"]
 Scores = dict[str, float]
-"""By `split/measure/slice`, as in logs."""
+"""Scores by `split/measure/slice`, as in logs."""
 
 EXACT, CLOSE = 1e-9, 1e-4
-"""Up to here a score is OK (sums in another order), and close (a log that was rounded)."""
+"""Largest differences that are OK (a different order of summation) and close (a rounded log)."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One score, derived and as it stands elsewhere.
+    """One score, derived and stored.
 
     Args:
-        beside: what it was held against.
+        beside: where the stored score comes from.
+        there: the stored score.
         note: why there is nothing to compare.
     """
 
@@ -40,18 +45,18 @@ class Cell:
     there: float | None
     note: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
 
 def verdict(first: float | None, second: float | None, ok: float = EXACT, close: float = CLOSE) -> Verdict:
-    """How near two scores are; one that is missing or no number fails.
+    """Compare two scores; a missing score or NaN fails.
 
     >>> verdict(0.5, 0.5), verdict(0.5, 0.50005), verdict(0.5, 0.6), verdict(0.5, None)
     ('OK', 'close', 'FAIL', 'FAIL')
     """
     gap = math.inf if first is None or second is None else abs(first - second)
-    return "OK" if gap <= ok else "close" if gap <= close else "FAIL"  # NaN is in no range
+    return "OK" if gap <= ok else "close" if gap <= close else "FAIL"  # comparisons with NaN are false
 
 
 def check_logged(
@@ -60,13 +65,13 @@ def check_logged(
     warn: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Cell]:
-    """Every score of every run that the grid asks for; a run that is not done is one FAIL.
+    """Check every score of every run of the grid; an unfinished run is one FAIL.
 
     Raises:
         UserError: a record or a W&B log cannot be read.
     """
     runs = read_runs(grid)
-    logs = _wandb(grid.folder, warn)
+    logs = _scores_in_wandb_logs(grid.folder, warn)
     cells: list[Cell] = []
     for number, run in enumerate(runs):
         progress(number, len(runs))
@@ -81,39 +86,32 @@ def _check(run: SweepRun, log: Scores | None) -> list[Cell]:
         derived = derive(run)
     except (UserError, OSError) as error:
         return [Cell("FAIL", run.label, "all", "record", None, None, str(error))]
-    beside = {"record": _of_record(run), "per query": _of_queries(run, derived)}
+    stored = {"record": logged_scores(run), "per query": _query_means(run, derived)}
     if log is not None:
-        beside["W&B log"] = log
-    return [
-        Cell(
-            verdict(derived.get(score), there.get(score)),
-            run.label,
-            score,
-            name,
-            derived.get(score),
-            there.get(score),
-        )
-        for name, there in beside.items()
-        for score in (there if name == "per query" else dict.fromkeys((*derived, *there)))
-    ]
+        stored["W&B log"] = log
+    cells = []
+    for place, scores in stored.items():
+        for name in scores if place == "per query" else dict.fromkeys((*derived, *scores)):
+            first, second = derived.get(name), scores.get(name)
+            cells.append(Cell(verdict(first, second), run.label, name, place, first, second))
+    return cells
 
 
 def derive(run: SweepRun) -> Scores:
-    """The scores of a finished run, from its run files and its corpus's judgements.
+    """The scores of a finished run, computed from its run files and the judgements of its corpus.
 
     Raises:
-        UserError: a run file is missing or broken, or the corpus is not the one that the run was measured on.
+        UserError: a run file is missing or broken, or the corpus is not the one that the run was evaluated on.
     """
-    from optical_sweeps.runs.spec.run_spec import Languages, build_part, content
+    from optical_sweeps.runs.spec.run_spec import build_part, content
 
     config, facts = run.record["config"], run.record.get("facts", {})
-    settings = json.dumps(config["data"])
-    if content("data", settings) != facts.get("corpus"):
-        raise UserError("the corpus has changed since the run: its judgements are not those it was measured by")
+    if content("data", json.dumps(config["data"])) != facts.get("corpus"):
+        raise UserError("the corpus has changed since the run, so its judgements differ from those of the run")
     corpus = build_part("data", config["data"])
     languages: Languages = build_part("languages", config["languages"])
     measures = [Measure.parse(text) for text in config["evaluation"]["measures"]]
-    found: Scores = {}
+    derived: Scores = {}
     for split in run.measures:
         means = {}
         for language in languages.all:
@@ -122,14 +120,14 @@ def derive(run: SweepRun) -> Scores:
                 raise UserError(f"{path}: no such run file")
             scores = judge(read_run(path), corpus.collection(language, unperturbed(split)), measures)
             means[language] = scores.means()
-        groups = macro_average(means, {f"group:{name}": of for name, of in languages.groups.items()})
+        groups = macro_average(means, {f"group:{name}": group for name, group in languages.groups.items()})
         for slice, by_measure in {**means, **groups}.items():
-            found |= {f"{split}/{measure}/{slice}": value for measure, value in by_measure.items()}
-    return found
+            derived |= {f"{split}/{measure}/{slice}": value for measure, value in by_measure.items()}
+    return derived
 
 
-def _of_record(run: SweepRun) -> Scores:
-    """As they are named in logs."""
+def logged_scores(run: SweepRun) -> Scores:
+    """The scores in the record of a run, with the names that logs use."""
     return {
         f"{split}/{measure}/{slice}": float(value)
         for split, measures in run.measures.items()
@@ -138,31 +136,30 @@ def _of_record(run: SweepRun) -> Scores:
     }
 
 
-def _of_queries(run: SweepRun, derived: Mapping[str, float]) -> Scores:
-    """Means over the queries of `per_query.parquet`, by language."""
+def _query_means(run: SweepRun, derived: Mapping[str, float]) -> Scores:
+    """Means over the queries of `per_query.parquet` by language; NaN for derived scores without queries."""
     import pandas
 
-    path = run.folder / "per_query.parquet"
-    languages = {score: math.nan for score in derived if "/group:" not in score}
+    missing = {score: math.nan for score in derived if "/group:" not in score}
     try:
-        table = pandas.read_parquet(path)
+        table = pandas.read_parquet(run.folder / "per_query.parquet")
         means = table.groupby(["split", "measure", "language"])["value"].mean()
     except (OSError, ValueError, KeyError):
-        return languages
-    found: dict[Any, Any] = means.to_dict()
-    return languages | {"/".join(key): float(value) for key, value in found.items()}
+        return missing
+    names = ["/".join(key) for key in means.index.tolist()]
+    return missing | dict(zip(names, means.tolist(), strict=True))
 
 
-def _wandb(folder: Path, warn: Callable[[str], None]) -> dict[str, Scores]:
-    """What W&B's offline logs below the sweep say, by run; nothing for runs that have none."""
-    from optical_sweeps.tracking.sources import read_offline
-
+def _scores_in_wandb_logs(folder: Path, warn: Callable[[str], None]) -> dict[str, Scores]:
+    """The scores in the sweep's offline W&B logs, for each run that has one."""
     logs = read_offline(folder, warn=warn, history=False)
-    return {log.id: dict(_measured(log.summary)) for log in logs if log.complete}
+    return {log.id: _scores_in(log.summary) for log in logs if log.complete}
 
 
-def _measured(summary: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def _scores_in(summary: Mapping[str, object]) -> Scores:
+    scores: Scores = {}
     for key, value in summary.items():
         split, _, rest = key.partition("/")
         if unperturbed(split) in ("dev", "test") and "/" in rest and isinstance(value, int | float):
-            yield key, float(value)
+            scores[key] = float(value)
+    return scores

@@ -1,4 +1,4 @@
-"""The runs of a sweep as a report needs them: state, config, measures, and what was varied between them."""
+"""The runs of a sweep as a report needs them: state, config, measures, and the keys that vary between them."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +12,13 @@ from optical_sweeps.curves.tables.result_tables import ZERO_SHOT
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import State
 from optical_sweeps.sweeps.grid import Grid, values_of
+from optical_sweeps.tracking.run_log import flattened
 
 X_KEYS = ("mixture.ratio", "mixture.multiple", "mixture.total", "mixture.high_total")
-"""Keys that make good abscissae, the best first."""
+"""Keys suitable as x axes, the best first."""
+
+Measures = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""split -> measure -> slice -> value."""
 
 
 @dataclass(frozen=True)
@@ -22,23 +26,30 @@ class SweepRun:
     """One run of the grid.
 
     Args:
-        config: flat (`mixture.ratio`); of a run that is not done, what its grid point sets.
-        measures: split -> measure -> slice -> value; empty where the run is not done.
-        record: all that it wrote about itself; empty where it is not done.
-        cause, message: why it failed.
+        config: flat (`mixture.ratio`); for an unfinished run, the values that its grid point sets.
+        measures: empty for an unfinished run.
+        record: the content of `record.json`; empty for an unfinished run.
+        cause, message: why the run failed.
     """
 
     id: str
     label: str
     state: State
     folder: Path
-    objective: str
-    seed: Any
-    config: Mapping[str, Any]
-    measures: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, object]
+    measures: Measures = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
     cause: str = ""
     message: str = ""
+
+    @property
+    def objective(self) -> str:
+        """The name of the objective, which is the first word of the label."""
+        return (self.label.split() or ["?"])[0]
+
+    @property
+    def seed(self) -> object:
+        return self.config.get("seed")
 
     @property
     def trained(self) -> bool:
@@ -46,7 +57,7 @@ class SweepRun:
 
 
 def read_runs(grid: Grid) -> list[SweepRun]:
-    """Every run that the grid asks for, in its order.
+    """Every run of the grid, in the order of the grid.
 
     Raises:
         UserError: a record is broken.
@@ -54,39 +65,19 @@ def read_runs(grid: Grid) -> list[SweepRun]:
     return [_read(grid, run, state) for run, state in grid.states().items()]
 
 
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys to values that are no sections.
-
-    >>> flat({"mixture": {"ratio": 0.5}, "seed": 1})
-    {'mixture.ratio': 0.5, 'seed': 1}
-    """
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
-
-
 def varied_keys(runs: Iterable[SweepRun]) -> list[str]:
-    """Keys that differ between trained runs of one objective, seeds aside; of keys that vary alike, the first.
+    """Keys that differ between trained runs of the same objective, except seeds; x axes come first.
 
-    Abscissae come first. What differs only because the objective does is told by the objective.
+    Of keys that always vary together, only the first is returned.
     """
     trained = [run for run in runs if run.trained]
     done = [run for run in trained if run.record] or trained
     keys = dict.fromkeys((*X_KEYS, *sorted({key for run in done for key in run.config})))
-    kept: dict[tuple[int, ...], str] = {}
+    by_partition: dict[tuple[int, ...], str] = {}
     for key in keys:
-        if _varies(key, done) and not _is_seed(key, done):
-            kept.setdefault(_partition(key, done), key)
-    return list(kept.values())
-
-
-def _objective(label: str) -> str:
-    """A run's label begins with its objective's name."""
-    return label.split()[0] if label.split() else "?"
+        if _varies(key, done) and not _equals_seed(key, done):
+            by_partition.setdefault(_partition(key, done), key)
+    return list(by_partition.values())
 
 
 def _read(grid: Grid, run: str, state: State) -> SweepRun:
@@ -94,46 +85,44 @@ def _read(grid: Grid, run: str, state: State) -> SweepRun:
     if state == "done":
         record = folder.record()
         try:
-            config, label = record["config"], str(record["label"])
-            return SweepRun(
-                run, label, state, folder.path, _objective(label), config.get("seed"), flat(config),
-                record["measures"], record,
-            )  # fmt: skip
+            config = dict(flattened(record["config"], "."))
+            return SweepRun(run, str(record["label"]), state, folder.path, config, record["measures"], record)
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{folder.record_path}: {error!r} is missing or odd; delete the file to run the point again"
+                f"{folder.record_path}: {error!r} is missing or invalid; delete the file to run the point again"
             ) from error
     config = {key: _value(text) for key, text in values_of(point.overrides).items()}
-    why = folder.failure() if state == "failed" else {}
-    return SweepRun(
-        run, point.label, state, folder.path, _objective(point.label), config.get("seed"), config,
-        cause=str(why.get("cause", "")), message=" ".join(str(why.get("message", "")).split()),
-    )  # fmt: skip
+    failure = folder.failure() if state == "failed" else {}
+    message = " ".join(str(failure.get("message", "")).split())
+    cause = str(failure.get("cause", ""))
+    return SweepRun(run, point.label, state, folder.path, config, cause=cause, message=message)
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> object:
     try:
-        return yaml.safe_load(text)
+        value: object = yaml.safe_load(text)
     except yaml.YAMLError:
         return text
+    return value
 
 
 def _varies(key: str, runs: Sequence[SweepRun]) -> bool:
-    seen: dict[str, set[str]] = {}
+    values: dict[str, set[str]] = {}
     for run in runs:
-        seen.setdefault(run.objective, set()).add(_text(run.config.get(key)))
-    return any(len(values) > 1 for values in seen.values())
+        values.setdefault(run.objective, set()).add(_text(run.config.get(key)))
+    return any(len(seen) > 1 for seen in values.values())
 
 
-def _is_seed(key: str, runs: Sequence[SweepRun]) -> bool:
-    """The seed, or a copy of it."""
+def _equals_seed(key: str, runs: Sequence[SweepRun]) -> bool:
+    """Whether the key is the seed or a copy of it."""
     return all(_text(run.config.get(key)) == _text(run.seed) for run in runs)
 
 
 def _partition(key: str, runs: Sequence[SweepRun]) -> tuple[int, ...]:
+    """For each run, a number that is equal for runs with the same value."""
     numbers: dict[str, int] = {}
     return tuple(numbers.setdefault(_text(run.config.get(key)), len(numbers)) for run in runs)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)

@@ -3,11 +3,18 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from optical_sweeps.tracking.offline import require_folder
-from optical_sweeps.tracking.run_log import Row, RunLog, merged_rows, normalised_config, normalised_summary
+from optical_sweeps.tracking.run_log import (
+    Row,
+    RunLog,
+    flattened,
+    merged_rows,
+    normalised_config,
+    normalised_summary,
+)
 
 
 def read_records(
@@ -46,8 +53,8 @@ def _run_of_record(path: Path, history: bool) -> RunLog:
     summary: dict[str, object] = {}
     for row in rows:
         summary |= row
-    summary |= dict(_metrics(record["measures"]))
-    summary |= dict(_metrics(record.get("usage", {}), "usage/"))
+    summary |= dict(flattened(record["measures"], "/"))
+    summary |= dict(flattened(record.get("usage", {}), "/", "usage/"))
     per_query = path.with_name("per_query.parquet")
     return RunLog(
         id=record["id"],
@@ -59,14 +66,6 @@ def _run_of_record(path: Path, history: bool) -> RunLog:
         complete=True,
         code_version=record.get("code", {}),
     )
-
-
-def _metrics(tree: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _metrics(value, f"{prefix}{key}/")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _rows(path: Path) -> list[Row]:

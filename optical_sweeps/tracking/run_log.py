@@ -5,7 +5,7 @@ values are therefore normalised.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,6 +106,19 @@ def normalised_summary(summary: Mapping[str, object]) -> dict[str, object]:
         for key, value in values.items()
         if key != STEP and value is not None and not (isinstance(value, float) and math.isnan(value))
     }
+
+
+def flattened(tree: Mapping[str, object], separator: str, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Keys joined along the path, and their values; an empty section is a value.
+
+    >>> dict(flattened({"mixture": {"ratio": 0.5}, "seed": 1}, "."))
+    {'mixture.ratio': 0.5, 'seed': 1}
+    """
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from flattened(value, separator, f"{prefix}{key}{separator}")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def step_of(row: Mapping[str, object]) -> int | float | None:

@@ -19,14 +19,14 @@ def test_they_cover_with_two_seeds():
     covered = [
         low <= 0.5 <= high
         for _ in range(400)
-        for low, high in bounds([MeanSquares.of(values) for values in _simulated(generator, 2)])[:1]
+        for low, high in bounds([MeanSquares.from_scores(values) for values in _simulated(generator, 2)])[:1]
     ]
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
 def test_one_seed_gives_the_queries_interval():
     values = np.random.default_rng(1).normal(0.5, 0.1, (1, 50))
-    ((low, high),) = bounds([MeanSquares.of(values)])
+    ((low, high),) = bounds([MeanSquares.from_scores(values)])
     error = values.std(ddof=1) / np.sqrt(50)
     assert np.isclose((high - low) / 2, 2.0096 * error, rtol=1e-4)  # t with 49 degrees of freedom
 
@@ -34,12 +34,12 @@ def test_one_seed_gives_the_queries_interval():
 def test_a_group_weighs_its_languages_alike():
     queries = (("ar", "1"), ("ar", "2"), ("ar", "3"), ("ko", "4"))
     scores = QueryScores(("a", "b"), queries, np.array([[0.0, 0.3, 0.6, 0.8], [0.0, 0.3, 0.6, 0.8]]))
-    (found,) = Intervals(scores, {"low": ("ar", "ko")}).of([["a", "b"]], "group:low")
+    (found,) = Intervals(scores, {"low": ("ar", "ko")}).along([["a", "b"]], "group:low")
     assert np.isclose(sum(found) / 2, 0.55)  # (.3 + .8) / 2
 
 
 def test_a_run_without_scores_has_no_interval():
     scores = QueryScores(("a",), (("ar", "1"), ("ar", "2")), np.array([[0.2, 0.4]]))
-    first, second = Intervals(scores, {}).of([["a"], ["gone"]], "ar")
+    first, second = Intervals(scores, {}).along([["a"], ["gone"]], "ar")
     assert first is not None
     assert second is None

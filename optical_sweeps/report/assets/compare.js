@@ -1,4 +1,4 @@
-// Two runs: by language, by setting, by query.
+// Compares two runs by language, setting and query.
 const pair = { a: null, b: null };
 const queryView = { language: "", order: "apart", find: "", count: 25 };
 let packed = null;
@@ -57,7 +57,7 @@ async function drawPair() {
     drawPairSummary();
     drawQueries();
   } catch (error) {
-    fill("query-table", el("p", { class: "empty" }, `This browser cannot unpack the queries' scores (${error.message}).`));
+    fill("query-table", el("p", { class: "empty" }, `This browser cannot unpack the per-query scores (${error.message}).`));
   }
 }
 
@@ -65,19 +65,19 @@ function drawDifferences() {
   const { keys, base, differ } = contents.configs;
   const [first, second] = [pair.a, pair.b].map((run) => new Map(differ[run]));
   const absent = (value) => value !== null && typeof value === "object" && value.absent === true;
-  const text = (value) => (absent(value) ? el("span", { class: "small" }, "not there") : el("code", null, value === null ? "null" : shown(value)));
+  const text = (value) => (absent(value) ? el("span", { class: "small" }, "not set") : el("code", null, value === null ? "null" : shown(value)));
   const rows = keys.flatMap((key, number) => {
-    const [a, b] = [first, second].map((of) => (of.has(number) ? of.get(number) : base[number]));
+    const [a, b] = [first, second].map((changes) => (changes.has(number) ? changes.get(number) : base[number]));
     if (JSON.stringify(a) === JSON.stringify(b)) return [];
     return [el("tr", null, el("td", null, el("code", null, key)), el("td", { class: "text" }, text(a)), el("td", { class: "text" }, text(b)))];
   });
   const head = [el("th", null, "setting"), el("th", { class: "in-a" }, "A"), el("th", { class: "in-b" }, "B")];
-  fill("config-diff", rows.length ? table(head, rows) : el("p", { class: "note" }, "None: the same settings."));
+  fill("config-diff", rows.length ? table(head, rows) : el("p", { class: "note" }, "None: both runs have the same settings."));
 }
 
 function drawPairSummary() {
   const known = contents.queries && [pair.a, pair.b].every((run) => run in contents.queries.runs);
-  if (!known) { fill("pair-summary", el("p", { class: "note" }, "The page holds no per-query scores of these runs.")); return; }
+  if (!known) { fill("pair-summary", el("p", { class: "note" }, "The page has no per-query scores for these runs.")); return; }
   const [a, b] = [scoresOf(pair.a), scoresOf(pair.b)];
   const { measure, split } = contents.main;
   const rows = contents.slices.map((slice) => {
@@ -114,18 +114,18 @@ const ORDERS = {
 };
 function drawQueries() {
   const known = contents.queries && packed && [pair.a, pair.b].every((run) => run in contents.queries.runs);
-  if (!known) { fill("query-table", el("p", { class: "note" }, "No scores by query.")); byId("query-count").textContent = ""; return; }
+  if (!known) { fill("query-table", el("p", { class: "note" }, "No per-query scores.")); byId("query-count").textContent = ""; return; }
   const [a, b] = [scoresOf(pair.a), scoresOf(pair.b)];
   const words = queryView.find.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = packed.queries.map((query, place) => ({ ...query, a: a[place], b: b[place] })).filter((query) =>
+  const matches = packed.queries.map((query, place) => ({ ...query, a: a[place], b: b[place] })).filter((query) =>
     query.a !== null && query.b !== null && (!queryView.language || query.language === queryView.language)
     && words.every((word) => `${query.text} ${query.relevant} ${query.id}`.toLowerCase().includes(word)));
-  const ids = (x, y) => (x.id < y.id ? -1 : x.id > y.id ? 1 : 0);  // of ties, the languages of one query together
-  found.sort((x, y) => ORDERS[queryView.order](x, y) || ids(x, y));
-  const withText = found.some((query) => query.text);
+  const ids = (x, y) => (x.id < y.id ? -1 : x.id > y.id ? 1 : 0);  // ties: keep the languages of one query together
+  matches.sort((x, y) => ORDERS[queryView.order](x, y) || ids(x, y));
+  const withText = matches.some((query) => query.text);
   const head = [el("th", null, "language"), el("th", null, "query"), withText ? el("th", null, "a relevant document") : null,
     el("th", { class: "number in-a" }, "A"), el("th", { class: "number in-b" }, "B"), el("th", { class: "number" }, "A − B")].filter(Boolean);
-  const rows = found.slice(0, queryView.count).map((query) => {
+  const rows = matches.slice(0, queryView.count).map((query) => {
     const gap = query.a - query.b;
     return el("tr", null, el("td", null, query.language),
       el("td", { class: "text" }, query.text ? el("span", { dir: "auto", lang: query.language }, query.text) : null, " ", el("span", { class: "small id" }, query.id)),
@@ -133,9 +133,9 @@ function drawQueries() {
       el("td", { class: "number" }, points(query.a)), el("td", { class: "number" }, points(query.b)),
       el("td", { class: `number ${gap > 0 ? "better" : gap < 0 ? "worse" : ""}` }, signed(gap)));
   });
-  fill("query-table", found.length ? table(head, rows) : el("p", { class: "empty" }, "No query is like that."));
-  byId("query-count").textContent = `${found.length.toLocaleString("en")} queries`;
+  fill("query-table", matches.length ? table(head, rows) : el("p", { class: "empty" }, "No query matches."));
+  byId("query-count").textContent = `${matches.length.toLocaleString("en")} queries`;
   const more = byId("more-queries");
-  more.hidden = found.length <= queryView.count;
+  more.hidden = matches.length <= queryView.count;
   more.textContent = "Show 100 more";
 }

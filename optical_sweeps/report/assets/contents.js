@@ -1,4 +1,4 @@
-// What the page is about, and what of it is shown.
+// The data of the page, and the current view of it.
 const contents = JSON.parse(byId("contents").textContent);
 const runById = new Map(contents.runs.map((run) => [run.id, run]));
 const sliceName = (slice) => slice.replace(/^group:/, "");
@@ -28,9 +28,9 @@ function scoreOf(run, slice, measure = view.measure, split = view.split) {
 const isShown = (run) =>
   view.objectives.has(run.objective) && (!run.trained || view.seeds.has(JSON.stringify(run.seed)));
 
-// A series joins points that differ in x alone.
+// A series joins points that only differ in x.
 function seriesList() {
-  const found = new Map();
+  const byLabel = new Map();
   for (const point of contents.points) {
     const all = point.runs.map((number) => contents.runs[number]);
     const first = all[0];
@@ -43,12 +43,12 @@ function seriesList() {
       : "zero-shot";
     const runs = all.filter(isShown);
     if (!runs.length) continue;
-    if (!found.has(label)) found.set(label, { label, objective: first.objective, trained: first.trained, points: [] });
+    if (!byLabel.has(label)) byLabel.set(label, { label, objective: first.objective, trained: first.trained, points: [] });
     const x = first.trained && view.x >= 0 ? first.values[view.x] : 0;
-    found.get(label).points.push({ x, runs, intervals: runs.length === all.length ? point.intervals : null });
+    byLabel.get(label).points.push({ x, runs, intervals: runs.length === all.length ? point.intervals : null });
   }
-  for (const series of found.values()) series.points.sort((a, b) => compareValues(a.x, b.x));
-  return [...found.values()].sort((a, b) => Number(b.trained) - Number(a.trained));
+  for (const series of byLabel.values()) series.points.sort((a, b) => compareValues(a.x, b.x));
+  return [...byLabel.values()].sort((a, b) => Number(b.trained) - Number(a.trained));
 }
 function valueAt(point, slice) {
   const scores = point.runs.map((run) => scoreOf(run, slice)).filter((score) => score !== null);

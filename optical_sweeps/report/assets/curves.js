@@ -1,5 +1,5 @@
-// Curves: one figure a slice, drawn by Bokeh; and the same numbers as a table.
-// Okabe and Ito's colours, which people who are colour-blind tell apart; objectives differ in their markers, too.
+// Curves: one figure per slice, drawn by Bokeh, and the same values as a table.
+// Okabe and Ito's colours, which colour-blind readers can distinguish; objectives also have different markers.
 const COLOURS = {
   light: ["#0072b2", "#d55e00", "#00795c", "#a3527f", "#8a6d00", "#1f8fc4", "#444444"],
   dark: ["#56b4e9", "#f0893c", "#3fcf9f", "#e79ac6", "#f0e442", "#9fd3ff", "#cccccc"],
@@ -34,7 +34,7 @@ async function drawCurves() {
   const charts = byId("charts");
   charts.replaceChildren();
   if (!slices.length || !all.length) {
-    charts.append(el("p", { class: "empty" }, "Nothing is chosen: tick a language and an objective."));
+    charts.append(el("p", { class: "empty" }, "Nothing is selected: select a language and an objective."));
     return;
   }
   const range = sharedRange(all, slices);
@@ -44,11 +44,11 @@ async function drawCurves() {
     const caption = el("figcaption", null, sliceName(slice), " ");
     if (slice.startsWith("group:") && members) caption.append(el("small", null, members.join(", ")));
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `${view.measure} of ${sliceName(slice)}; its values stand in the table below`);
+    canvas.setAttribute("aria-label", `${view.measure} of ${sliceName(slice)}; the table below lists its values`);
     charts.append(el("figure", { class: "chart", "data-slice": slice }, caption, canvas));
-    const made = await Bokeh.Plotting.show(figureOf(all, slice, range), canvas);
-    if (turn !== drawing) { made.remove(); return; }
-    drawn.push(made);
+    const plot = await Bokeh.Plotting.show(figureOf(all, slice, range), canvas);
+    if (turn !== drawing) { plot.remove(); return; }
+    drawn.push(plot);
   }
   document.documentElement.dataset.drawn = String(turn);
 }
@@ -155,9 +155,9 @@ function drawLegend(all) {
   const percent = Math.round(100 * contents.confidence);
   const hidden = view.seeds.size < seeds.length;
   byId("curves-note").textContent = !isMain()
-    ? `Means over seeds. Intervals are known for ${contents.main.measure} on ${contents.main.split} alone.`
-    : hidden ? "Means over the chosen seeds; no intervals, which are those of all seeds."
-    : `Means over seeds; bands and brackets are ${percent}% intervals for other seeds and other queries; small dots are single runs.`;
+    ? `Means over seeds. Intervals are only available for ${contents.main.measure} on ${contents.main.split}.`
+    : hidden ? "Means over the selected seeds; no intervals, because they are computed from all seeds."
+    : `Means over seeds; bands and brackets are ${percent}% confidence intervals over seeds and queries; small dots are single runs.`;
 }
 function mark({ colour, marker }) {
   const shapes = {

@@ -1,20 +1,20 @@
-// Elements made of text: whatever comes from data or configs becomes a text node or an attribute, never markup.
+// Builds elements from text: data and configs become text nodes or attributes, never markup.
 function el(tag, attributes, ...children) {
-  const made = document.createElement(tag);
+  const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes || {})) {
     if (value === false || value === null || value === undefined) continue;
-    if (name === "onclick" || name === "onchange") made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else made.setAttribute(name, String(value));
+    if (name === "onclick" || name === "onchange") element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else element.setAttribute(name, String(value));
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
 }
 function svg(tag, attributes, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  made.append(...children);
-  return made;
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
 }
 const byId = (id) => document.getElementById(id);
 const fill = (id, ...children) => byId(id).replaceChildren(...children.filter((child) => child));
@@ -32,7 +32,7 @@ function choice(label, options, chosen, onchange, attributes) {
   return el("label", { class: "choice" }, label, select);
 }
 
-// Scores are shown in points (hundredths), as in tables of papers.
+// Scores are shown times 100, as in the tables of papers.
 const points = (value) => (value === null || value === undefined ? "" : (100 * value).toFixed(1));
 const signed = (value) => (value > 0 ? "+" : value < 0 ? "−" : "±") + (100 * Math.abs(value)).toFixed(1);
 const shown = (value) =>

@@ -1,4 +1,4 @@
-// The page as a whole: theme, summary, filters.
+// The whole page: theme, summary, filters.
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
   byId("theme").textContent = name === "dark" ? "Light" : "Dark";

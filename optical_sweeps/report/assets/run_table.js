@@ -1,4 +1,4 @@
-// The runs: found, sorted, linked, and picked for comparison.
+// The table of runs: search, sorting, links, and selection for the comparison.
 const PAGE = 50;
 const runView = { sort: "order", down: false, find: "", states: new Set(contents.runs.map((run) => run.state)), count: PAGE };
 const order = new Map(contents.runs.map((run, place) => [run.id, place]));
@@ -17,33 +17,33 @@ function runColumns() {
     { id: "seconds", name: "time", number: true, of: (run) => run.seconds, text: (run) => duration(run.seconds) },
   ];
 }
-function runsFound(columns) {
+function matchingRuns(columns) {
   const words = runView.find.toLowerCase().split(/\s+/).filter(Boolean);
   const column = columns.find((each) => each.id === runView.sort);
-  const found = contents.runs.filter((run) => isShown(run) && runView.states.has(run.state)
+  const matches = contents.runs.filter((run) => isShown(run) && runView.states.has(run.state)
     && words.every((word) => `${run.label} ${run.id} ${run.cause || ""}`.toLowerCase().includes(word)));
   const by = column ? column.of : (run) => order.get(run.id);
   const empty = (value) => value === null || value === undefined;
-  return found.sort((a, b) => {
+  return matches.sort((a, b) => {
     const [first, second] = [by(a), by(b)];
-    const sign = runView.down && !empty(first) && !empty(second) ? -1 : 1;  // what has no value stays last
+    const sign = runView.down && !empty(first) && !empty(second) ? -1 : 1;  // runs without a value stay last
     return sign * compareValues(first, second) || order.get(a.id) - order.get(b.id);
   });
 }
 function drawRuns() {
   const columns = runColumns();
-  const found = runsFound(columns);
+  const runs = matchingRuns(columns);
   const head = [...columns.map((column) => sortable(column)), el("th", null, "folder"), el("th", null, "compare")];
-  const rows = found.slice(0, runView.count).map((run) => el("tr", { "data-run": run.id },
+  const rows = runs.slice(0, runView.count).map((run) => el("tr", { "data-run": run.id },
     ...columns.map((column) => el("td", { class: cellClass(column, run) },
       column.text ? column.text(run) : column.score ? points(column.of(run)) : shown(column.of(run)))),
     el("td", null, el("a", { href: run.href, class: "id" }, run.id)),
     el("td", null, ...(run.scores ? ["a", "b"].map((side) => takeButton(run, side)) : [el("span", { class: "small" }, run.cause || "")]))));
-  fill("run-table", found.length ? table(head, rows) : el("p", { class: "empty" }, "No run is like that."));
-  byId("run-count").textContent = `${found.length.toLocaleString("en")} of ${contents.runs.length.toLocaleString("en")} runs`;
+  fill("run-table", runs.length ? table(head, rows) : el("p", { class: "empty" }, "No run matches."));
+  byId("run-count").textContent = `${runs.length.toLocaleString("en")} of ${contents.runs.length.toLocaleString("en")} runs`;
   const more = byId("more-runs");
-  more.hidden = found.length <= runView.count;
-  more.textContent = `Show all ${found.length.toLocaleString("en")}`;
+  more.hidden = runs.length <= runView.count;
+  more.textContent = `Show all ${runs.length.toLocaleString("en")}`;
 }
 const cellClass = (column, run) => (column.id === "state" ? `state-${run.state}` : column.number ? "number" : "");
 function sortable(column) {

@@ -2,11 +2,11 @@
 metrics."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.tracking.run_log import RunLog
+from optical_sweeps.tracking.run_log import RunLog, flattened
 
 OBJECTIVE = "objective._target_"
 """Config key that distinguishes objectives."""
@@ -104,7 +104,7 @@ def logged_sweep(
         str(value)
         for run in runs
         if any(name.startswith("train/") for name in run.summary)
-        for key, value in _settings(run.config)
+        for key, value in flattened(run.config, ".")
         if key == OBJECTIVE
     }
     settings = tuple(_varied_settings(runs))
@@ -115,18 +115,10 @@ def _varied_settings(runs: Sequence[RunLog]) -> list[str]:
     """Keys whose values differ between the runs that have them; always the objective and the seed."""
     values: dict[str, set[str]] = {}
     for run in runs:
-        for key, value in _settings({name: run.config[name] for name in run.config.keys() - {*NO_SETTINGS}}):
+        sections = {name: value for name, value in run.config.items() if name not in NO_SETTINGS}
+        for key, value in flattened(sections, "."):
             values.setdefault(key, set()).add(repr(value))
     varied = {key for key, seen in values.items() if len(seen) > 1} | {OBJECTIVE, "seed"}
     varied.discard("mixture.seed")  # it follows `seed`
     first = [key for key in (*AXES.values(), OBJECTIVE, "seed") if key in varied]
     return [*first, *sorted(varied - {*first})]
-
-
-def _settings(section: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Dotted keys and values of a config."""
-    for key, value in section.items():
-        if isinstance(value, Mapping):
-            yield from _settings(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
