@@ -13,8 +13,8 @@ demo: $(STAMP)                 ## a ratio sweep on embedded data, its curves and
 	@$(BIN)/optical-sweeps teacher experiment=demo
 	@$(BIN)/optical-sweeps train -m experiment=demo \
 	  hydra/launcher=joblib hydra.launcher.n_jobs=$(strip $(JOBS)) machine.threads=1
-	@$(BIN)/optical-sweeps curves sweep=multirun/demo
-	@$(BIN)/optical-sweeps figures experiment=demo
+	@$(BIN)/optical-sweeps curves multirun/demo
+	@$(BIN)/optical-sweeps figures multirun/demo
 	@$(BIN)/optical-sweeps report multirun/demo
 
 test: $(STAMP)                 ## the tests

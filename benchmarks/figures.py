@@ -65,7 +65,7 @@ def timed(what: str) -> Iterator[None]:
 
 
 def parts(folder: Path, output: Path) -> None:
-    """What the verb does, piece by piece."""
+    """The parts of the command."""
     with timed("reading records"):
         runs = read_records(folder, history=False)
     with timed("table of final measures"):
@@ -100,7 +100,7 @@ def main() -> None:
             program = Path(sys.executable).with_name("optical-sweeps")
             with timed(f"the command, {given.runs} runs"):
                 subprocess.run(
-                    [program, "figures", f"sweep={folder}", "source=records"],
+                    [program, "figures", str(folder), "source=records"],
                     check=True,
                     stdout=subprocess.DEVNULL,
                 )

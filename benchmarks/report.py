@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from optical_sweeps.commands.report import _texts
 from optical_sweeps.report import gather, render
+from optical_sweeps.report.query_texts import query_texts
 from optical_sweeps.sweeps.grid import Grid
 
 
@@ -80,7 +80,9 @@ def main() -> None:
         multiply(given.sweep, folder, given.runs)
         start = time.perf_counter()
         page = folder / "report.html"
-        contents = gather(Grid.load(folder), page, texts_of=lambda run, queries: _texts(run, queries, "test"))
+        contents = gather(
+            Grid.load(folder), page, texts_of=lambda run, queries: query_texts(run, queries, "test", print)
+        )
         page.write_text(render(contents), encoding="utf-8")
         print(f"written in       {time.perf_counter() - start:.1f} s")
         print(f"size             {page.stat().st_size / 1e6:.2f} MB, {given.runs} runs")

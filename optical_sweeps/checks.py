@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BeforeValidator
 
 from optical_sweeps.errors import UserError
@@ -90,6 +90,10 @@ PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 """A number in [0, 1]."""
+PositiveFraction = Annotated[float, Gt(0), Le(1)]
+"""A number in (0, 1]."""
+OpenFraction = Annotated[float, Gt(0), Lt(1)]
+"""A number in (0, 1)."""
 Strings = Annotated[tuple[str, ...], BeforeValidator(_distinct_strings)]
 """Distinct strings; a config's list becomes a tuple."""
 FilePath = Annotated[Path, BeforeValidator(_as_path)]

@@ -1,179 +1,105 @@
-"""The command line: `optical-sweeps VERB [Hydra overrides and flags]`.
+"""The command line: `optical-sweeps COMMAND ...`.
 
-Nothing heavy is imported until a verb runs: `--help` answers at once.
+Heavy libraries are imported when a command needs them, so that `--help` answers at once.
 """
 
 import importlib
 import os
 import sys
-from dataclasses import dataclass
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from optical_sweeps import __version__
-from optical_sweeps.errors import UserError
+from optical_sweeps.commands.arguments import parse, parse_composed, parser_of
+from optical_sweeps.commands.completion import complete
+from optical_sweeps.commands.registry import COMMANDS
+from optical_sweeps.errors import UsageError, UserError, leave_on_user_error
 from optical_sweeps.sweeps.hydra_app import conf_folder
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
-@dataclass(frozen=True)
-class Verb:
-    """A verb of the command line; its module's `run` takes the composed config, or the arguments.
+HELP = ("-h", "--help")
+COMPLETION = ("-sc", "--shell-completion", "--shell_completion")
+HYDRA_HELP = ("--help", "hydra.help.template='config groups:\n$APP_CONFIG_GROUPS\nconfig:\n$CONFIG'")
+"""Arguments with which Hydra prints the config groups and the config, without a header of its own."""
+FOOTER = """
+`optical-sweeps COMMAND --help` explains a command and lists its config groups and values.
+`optical-sweeps COMMAND --cfg job` prints the config of a command that has one.
+Tab completion: eval "$(optical-sweeps -sc install=bash)"
 
-    Args:
-        of_sweep: its config has a key `sweep`, for which `experiment=NAME` may stand.
-    """
-
-    module: str
-    summary: str
-    config: str | None = None
-    example: str = ""
-    of_sweep: bool = False
-
-
-VERBS = {
-    "train": Verb(
-        "optical_sweeps.commands.train",
-        "distil, search and measure: one run, or with -m a sweep",
-        "train",
-        "optical-sweeps train -m objective=optical,contrastive mixture.ratio=0,0.5,1",
-    ),
-    "teacher": Verb(
-        "optical_sweeps.commands.teacher",
-        "build what the runs share: teacher, document index, English vectors",
-        "teacher",
-        "optical-sweeps teacher teacher.training.epochs=10",
-    ),
-    "evaluate": Verb(
-        "optical_sweeps.commands.evaluate",
-        "search and measure again with a finished run's student",
-        "evaluate",
-        "optical-sweeps evaluate run=multirun/demo/0123456789ab split=test",
-    ),
-    "curves": Verb(
-        "optical_sweeps.commands.curves",
-        "assemble nDCG@10 curves, tables and figures from W&B logs",
-        "curves",
-        "optical-sweeps curves sweep=multirun/demo",
-        of_sweep=True,
-    ),
-    "sweep": Verb(
-        "optical_sweeps.commands.sweep",
-        "plan, submit, look at, retry, cancel and synchronise sweeps",
-        None,
-        "optical-sweeps sweep status multirun/demo",
-    ),
-    "claims": Verb(
-        "optical_sweeps.commands.claims",
-        "test objectives against each other: differences, equivalences, crossings",
-        "claims",
-        "optical-sweeps claims sweep=multirun/demo",
-        of_sweep=True,
-    ),
-    "figures": Verb(
-        "optical_sweeps.commands.figures",
-        "every figure and table of a study, at paper size",
-        "figures",
-        "optical-sweeps figures experiment=demo",
-        of_sweep=True,
-    ),
-    "report": Verb(
-        "optical_sweeps.commands.report",
-        "one HTML page of a sweep: curves, runs, queries, settings",
-        None,
-        "optical-sweeps report multirun/demo",
-    ),
-    "verify": Verb(
-        "optical_sweeps.commands.verify",
-        "derive a sweep's scores again from run files and compare with its logs",
-        None,
-        "optical-sweeps verify multirun/demo",
-    ),
-    "dashboard": Verb(
-        "optical_sweeps.commands.dashboard",
-        "a W&B workspace and report of a sweep",
-        None,
-        "optical-sweeps dashboard multirun/demo --dry-run",
-    ),
-    "search": Verb(
-        "optical_sweeps.commands.search",
-        "what a student finds for a query, and which tokens matched",
-        "search",
-        "optical-sweeps search run=multirun/demo/0123456789ab query='Katze'",
-    ),
-    "compare": Verb(
-        "optical_sweeps.commands.compare",
-        "the table of systems by languages: trained ones, BM25, translate-test, structured queries",
-        "compare",
-        "optical-sweeps compare experiment=demo 'systems=[bm25_untranslated,psq,zero_shot,optical]'",
-    ),
-    "export": Verb(
-        "optical_sweeps.commands.export",
-        "a student or a teacher as a folder for transformers or PyLate",
-        "export",
-        "optical-sweeps export run=multirun/demo/0123456789ab to=student format=huggingface",
-    ),
-    "inspect": Verb(
-        "optical_sweeps.commands.inspect",
-        "look inside: a pair's transport plan, alignment error, an encoder's vectors",
-        "inspect",
-        "optical-sweeps inspect run=multirun/demo/0123456789ab language=de row=7",
-    ),
-    "cache": Verb(
-        "optical_sweeps.commands.cache",
-        "list, verify and prune the artifact store",
-        None,
-        "optical-sweeps cache ls",
-    ),
-    "status": Verb(
-        "optical_sweeps.commands.status",
-        "the same as `sweep status`",
-        None,
-        "optical-sweeps status multirun/demo",
-    ),
-    "warm-up": Verb(
-        "optical_sweeps.commands.warm_up",
-        "compile what is compiled at first use, once an environment",
-        None,
-        "optical-sweeps warm-up",
-    ),
-}
+Exit codes: 0 success, 1 bad input or a failed run, 2 a command line that cannot be parsed."""
 
 
 def main() -> None:
     """Entry point of the `optical-sweeps` command."""
-    arguments = sys.argv[1:]
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        _leave(_help())
-    if arguments[0] in ("-V", "--version"):
-        _leave(f"optical-sweeps {__version__}")
     try:
-        _dispatch(arguments)
+        _dispatch(sys.argv[1:])
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on with what is missing")
+        sys.exit("interrupted; run the same command again to continue")
 
 
-def _dispatch(arguments: list[str]) -> None:
-    if arguments[0] in ("-sc", "--shell-completion", "--shell_completion"):
-        _complete(arguments)
-        return
-    name, rest = arguments[0], arguments[1:]
-    if name not in VERBS:
-        raise UserError(f"{name}: no such verb; the verbs are {', '.join(VERBS)}")
-    verb = VERBS[name]
-    if verb.config is None:
-        importlib.import_module(verb.module).run(rest)
+def _dispatch(words: list[str]) -> None:
+    if not words or words[0] in (*HELP, "help"):
+        sys.stdout.write(_overview("") + "\n")
+    elif words[0] in ("-V", "--version"):
+        sys.stdout.write(f"optical-sweeps {__version__}\n")
+    elif words[0] in COMPLETION:
+        complete(words, run_hydra)
+    elif words[0] == "status":
+        raise UsageError(f"this is now spelled: optical-sweeps sweep {' '.join(words)}")
+    elif words[0] == "sweep" and (len(words) == 1 or words[1] in (*HELP, "help")):
+        sys.stdout.write(_overview("sweep ") + "\n")
     else:
-        _run_hydra(verb, rest)
+        _run(*_split(words))
 
 
-def _run_hydra(verb: Verb, arguments: list[str]) -> None:
-    """Hand over to Hydra, whose flags and overrides then work as its users expect."""
-    if verb.of_sweep and any(argument.startswith("experiment=") for argument in arguments):
-        from optical_sweeps.sweeps.experiment_folder import with_sweep_of_experiment
+def _split(words: list[str]) -> tuple[str, list[str]]:
+    """The name of the command, and its arguments.
 
-        arguments = with_sweep_of_experiment(arguments)
-    # With this set Hydra passes exceptions on in place of printing parts of their tracebacks.
+    Raises:
+        UsageError: there is no such command.
+    """
+    length = 2 if words[0] == "sweep" else 1
+    name = " ".join(words[:length])
+    if name not in COMMANDS:
+        known = _names("sweep " if length == 2 else "")
+        raise UsageError(f"{name}: no such command; the commands are {', '.join(known)}")
+    return name, words[length:]
+
+
+def _run(name: str, words: list[str]) -> None:
+    command = COMMANDS[name]
+    run = importlib.import_module(f"optical_sweeps.commands.{command.module}").run
+    if command.config is None:
+        run(**parse(name, words))
+        return
+    given = parse_composed(name, words)
+    if given.help:
+        sys.stdout.write(parser_of(name, for_help=True).format_help() + "\n")
+        run_hydra(command.config, run, [*given.hydra, *HYDRA_HELP])
+        return
+    if command.folder is None and not given.options:
+        run_hydra(command.config, run, given.hydra)
+        return
+
+    def task(config: "DictConfig") -> object:
+        folder = {} if command.folder is None else {command.folder: given.folder}
+        return run(config, **folder, **given.options)
+
+    run_hydra(command.config, leave_on_user_error(task), given.hydra)
+
+
+def run_hydra(config: str, task: Callable[["DictConfig"], object], words: Sequence[str]) -> None:
+    """Run a task with a composed config, as `hydra.main` does.
+
+    Raises:
+        UserError: the config cannot be composed.
+    """
+    # With this set Hydra raises exceptions instead of printing parts of their tracebacks.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     import hydra
     from hydra.errors import HydraException
@@ -182,60 +108,34 @@ def _run_hydra(verb: Verb, arguments: list[str]) -> None:
     from optical_sweeps.runs.spec.resolvers import register_resolvers
 
     register_resolvers()
-    task = importlib.import_module(verb.module).run
-    sys.argv = [sys.argv[0], *arguments]
+    sys.argv = [sys.argv[0], *words]
     try:
-        hydra.main(config_path=str(conf_folder()), config_name=verb.config, version_base="1.3")(task)()
+        hydra.main(config_path=str(conf_folder()), config_name=config, version_base="1.3")(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(" ".join(str(error).split())) from error
 
 
-def _complete(arguments: list[str]) -> None:
-    """Tab completion: verbs by us, what follows a verb by Hydra with that verb's config."""
-    line = os.environ.get("COMP_LINE", "")
-    words = line.split()
-    name = words[1] if len(words) > 1 else ""
-    if not any(argument.startswith("query=") for argument in arguments):
-        _run_hydra(VERBS["train"], arguments)
-    elif name == "sweep" and (len(words) > 2 or line.endswith(" ")):
-        _complete_sweep(words[2:], line, arguments)
-    elif name in VERBS and (len(words) > 2 or line.endswith(" ")):
-        verb = VERBS[name]
-        os.environ["COMP_LINE"] = line.replace(f" {name}", "", 1)
-        if verb.config is not None:
-            _run_hydra(verb, arguments)
-    else:
-        _leave(" ".join(VERBS))
+def _names(group: str) -> list[str]:
+    """The commands of a group, without its prefix; at the top, `sweep` stands for its group."""
+    names = (name.removeprefix(group) for name in COMMANDS if name.startswith(group))
+    return list(dict.fromkeys(name.split()[0] for name in names))
 
 
-def _complete_sweep(words: list[str], line: str, arguments: list[str]) -> None:
-    """The verbs of `sweep`; what `train` takes where one takes a grid."""
-    from optical_sweeps.commands.sweep import SWEEP_COMMANDS
-
-    if len(words) > 1 or (words and line.endswith(" ")):
-        if words[0] in ("plan", "submit"):
-            os.environ["COMP_LINE"] = line.replace(f" sweep {words[0]}", "", 1)
-            _run_hydra(VERBS["train"], arguments)
-        return
-    _leave(" ".join(SWEEP_COMMANDS))
-
-
-def _help() -> str:
-    width = max(map(len, VERBS))
-    lines = ["Optimal-transport distillation for cross-lingual retrieval, and sweeps of it.", ""]
-    lines += ["usage: optical-sweeps VERB [overrides] [Hydra's flags]", ""]
-    lines += [f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items()]
-    lines += ["", "examples:"]
-    lines += [f"  {verb.example}" for verb in VERBS.values()]
-    lines += [
-        "",
-        "optical-sweeps VERB --help shows a verb's usage, or its config groups and values;",
-        "optical-sweeps VERB --cfg job prints the config of a verb that has one;",
-        'tab completion: eval "$(optical-sweeps -sc install=bash)"',
-    ]
-    return "\n".join(lines)
-
-
-def _leave(text: str) -> NoReturn:
-    sys.stdout.write(text + "\n")
-    sys.exit(0)
+def _overview(group: str) -> str:
+    """The help of the program, or of `sweep`."""
+    chosen = {name.removeprefix(group): command for name, command in COMMANDS.items() if name.startswith(group)}
+    width = max(map(len, chosen))
+    return "\n".join(
+        [
+            f"usage: optical-sweeps {group}COMMAND ...",
+            "",
+            "Optimal-transport distillation for cross-lingual retrieval, and sweeps of it.",
+            "",
+            "commands:",
+            *(f"  {name:<{width}}  {command.summary}" for name, command in chosen.items()),
+            "",
+            "examples:",
+            *(f"  {command.examples[0]}" for command in chosen.values()),
+            FOOTER,
+        ]
+    )

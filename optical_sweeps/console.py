@@ -1,4 +1,4 @@
-"""What a person sees while the program works: lines that stay, and progress that goes away."""
+"""Output for the terminal: lines that stay, and progress bars that disappear."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Advance = Callable[[int, int], None]
-"""(done, total) of the work under way."""
+"""Reports progress as (done, total)."""
 
 
 def no_progress(done: int, total: int) -> None:
@@ -15,13 +15,13 @@ def no_progress(done: int, total: int) -> None:
 
 
 def echo(text: str = "") -> None:
-    """Print one line, as it is; never wrapped, so that logs and paths stay whole."""
+    """Print one line unchanged. It is never wrapped, so that log lines and paths stay whole."""
     Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
 
 @contextmanager
 def progress(description: str) -> Iterator[Advance]:
-    """A progress bar on a terminal, which vanishes when done; on anything else, nothing.
+    """Show a progress bar on a terminal, and nothing elsewhere.
 
     Yields a function to call with (done, total).
     """
@@ -30,3 +30,17 @@ def progress(description: str) -> Iterator[Advance]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def size_text(count: int) -> str:
+    """A number of bytes in decimal units.
+
+    >>> size_text(999), size_text(1_540_000), size_text(7_000_000_000)
+    ('999 B', '1.5 MB', '7.0 GB')
+    """
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

@@ -1,28 +1,39 @@
-"""The one error a user is meant to read."""
+"""Errors of bad input, which the command line prints as one line."""
 
 import traceback
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import ClassVar, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class UserError(Exception):
     """Bad input: one line that says what is wrong, where (file, line, key), and what to do.
 
-    The command line prints it without a traceback; everything else that is raised is a defect of ours.
+    The command line prints it without a traceback. Every other exception is a defect of this program.
     """
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(UserError):
+    """A command line that cannot be parsed: an unknown command or option, or a missing argument."""
+
+    exit_code: ClassVar[int] = 2
 
 
 def first_line(error: BaseException) -> str:
-    """An exception in one line, for people; its kind where it says nothing."""
+    """The first line of an exception's message, or its type if it has no message."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
-def leave_on_error(task: Callable[..., Any]) -> Callable[..., Any]:
-    """For Hydra's callbacks, whose exceptions Hydra turns into warnings: any error ends the program."""
+def leave_on_error(task: Callable[P, T]) -> Callable[P, T]:
+    """End the program when a Hydra callback raises; Hydra would turn the exception into a warning."""
 
     @wraps(task)
-    def guarded(*arguments: Any, **options: Any) -> Any:
+    def guarded(*arguments: P.args, **options: P.kwargs) -> T:
         try:
             return leave_on_user_error(task)(*arguments, **options)
         except Exception as error:
@@ -31,14 +42,14 @@ def leave_on_error(task: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-def leave_on_user_error(task: Callable[..., Any]) -> Callable[..., Any]:
-    """Let `task` end the program with one line where input is bad.
+def leave_on_user_error(task: Callable[P, T]) -> Callable[P, T]:
+    """End the program with one line when `task` raises a `UserError`.
 
-    By SystemExit, since Hydra adds lines of its own to exceptions.
+    Hydra adds lines to every exception except SystemExit.
     """
 
     @wraps(task)
-    def guarded(*arguments: Any, **options: Any) -> Any:
+    def guarded(*arguments: P.args, **options: P.kwargs) -> T:
         try:
             return task(*arguments, **options)
         except UserError as error:

@@ -47,8 +47,8 @@ def settings(key: str, *, frozen: bool = True, eq: bool = True) -> Callable[[typ
     """Make a class a validated dataclass.
 
     Args:
-        key: where a config holds these settings, such as `training`; `build` overrides it where they are nested
-            elsewhere, such as at `teacher.training`.
+        key: where a config holds these settings, such as `training`, or empty at the top of a root config;
+            `build` overrides it where they are nested elsewhere, such as at `teacher.training`.
         frozen: whether instances are immutable.
         eq: whether instances compare by value.
 
@@ -86,7 +86,8 @@ def settings(key: str, *, frozen: bool = True, eq: bool = True) -> Callable[[typ
 
 def key_of(name: str) -> str:
     """The config key of a field of the object under construction, for messages of `__post_init__`."""
-    return f"{_path.get()}.{name}"
+    path = _path.get()
+    return f"{path}.{name}" if path else name
 
 
 @contextmanager
@@ -123,7 +124,10 @@ def _refusal(annotation: Any) -> str:
     if base in (int, float):
         return f"is not a {_number(base, constraints)}; change it"
     name = getattr(base, "__name__", str(base))
-    words = {"str": "is not a string; put it in quotes", "Path": "is not a path; change it"}
+    words = {
+        "str": "is not a string; put it in quotes", "Path": "is not a path; change it",
+        "dict": "is not a mapping; write it as {key: value}",
+    }  # fmt: skip
     return words.get(name, f"is not of type {name}; change it")
 
 
@@ -157,6 +161,16 @@ def _number(base: type, constraints: list[Any]) -> str:
     if "ge" in bounds:
         return f"{kind} of at least {bounds['ge']:g}" + ("" if base is int else " and finite")
     return f"{kind} above {bounds['gt']:g}" if "gt" in bounds else kind
+
+
+def from_root(cls: type[T], config: Mapping[str, object]) -> T:
+    """The settings at the top of a resolved config that a class declares; other keys are ignored.
+
+    Raises:
+        UserError: a value is of the wrong type or out of range; its key is named.
+    """
+    names = [entry.name for entry in fields(cls) if entry.init]  # type: ignore[arg-type]
+    return cls(**{name: config[name] for name in names if name in config})
 
 
 def build(name: str, config: Mapping[str, Any]) -> Any:

@@ -1,16 +1,20 @@
-"""The command as a person starts it: help, version, what Hydra gives, tab completion."""
+"""The command line: help, version, old spellings, free text, Hydra's flags, tab completion."""
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from optical_sweeps import __version__
-from optical_sweeps.cli import VERBS
+from optical_sweeps.commands.arguments import parse, parse_composed
+from optical_sweeps.commands.registry import COMMANDS
+from tests.support.command_line import invoke
 
 SCRIPT = str(Path(sys.executable).with_name("optical-sweeps"))
 
@@ -28,39 +32,133 @@ def command(*arguments: str, cwd: Path, program: tuple[str, ...] = (SCRIPT,), **
 
 
 def output(*arguments: str, cwd: Path, **options) -> str:
-    """What a command prints that ends well and complains about nothing."""
+    """The output of a command that succeeds without a message on standard error."""
     done = command(*arguments, cwd=cwd, **options)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 def completions(line: str, cwd: Path) -> list[str]:
-    asked = {"COMP_LINE": line, "COMP_POINT": str(len(line))}
-    return output("-sc", "query=bash", cwd=cwd, **asked).split()
+    state = {"COMP_LINE": line, "COMP_POINT": str(len(line))}
+    return output("-sc", "query=bash", cwd=cwd, **state).split()
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",), ("help",)])
-def test_help_names_every_verb(arguments, tmp_path):
+def test_help_lists_every_command(arguments, tmp_path):
     text = output(*arguments, cwd=tmp_path)
-    for name, verb in VERBS.items():
+    for name, command in COMMANDS.items():
         assert f"  {name} " in text
-        assert verb.summary in text
-        assert f"  {verb.example}" in text
+        assert command.summary in text
+        assert f"  {command.examples[0]}" in text
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if verb.config is None])
-def test_help_of_a_verb_without_a_config_is_its_usage(verb, flag, tmp_path):
-    first = output(verb, flag, cwd=tmp_path).splitlines()[0]
-    assert re.search(rf"optical-sweeps (sweep )?{verb}\b", first)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_has_one_style(name, tmp_path):
+    text = invoke(tmp_path, *name.split(), "--help").out
+    assert text.startswith(f"usage: optical-sweeps {name}")
+    assert all(f"  {example}\n" in text for example in COMMANDS[name].examples)
+    assert ("config groups:\n" in text) == (COMMANDS[name].config is not None)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_examples_are_quoted_for_every_shell():
-    """zsh takes a bare bracket for a pattern of file names."""
-    for verb in VERBS.values():
-        assert set("[]{}*?").isdisjoint(re.sub("'[^']*'", "", verb.example))
+@pytest.mark.parametrize("words", [("sweep",), ("sweep", "-h"), ("sweep", "help")])
+def test_help_of_the_sweep_commands(words, tmp_path):
+    assert re.search("^  plan +list the runs of a grid", invoke(tmp_path, *words).out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: command.module)
+def test_examples_are_quoted_for_every_shell(command):
+    """zsh expands a bare bracket as a file name pattern."""
+    for example in command.examples:
+        assert set("[]{}*?").isdisjoint(re.sub("'[^']*'", "", example))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_parse(name):
+    for example in COMMANDS[name].examples:
+        words = shlex.split(example)[1 + len(name.split()) :]
+        if COMMANDS[name].config is None:
+            parse(name, words)
+        else:
+            given = parse_composed(name, words)
+            OverridesParser.create().parse_overrides([word for word in given.hydra if word[0] != "-"])
+
+
+@pytest.mark.parametrize(
+    ("line", "renewed"),
+    [
+        ("status multirun/demo --all", "sweep status multirun/demo --all"),
+        ("curves sweep=multirun/demo source=records", "curves multirun/demo source=records"),
+        ("figures experiment=demo", "figures multirun/demo"),
+        (
+            "search run=multirun/demo/RUN k=3 query='été chat'",
+            "search multirun/demo/RUN k=3 --query 'été chat'",
+        ),
+        ("search multirun/demo/RUN queries=FILE json=true", "search multirun/demo/RUN --queries FILE --json"),
+        (
+            """inspect run=RUN pair="'rote Katze'" english="'red cat'" """,
+            "inspect RUN --pair 'rote Katze' --english 'red cat'",
+        ),
+        ("export run=RUN to=student", "export RUN to=student"),
+        ("dashboard project=P group=G --dry-run", "dashboard --project P --group G --dry-run"),
+        ("cache prune kind=teacher unfinished all", "cache prune --kind teacher --unfinished --all"),
+    ],
+)
+def test_old_spellings_print_the_new_one(line, renewed, tmp_path):
+    done = invoke(tmp_path, *shlex.split(line))
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"error: this is now spelled: optical-sweeps {renewed}\n"
+
+
+TEXTS = (
+    "été",
+    "a=b",
+    "run=RUN",
+    "query=x",
+    "1e3",
+    "true",
+    "${oc.env:HOME}",
+    "'half open",
+    "-x",
+    "--help",
+    "고양이",
+)
+"""Texts that Hydra's override grammar or argparse would refuse or change."""
+
+
+@pytest.mark.parametrize("text", [*TEXTS, ""])
+def test_free_text_never_reaches_hydra(text):
+    given = parse_composed("search", ["multirun/demo/RUN", "--query", text, "k=3"])
+    assert (given.folder, given.hydra) == (Path("multirun/demo/RUN"), ["k=3"])
+    assert given.options == {"query": text, "queries": None, "as_json": False}
+    given = parse_composed("inspect", ["--pair", text, "RUN", "--english", text, "-cd", "conf", "row=1"])
+    assert given.options == {"pair": text, "english": text}
+    assert (given.folder, given.hydra) == (Path("RUN"), ["-cd", "conf", "row=1"])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("frob", "frob: no such command; the commands are train, teacher, evaluate"),
+        ("sweep frob", "sweep frob: no such command; the commands are plan, submit, status"),
+        ("sweep status", "sweep status: the following arguments are required: SWEEP"),
+        ("sweep status a b", "sweep status: unrecognized arguments: b"),
+        ("sweep status a --frob", "sweep status: unrecognized arguments: --frob"),
+        ("sweep retry a --cause", "sweep retry: argument --cause: expected one argument"),
+        ("sweep work a --task one", "sweep work: argument --task: invalid int value: 'one'"),
+        ("verify", "verify: the following arguments are required: SWEEP"),
+        ("search a b", "search: b follows a; name one folder"),
+        ("search a --query", "search: argument --query: expected one argument"),
+        ("cache frob", "cache: argument action: invalid choice: 'frob'"),
+        ("warm-up now", "warm-up: unrecognized arguments: now"),
+    ],
+)
+def test_a_command_line_that_cannot_be_parsed_exits_with_2(line, message, tmp_path):
+    done = invoke(tmp_path, *line.split())
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {message}")
+    assert done.err.count("\n") == 1
 
 
 def test_version(tmp_path):
@@ -73,17 +171,16 @@ def test_python_m_is_the_same_program(tmp_path):
 
 
 def test_help_and_version_import_nothing_heavy(tmp_path):
-    """What makes them answer within a second."""
     program = (sys.executable, "-X", "importtime", "-m", "optical_sweeps")
-    told = command("--help", cwd=tmp_path, program=program)
-    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in told.stderr.splitlines()}
+    done = command("--help", cwd=tmp_path, program=program)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "optical_sweeps" in imported
     assert imported.isdisjoint({"torch", "transformers", "lightning", "wandb", "pandas", "numpy", "hydra"})
 
 
-@pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if verb.config])
-def test_cfg_prints_the_config_without_a_run(verb, tmp_path):
-    config = yaml.safe_load(output(verb, "--cfg", "job", cwd=tmp_path))
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.config])
+def test_cfg_prints_the_config_without_a_run(name, tmp_path):
+    config = yaml.safe_load(output(name, "--cfg", "job", cwd=tmp_path))
     assert config
     assert "hydra" not in config
     assert list(tmp_path.iterdir()) == []
@@ -105,8 +202,8 @@ def test_hydras_info_and_help(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["optical-sweeps ", "optical-sweeps cur"])
-def test_tab_completes_verbs(line, tmp_path):
-    assert set(completions(line, tmp_path)) == set(VERBS)
+def test_tab_completes_commands(line, tmp_path):
+    assert set(completions(line, tmp_path)) == {name.split()[0] for name in COMMANDS}
 
 
 @pytest.mark.parametrize(
@@ -117,24 +214,30 @@ def test_tab_completes_verbs(line, tmp_path):
         ("optical-sweeps train seed=2 mixture.ra", {"mixture.ratio="}),
         ("optical-sweeps curves so", {"source="}),
         ("optical-sweeps evaluate spl", {"split="}),
-        ("optical-sweeps status ", set()),
+        ("optical-sweeps curves multirun/demo so", {"source="}),
+        ("optical-sweeps search RUN --query 'une tête' index=", {"index=int8", "index=float32"}),
+        ("optical-sweeps search RUN --qu", {"--query", "--queries"}),
+        ("optical-sweeps cache ", {"ls", "verify", "prune"}),
+        ("optical-sweeps cache prune --", {"--kind", "--all", "--unfinished"}),
+        ("optical-sweeps report multirun/demo --no", {"--no-texts"}),
+        ("optical-sweeps report ", set()),
         ("optical-sweeps sweep ", {"plan", "status", "retry", "sync"}),
         ("optical-sweeps sweep pl", {"plan"}),
         ("optical-sweeps sweep plan mixture.ra", {"mixture.ratio="}),
         ("optical-sweeps sweep status ", set()),
     ],
 )
-def test_tab_completes_what_follows_a_verb(line, some, tmp_path):
-    found = set(completions(line, tmp_path))
-    assert some <= found
-    assert bool(some) == bool(found)
-    of_runs = " train " in line or " plan " in line
-    assert not any(word.startswith(("mixture", "objective")) for word in found) or of_runs
+def test_tab_completes_arguments(line, some, tmp_path):
+    words = set(completions(line, tmp_path))
+    assert some <= words
+    assert bool(some) == bool(words)
+    composes_runs = " train " in line or " plan " in line
+    assert not any(word.startswith(("mixture", "objective")) for word in words) or composes_runs
 
 
 def test_tab_completion_in_a_real_shell(tmp_path):
-    """The printed script, sourced, and completion asked for as readline does."""
-    asked = """
+    """Source the printed script, and complete as readline does."""
+    script = """
         eval "$(optical-sweeps -sc install=bash)"
         COMP_LINE='optical-sweeps train objective=con' COMP_POINT=34
         COMP_WORDS=(optical-sweeps train objective = con) COMP_CWORD=4
@@ -142,6 +245,6 @@ def test_tab_completion_in_a_real_shell(tmp_path):
         printf '%s\\n' "${COMPREPLY[@]}"
     """
     path = f"{Path(SCRIPT).parent}{os.pathsep}{os.environ['PATH']}"
-    told = command("-c", asked, cwd=tmp_path, program=("bash",), PATH=path)
-    assert "contrastive" in told.stdout, told.stderr
-    assert "optical-sweeps train" not in told.stdout
+    done = command("-c", script, cwd=tmp_path, program=("bash",), PATH=path)
+    assert "contrastive" in done.stdout, done.stderr
+    assert "optical-sweeps train" not in done.stdout

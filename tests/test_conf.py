@@ -1,4 +1,4 @@
-"""Every YAML under conf/ is composed, and every part it describes is built."""
+"""Every YAML under conf/ composes, and every part that it describes can be built."""
 
 from pathlib import Path
 
@@ -6,12 +6,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from optical_sweeps.cli import VERBS, conf_folder
+from optical_sweeps.cli import conf_folder
+from optical_sweeps.commands.registry import COMMANDS
 from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec, build_part, resolved
 
 CONF = conf_folder()
-ROOTS = sorted({verb.config for verb in VERBS.values() if verb.config})
+ROOTS = sorted({command.config for command in COMMANDS.values() if command.config})
 FILES = (
     "docs.tsv.gz",
     "da/bitext.train.tsv.gz",
@@ -50,7 +51,7 @@ def _compose_with_hydra(*overrides: str):
 
 @pytest.fixture
 def required(tmp_path) -> dict[tuple[str, str], list[str]]:
-    """Values that a user has to give."""
+    """Values that a user must set."""
     for name in (*FILES, *PAPER_FILES):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -67,7 +68,7 @@ def required(tmp_path) -> dict[tuple[str, str], list[str]]:
 
 
 @pytest.mark.parametrize("root", ROOTS)
-def test_every_verb_has_a_config_that_composes(root):
+def test_the_config_of_every_command_composes(root):
     assert _compose(root)
 
 
@@ -89,7 +90,7 @@ def test_every_option_composes_and_builds(group, name, required):
     assert RunSpec.from_config(config).objective.name
 
 
-def test_configs_travel_in_one_place():
-    """The configs are found beside the package in a checkout; the wheel test covers the other place."""
+def test_the_configs_are_beside_the_package():
+    """In a checkout; the wheel test covers the installed package."""
     assert (CONF / "train.yaml").is_file()
     assert Path(CONF).name == "conf"

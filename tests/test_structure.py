@@ -17,7 +17,7 @@ ORDER = (
     "curves", "curves/tables", "curves/statistics", "curves/laws", "curves/claims", "curves/figures",
     "tracking",
     "runs", "sweeps", "slurm", "runs/spec", "runs/shared", "runs/distillation",
-    "inspection", "comparison", "report", "commands", "cli",
+    "inspection", "report", "comparison", "commands", "cli",
 )  # fmt: skip
 """A folder or file imports from those before it and from itself."""
 
@@ -83,7 +83,7 @@ def test_libraries_stay_free_of_frameworks(room):
         assert not roots & FREE_OF[room], path
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["status", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["sweep", "status", "--help"]])
 def test_command_line_starts_without_heavy_imports(arguments):
     code = (
         "import sys, atexit; sys.argv = ['optical-sweeps', *sys.argv[1:]]\n"

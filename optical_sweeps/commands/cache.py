@@ -1,61 +1,56 @@
-"""`cache`: what the artifact store holds, whether it is sound, and how to make room."""
+"""`cache`: list, verify or prune the artifact store."""
 
+from argparse import ArgumentParser
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from optical_sweeps.artifacts import ArtifactStore, Entry
-from optical_sweeps.console import echo, progress
-from optical_sweeps.errors import UserError
-
-USAGE = "cache: say ls, verify or prune, then what of it: a folder of artifacts (default: artifacts)"
-DEFAULT = "artifacts"
-HELP = """\
-optical-sweeps cache ls [FOLDER] [kind=KIND]
-optical-sweeps cache verify [FOLDER] [kind=KIND]
-optical-sweeps cache prune [FOLDER] [kind=KIND] [all] [unfinished]
-
-The artifact store (FOLDER, by default artifacts): what it holds, whether every file is as it was built, and how
-to make room. `prune` always removes broken entries, of every kind, and what killed builders left.
-  kind=KIND    ls, verify: entries of that kind alone, such as teacher or index
-               prune: every sound entry of that kind too
-  all          prune: every entry
-  unfinished   prune: partial builds that nobody works on too, which the next run would go on with"""
+from optical_sweeps.console import echo, progress, size_text
+from optical_sweeps.errors import UsageError, UserError
 
 
-def run(arguments: list[str]) -> None:
-    """`cache ls|verify|prune [FOLDER] [kind=KIND] [unfinished] [all]`."""
-    if {"-h", "--help"} & set(arguments):
-        echo(HELP)
-        return
-    if not arguments or arguments[0] not in ("ls", "verify", "prune"):
-        raise UserError(USAGE)
-    what, rest = arguments[0], arguments[1:]
-    kind = next((word.removeprefix("kind=") for word in rest if word.startswith("kind=")), None)
-    flags = {word for word in rest if word in ("unfinished", "all")}
-    folders = [word for word in rest if word not in flags and not word.startswith("kind=")]
-    if len(folders) > 1 or any(folder.startswith("-") for folder in folders) or (flags and what != "prune"):
-        raise UserError(f"cache {what}: {' '.join(rest)!r} is not understood; {USAGE.removeprefix('cache: ')}")
-    root = Path(folders[0] if folders else DEFAULT)
-    if not root.is_dir():
-        raise UserError(f"cache: {root} is no folder; name the folder of artifacts (paths.artifacts)")
-    store = ArtifactStore(root, announce=echo)
-    if what == "ls":
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "action", choices=("ls", "verify", "prune"), help="list, verify checksums, or make room"
+    )
+    parser.add_argument(
+        "folder", metavar="FOLDER", type=Path, nargs="?", default=Path("artifacts"),
+        help="the store (paths.artifacts; default: artifacts)",
+    )  # fmt: skip
+    parser.add_argument("--kind", help="ls, verify: only entries of this kind, such as index; prune: these too")
+    parser.add_argument("--all", action="store_true", dest="remove_all", help="prune: remove every entry")
+    parser.add_argument(
+        "--unfinished",
+        action="store_true",
+        help="prune: also remove partial builds that the next run would continue",
+    )
+
+
+def run(action: str, folder: Path, kind: str | None, remove_all: bool, unfinished: bool) -> None:
+    """List, verify or prune the entries of a store."""
+    if action != "prune" and (remove_all or unfinished):
+        raise UsageError(f"cache {action}: --all and --unfinished belong to cache prune")
+    if not folder.is_dir():
+        raise UserError(f"cache: there is no folder {folder}; name the folder of artifacts (paths.artifacts)")
+    store = ArtifactStore(folder, announce=echo)
+    if action == "ls":
         _list([entry for entry in [*store.ls(), *store.unfinished()] if kind in (None, entry.kind)])
-    elif what == "verify":
+    elif action == "verify":
         _verify(store, kind)
     else:
-        _prune(store, kind, "all" in flags, "unfinished" in flags)
+        _prune(store, kind, remove_all, unfinished)
 
 
 def _list(entries: list[Entry]) -> None:
     table = Table("kind", "size", "built", "entry", "state", box=None)
     table.columns[1].justify = "right"
     for entry in entries:
-        table.add_row(entry.kind, size(entry.size), entry.created or "", _name(entry), entry.problem or "sound")
+        key = entry.folder.name.removeprefix(".").removesuffix(".parts")[:12]
+        table.add_row(entry.kind, size_text(entry.size), entry.created or "", key, entry.problem or "sound")
     Console().print(table)
-    echo(f"{len(entries)} entries, {size(sum(entry.size for entry in entries))}")
+    echo(f"{len(entries)} entries, {_total_size(entries)}")
 
 
 def _verify(store: ArtifactStore, kind: str | None) -> None:
@@ -67,41 +62,23 @@ def _verify(store: ArtifactStore, kind: str | None) -> None:
     if broken:
         raise UserError(
             f"{len(broken)} of {len(entries)} entries are broken; `optical-sweeps cache prune` removes them, "
-            "and whoever needs one builds it again"
+            "and the next run that needs them builds them again"
         )
-    echo(f"{len(entries)} entries are sound, {size(sum(entry.size for entry in entries))}")
+    echo(f"{len(entries)} entries are sound, {_total_size(entries)}")
 
 
-def _prune(store: ArtifactStore, kind: str | None, everything: bool, unfinished: bool) -> None:
-    """Broken entries, and with `kind=` or `all` sound ones too."""
-
-    def unwanted(entry: Entry) -> bool:
-        chosen = everything or (kind is not None and entry.kind == kind)
-        return entry.problem is not None or chosen
-
-    corrupt = {entry.folder for entry in store.verify() if entry.problem}
-    freed = store.prune(lambda entry: entry.folder in corrupt or unwanted(entry), unfinished)
-    echo(f"freed {size(freed)}")
-    if left := store.unfinished():
-        held = size(sum(entry.size for entry in left))
-        builds = f"{len(left)} unfinished builds hold {held}"
-        echo(f"{builds}; the next run continues them (`unfinished` removes them)")
+def _prune(store: ArtifactStore, kind: str | None, remove_all: bool, unfinished: bool) -> None:
+    """Remove broken entries of every kind, and the entries of one kind or all entries if requested."""
+    broken = {entry.folder for entry in store.verify() if entry.problem}
+    freed = store.prune(
+        lambda entry: remove_all or entry.folder in broken or bool(entry.problem) or entry.kind == kind,
+        unfinished,
+    )
+    echo(f"freed {size_text(freed)}")
+    if remaining := store.unfinished():
+        builds = f"{len(remaining)} unfinished builds hold {_total_size(remaining)}"
+        echo(f"{builds}; the next run continues them (--unfinished removes them)")
 
 
-def size(count: int) -> str:
-    """Bytes for people.
-
-    >>> size(999), size(1_540_000)
-    ('999 B', '1.5 MB')
-    """
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
-
-
-def _name(entry: Entry) -> str:
-    """The entry's hash, as far as it tells it apart."""
-    return entry.folder.name.removeprefix(".").removesuffix(".parts")[:12]
+def _total_size(entries: list[Entry]) -> str:
+    return size_text(sum(entry.size for entry in entries))

@@ -1,18 +1,15 @@
-"""`curves`: from the W&B logs of a sweep to its table, curves and figures."""
+"""`curves`: write nDCG@10 curves and tables of a sweep from its W&B logs."""
+
+from pathlib import Path
 
 from omegaconf import DictConfig
 from rich.console import Console
 
 from optical_sweeps.console import echo, progress
-from optical_sweeps.errors import leave_on_user_error
-from optical_sweeps.report.study_logs import check, chosen, missing_lines, output_folder, place, read
-from optical_sweeps.runs.run_folder import write_text
-from optical_sweeps.runs.spec.run_spec import resolved
 
 
-@leave_on_user_error
-def run(config: DictConfig) -> None:
-    """Hydra's task: read the logs, print the table, write table and figures, and say where."""
+def run(config: DictConfig, sweep: Path | None) -> None:
+    """Read the logs, print the table, and write tables and figures."""
     from optical_sweeps.curves.figures.curve_figures import save_all_figures
     from optical_sweeps.curves.statistics.study import Study
     from optical_sweeps.curves.statistics.study_tables import markdown_table, terminal_table
@@ -22,29 +19,33 @@ def run(config: DictConfig) -> None:
         result_table,
         write_table,
     )
+    from optical_sweeps.report.study_logs import missing_lines, read_study, select_rows, source_text
+    from optical_sweeps.report.study_settings import StudySettings
+    from optical_sweeps.runs.run_folder import write_text
+    from optical_sweeps.runs.spec.run_spec import resolved
+    from optical_sweeps.settings import from_root
 
-    settings = resolved(config)
-    check(settings)
-    runs, output = read(settings), output_folder(settings, "curves")
-    per_query = per_query_table(runs, measures=[settings["measure"]], splits=[settings["split"]])
+    settings = from_root(StudySettings, {**resolved(config), "sweep": sweep})
+    runs, output = read_study(settings), settings.output_folder("curves")
+    per_query = per_query_table(runs, measures=[settings.measure], splits=[settings.split])
     study = Study(
-        chosen(per_query, settings["where"]),
+        select_rows(per_query, settings.where),
         language_groups(runs),
-        measure=settings["measure"],
-        split=settings["split"],
-        x=settings["x"],
-        replicates=settings["replicates"],
-        confidence=settings["confidence"],
-        seed=settings["seed"],
+        measure=settings.measure,
+        split=settings.split,
+        x=settings.x,
+        replicates=settings.replicates,
+        confidence=settings.confidence,
+        seed=settings.seed,
     )
     Console().print(terminal_table(study))
     with progress("figures"):
         figures = save_all_figures(study, output)
-    results = result_table(runs, include_unfinished=settings["unfinished"])
+    results = result_table(runs, include_unfinished=settings.unfinished)
     tables = write_table(results, output / "results")
     markdown = output / "table.md"
     write_text(markdown, markdown_table(study))
-    echo(f"from {len(runs)} runs in {place(settings)}")
+    echo(f"from {len(runs)} runs in {source_text(settings)}")
     for path in (*tables, markdown, *figures):
         echo(f"  {path}")
     for line in missing_lines(settings, runs, results):

@@ -1,51 +1,63 @@
-"""`export`: a run's student or a teacher as a folder for transformers or PyLate."""
+"""`export`: write a run's student or a teacher as a folder for transformers or PyLate."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from omegaconf import DictConfig
 
-from optical_sweeps.checks import one_of
+from optical_sweeps.checks import FilePath
 from optical_sweeps.console import echo
-from optical_sweeps.encoders.token_encoder import TokenEncoder
-from optical_sweeps.errors import UserError, leave_on_user_error
-from optical_sweeps.runs.spec.run_spec import resolved
+from optical_sweeps.errors import UserError
+from optical_sweeps.settings import from_root, settings
+
+if TYPE_CHECKING:
+    from optical_sweeps.encoders.token_encoder import TokenEncoder
 
 
-@leave_on_user_error
-def run(config: DictConfig) -> None:
-    """Hydra's task: load the encoder, write the folder, say where it is."""
-    from optical_sweeps.encoders.colbert_formats.export import FORMATS, export
+@settings("")
+class ExportSettings:
+    """See conf/export.yaml."""
 
-    settings = resolved(config)
-    one_of("format", settings["format"], FORMATS)
-    one_of("part", settings["part"], ("student", "teacher"))
-    if (settings["run"] is None) == (settings["checkpoint"] is None):
-        raise UserError("run, checkpoint: give one of them, such as run=multirun/demo/0123456789ab")
-    encoder = _of_run(settings) if settings["run"] is not None else _of_folder(settings["checkpoint"])
-    folder = Path(str(settings["to"])).expanduser()
-    export(encoder.to("cpu"), folder, settings["format"])
-    echo(f"{folder}: {settings['format']}, {encoder.settings.dim} dimensions, {encoder.name}")
+    to: FilePath
+    checkpoint: FilePath | None = None
+    part: Literal["student", "teacher"] = "student"
+    format: Literal["huggingface", "pylate"] = "huggingface"
 
 
-def _of_folder(checkpoint: Any) -> TokenEncoder:
-    """An entry of the store holds its encoder in a folder of its own."""
+def run(config: DictConfig, run: Path | None) -> None:
+    """Load the encoder, write the folder, and print its path."""
+    from optical_sweeps.encoders.colbert_formats.export import export
+    from optical_sweeps.runs.spec.run_spec import resolved
+
+    content = {**resolved(config), "run": run}
+    chosen = from_root(ExportSettings, content)
+    if run is not None and chosen.checkpoint is None:
+        encoder = _encoder_of_run(content, chosen.part)
+    elif run is None and chosen.checkpoint is not None:
+        encoder = _encoder_of_folder(chosen.checkpoint)
+    else:
+        raise UserError("give a run's folder, such as multirun/demo/0123456789ab, or checkpoint=DIR")
+    export(encoder.to("cpu"), chosen.to, chosen.format)
+    echo(f"{chosen.to}: {chosen.format}, {encoder.settings.dim} dimensions, {encoder.name}")
+
+
+def _encoder_of_folder(checkpoint: Path) -> "TokenEncoder":
+    """The encoder of a folder, or of the folder `encoder` in an entry of the artifact store."""
     from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
 
-    path = Path(str(checkpoint)).expanduser()
-    inside = path / "encoder"
+    nested = checkpoint / "encoder"
     try:
-        return ColbertTeacher(str(inside if inside.is_dir() else path)).load()
+        return ColbertTeacher(str(nested if nested.is_dir() else checkpoint)).load()
     except UserError as error:
         raise UserError(str(error).replace("teacher.path", "checkpoint", 1)) from None
 
 
-def _of_run(settings: Mapping[str, Any]) -> TokenEncoder:
+def _encoder_of_run(content: Mapping[str, object], part: str) -> "TokenEncoder":
     from optical_sweeps.runs.distillation.query_encoders import finished_run, trained_student
     from optical_sweeps.runs.shared.prepare import teacher_of
 
-    folder, spec = finished_run(settings)
+    folder, spec = finished_run(content)
     spec.machine.prepare()
     teacher = teacher_of(spec)
-    return teacher if settings["part"] == "teacher" else trained_student(folder, spec, teacher)
+    return teacher if part == "teacher" else trained_student(folder, spec, teacher)

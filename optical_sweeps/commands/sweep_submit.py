@@ -1,10 +1,12 @@
-"""`sweep submit`: give a grid's missing runs to Slurm, and return."""
+"""`sweep submit`: submit the missing runs of a grid to Slurm, and return."""
 
 import json
+from argparse import ArgumentParser
 from collections.abc import Sequence
-from typing import Any
 
-from optical_sweeps.commands.sweep_arguments import read
+from omegaconf import DictConfig, OmegaConf
+
+from optical_sweeps.commands.arguments import add_grid
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
@@ -13,47 +15,58 @@ from optical_sweeps.slurm.submission_plan import Submission
 from optical_sweeps.sweeps.grid import describe
 
 
-def run(arguments: list[str]) -> None:
-    """Plan the grid that the overrides ask for, submit what is neither done nor queued, wait for nothing."""
-    given = read("sweep submit", arguments, flags=("m", "multirun"), options=("config-dir",))
-    submission = _submit(given.words, given.one("config-dir"), quiet=given.json)
-    if given.json:
-        echo(json.dumps(_told(submission)))
+def add_arguments(parser: ArgumentParser) -> None:
+    add_grid(parser)
 
 
-def _submit(overrides: Sequence[str], config_dir: str | None, *, quiet: bool) -> Submission | None:
+def run(
+    overrides: Sequence[str], config_dir: str | None, config_name: str, as_json: bool, multirun: bool
+) -> None:
+    """Plan the grid of the overrides, and submit every run that is neither done nor queued."""
+    submission = _submit(overrides, config_dir, config_name, quiet=as_json)
+    if as_json:
+        echo(json.dumps(_facts(submission)))
+
+
+def _submit(
+    overrides: Sequence[str], config_dir: str | None, config_name: str, *, quiet: bool
+) -> Submission | None:
     from optical_sweeps.slurm.launch import shared_by
     from optical_sweeps.sweeps.compose import Composer, hydra_composition
     from optical_sweeps.sweeps.hydra_app import hydra_app
     from optical_sweeps.sweeps.sweeper import asked_grid
 
-    tell = (lambda line: None) if quiet else echo
-    with hydra_app("train", config_dir, overrides) as app:
+    announce = (lambda line: None) if quiet else echo
+    with hydra_app(config_name, config_dir, overrides) as app:
         settings = _settings(app.master.hydra.launcher)
         composer = Composer(hydra_composition(app.loader, app.master))
-        asked = asked_grid(app.master, app.loader, list(app.master.hydra.overrides.task), composer)
-        whole = asked.save()
-        states = {run: state for run, state in whole.states().items() if run in asked.runs}
-        tell(f"{len(asked.points):,} grid points: {describe(states)} -> {asked.folder}")
-        left = [run for run, state in states.items() if state != "done"]
-        if not left:
+        grid = asked_grid(app.master, app.loader, list(app.master.hydra.overrides.task), composer)
+        saved = grid.save()
+        states = {run: state for run, state in saved.states().items() if run in grid.runs}
+        announce(f"{len(grid.points):,} grid points: {describe(states)} -> {grid.folder}")
+        unfinished = [run for run, state in states.items() if state != "done"]
+        if not unfinished:
             return None
-        return submit(asked.folder, left, settings, shared_by(composer, asked.points, left), echo=tell)
+        shared = shared_by(composer, grid.points, unfinished)
+        return submit(grid.folder, unfinished, settings, shared, echo=announce)
 
 
-def _settings(launcher: Any) -> SlurmSettings:
-    """Of the launcher that the config chooses."""
-    from omegaconf import OmegaConf
+def _settings(launcher: DictConfig) -> SlurmSettings:
+    """The settings of the config's launcher.
 
-    plain: Any = OmegaConf.to_container(launcher, resolve=True)
-    target = plain.pop("_target_")
+    Raises:
+        UserError: the launcher is not Slurm's.
+    """
+    content = OmegaConf.to_container(launcher, resolve=True)
+    assert isinstance(content, dict)
+    settings = {str(key): value for key, value in content.items()}
+    target = str(settings.pop("_target_"))
     if not target.endswith(".SlurmLauncher"):
         raise UserError(f"sweep submit: {target} submits nothing; choose hydra/launcher=slurm_cpu or slurm_gpu")
-    return SlurmSettings.from_config(plain)
+    return SlurmSettings.from_config(settings)
 
 
-def _told(submission: Submission | None) -> dict[str, Any]:
-    """For programs."""
+def _facts(submission: Submission | None) -> dict[str, object]:
     if submission is None:
         return {"submission": None, "runs": [], "packs": [], "jobs": []}
     return {

@@ -1,13 +1,13 @@
-"""`sweep work`: what a task of a submission does: its pack's runs, or the preparation of what they share."""
+"""`sweep work`: execute one task of a submission: its runs, or the preparation of what they share."""
 
 import json
 import os
 import signal
 import time
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from optical_sweeps.commands.sweep_arguments import read
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import Interrupted, Interruption, interruptible
@@ -16,16 +16,21 @@ from optical_sweeps.slurm.submission_plan import PREPARED, Shared, Submission
 from optical_sweeps.sweeps.grid import Grid
 
 
-def run(arguments: list[str]) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="SUBMISSION", type=Path, help="folder of the submission")
+    parser.add_argument("--task", type=int, metavar="K", help="index of the task's runs")
+    parser.add_argument("--prepare", action="store_true", help="build what the runs share instead")
+
+
+def run(folder: Path, task: int | None, prepare: bool) -> None:
     """Do a task's work; the exit code is 0 if all of it is done, 75 if it was interrupted, 1 otherwise."""
-    given = read("sweep work", arguments, flags=("prepare",), options=("task",))
-    submission = Submission.load(given.sweep())
+    submission = Submission.load(folder)
     with interruptible() as interruption:
         try:
-            if "prepare" in given.flags:
+            if prepare:
                 code = _prepare(submission, interruption)
             else:
-                code = _work(submission, _task(submission, given.one("task")), interruption)
+                code = _work(submission, _checked_task(submission, task), interruption)
         except Interrupted as interrupted:
             echo(f"interrupted by {interrupted.signal.name}")
             raise
@@ -33,12 +38,12 @@ def run(arguments: list[str]) -> None:
 
 
 def _work(submission: Submission, task: int, interruption: Interruption) -> int:
-    """The runs of a pack, one after the other; one that fails, or had its worker killed, stops no other."""
+    """Do the runs of a pack in sequence; a run that fails does not stop the others."""
     pack, attempt = submission.packs[task], _attempt()
-    _tell(f"task {task + 1} of {len(submission.packs)}: {len(pack)} runs")
+    _echo_header(f"task {task + 1} of {len(submission.packs)}: {len(pack)} runs")
     grid = Grid.load(submission.sweep)
     left = [run for run in pack if not submission.is_over(run) and not submission.was_begun(run, attempt)]
-    for run in _agreed(submission, task, left):
+    for run in _agreed_runs(submission, task, left):
         if submission.is_cancelled(run):
             continue
         try:
@@ -51,11 +56,11 @@ def _work(submission: Submission, task: int, interruption: Interruption) -> int:
                 raise
             interruption.received = None
             echo(f"{run}: cancelled")
-    return int(any(not _is_well(submission, run) for run in pack))
+    return int(any(not _is_settled(submission, run) for run in pack))
 
 
 def _perform(grid: Grid, run: str) -> None:
-    """Do one run of the grid; if it fails, its folder tells."""
+    """Do one run of the grid; a failure is recorded in its folder."""
     from optical_sweeps.sweeps.points import run_points
 
     point, place = [grid.point_of[run].overrides], [grid.place_of[run]]
@@ -63,20 +68,20 @@ def _perform(grid: Grid, run: str) -> None:
         point, config=grid.config, config_dir=grid.config_dir, places=place, of=len(grid.runs)
     ):
         if result.run not in ("", run):
-            echo(f"{run}: its point makes run {result.run} now: data, settings or code have changed")
+            echo(f"{run} is now run {result.run}: data, settings or code have changed since it was submitted")
 
 
-def _is_well(submission: Submission, run: str) -> bool:
-    """Whether nothing is left to be mended: it is done, cancelled, or another process works on it."""
+def _is_settled(submission: Submission, run: str) -> bool:
+    """Whether the run is done, cancelled, or running in another process."""
     folder = RunFolder(submission.sweep / run)
     return submission.is_cancelled(run) or folder.state() in ("done", "running")
 
 
 def _prepare(submission: Submission, interruption: Interruption) -> int:
-    """Build what the submission's runs share, unless it stands."""
+    """Build what the submission's runs share, unless it exists."""
     from optical_sweeps.sweeps.preparation import is_prepared
 
-    _tell("preparation")
+    _echo_header("preparation")
     grid = Grid.load(submission.sweep)
     for each in submission.shared:
         if not is_prepared(Path(each.marker)):
@@ -98,8 +103,8 @@ def _build(grid: Grid, shared: Shared, interruption: Interruption) -> None:
     prepare(spec, interruption)
 
 
-def _agreed(submission: Submission, task: int, mine: Sequence[str]) -> Sequence[str]:
-    """The runs to do, as the first of a task's processes sees them; all of them do the same."""
+def _agreed_runs(submission: Submission, task: int, mine: Sequence[str]) -> Sequence[str]:
+    """The runs to do as rank 0 of the task sees them, so that all ranks do the same runs."""
     rank = os.environ.get("SLURM_PROCID")
     if rank is None or os.environ.get("SLURM_STEP_NUM_TASKS", "1") == "1":
         return mine
@@ -108,28 +113,26 @@ def _agreed(submission: Submission, task: int, mine: Sequence[str]) -> Sequence[
         path.parent.mkdir(exist_ok=True)
         write_json(path, {"runs": list(mine)})
         return mine
-    while not path.exists():  # should the first die, srun ends this process too
+    while not path.exists():  # if rank 0 dies, srun ends this process too
         time.sleep(0.2)
     return list(json.loads(path.read_text(encoding="utf-8"))["runs"])
 
 
 def _attempt() -> str:
-    """This start of the task: its job's number and how often that was requeued."""
+    """This start of the task: the job's id and its number of requeues."""
     return f"{os.environ.get('SLURM_JOB_ID')}-{os.environ.get('SLURM_RESTART_COUNT', '0')}"
 
 
-def _tell(what: str) -> None:
-    """A line at the head of an attempt, since all attempts of a task write to one file."""
+def _echo_header(title: str) -> None:
+    """Print a line at the start of an attempt, because all attempts of a task write to one file."""
     job, restarts = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_RESTART_COUNT", "0")
     where = f", Slurm job {job}, restart {restarts}, on {os.uname().nodename}" if job else ""
-    echo(f"== {time.strftime('%Y-%m-%dT%H:%M:%S')} {what}{where}")
+    echo(f"== {time.strftime('%Y-%m-%dT%H:%M:%S')} {title}{where}")
 
 
-def _task(submission: Submission, number: str | None) -> int:
-    """Which pack to do."""
+def _checked_task(submission: Submission, task: int | None) -> int:
+    """`task`, which is the index of one of the submission's packs."""
     last = len(submission.packs) - 1
-    if number is None or not number.isdigit() or int(number) > last:
-        raise UserError(
-            f"sweep work: --task {number}: {submission.folder} has tasks 0 to {last}; Slurm calls this"
-        )
-    return int(number)
+    if task is None or not 0 <= task <= last:
+        raise UserError(f"sweep work: --task {task}: {submission.folder} has tasks 0 to {last}")
+    return task

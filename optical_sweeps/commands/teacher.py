@@ -1,4 +1,4 @@
-"""`teacher`: build what the runs of a sweep share, and nothing else."""
+"""`teacher`: build what the runs of a sweep share."""
 
 from omegaconf import DictConfig
 
@@ -9,7 +9,7 @@ from optical_sweeps.runs.spec.run_spec import RunSpec
 
 @leave_on_user_error
 def run(config: DictConfig) -> None:
-    """Build the teacher, the document index and the English vectors, or say that they stand already."""
+    """Build the teacher, the document index and the English vectors that do not exist yet."""
     from optical_sweeps.runs.shared.prepare import prepare
 
     spec = RunSpec.from_config(config)
@@ -17,5 +17,5 @@ def run(config: DictConfig) -> None:
     shared = prepare(spec)
     for part in ("teacher", "index", "english"):
         if part not in shared.builds.seconds:
-            echo(f"{part}: built before")
+            echo(f"{part}: already in the store")
     echo(f"shared parts: {spec.artifacts}")

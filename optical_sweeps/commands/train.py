@@ -12,14 +12,17 @@ from optical_sweeps.runs.run_folder import RunFolder, RunIsTaken
 from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec
 
-register_resolvers()  # a launcher's worker process comes in by importing this module
+register_resolvers()  # here, because the worker processes of launchers import this module only
 
 
 @leave_on_user_error
 def run(config: DictConfig) -> float:
-    """Hydra's task: do the run unless it is done; return its dev score of all languages, NaN if it failed.
+    """Do the run of a config unless it is done.
 
-    In a sweep a failed run does not stop the others: it leaves `FAILED.json` and a line.
+    A failed run does not stop a sweep: it writes `FAILED.json` and prints one line.
+
+    Returns:
+        The main measure over all languages on dev, or NaN if the run failed.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -41,19 +44,19 @@ def run(config: DictConfig) -> float:
 def _run_once(spec: RunSpec, name: str) -> float:
     folder = RunFolder(spec.folder)
     try:
-        before = "" if perform_unless_done(spec, folder) else ", done before"
+        note = "" if perform_unless_done(spec, folder) else ", done before"
     except RunIsTaken:
-        echo(f"{name}: another process works on it")
+        echo(f"{name}: another process is running it")
         return float("nan")
     record = folder.record()
     if not spec.machine.ranks().is_first:
         return _score(record, spec)
     main = record["measures"]["test"][str(spec.evaluation.main_measure)]
     groups = "  ".join(f"{group} {main[f'group:{group}']:.3f}" for group in spec.languages.groups)
-    echo(f"{name}: {spec.evaluation.main_measure} {groups}, {record['timings']['total']:.1f} s{before}")
+    echo(f"{name}: {spec.evaluation.main_measure} {groups}, {record['timings']['total']:.1f} s{note}")
     return _score(record, spec)
 
 
 def _score(record: Mapping[str, Any], spec: RunSpec) -> float:
-    """What a sweeper that searches goes by: never the test split."""
+    """The score for sweepers that optimise: it never uses the test split."""
     return float(record["measures"]["dev"][str(spec.evaluation.main_measure)]["group:all"])

@@ -1,20 +1,21 @@
-"""Systems that train no student: BM25, translate-test and structured queries, each kept as it was measured."""
+"""Systems that train no student: BM25, translate-test and structured queries; their results are stored."""
 
 import dataclasses
 import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from optical_sweeps.comparison.comparison_settings import BASELINES, Comparison
+from optical_sweeps.comparison.comparison_settings import BASELINES, ComparisonSettings, Queries, Search
 from optical_sweeps.comparison.human_queries import human_queries
 from optical_sweeps.console import Advance, echo
+from optical_sweeps.corpora import collections
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
-from optical_sweeps.corpora.collections import Collection, Documents, Queries
+from optical_sweeps.corpora.collections import Collection, CollectionSource, Documents, Split
 from optical_sweeps.corpora.settings import ENGLISH
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.judging import judge
@@ -35,9 +36,10 @@ from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArt
 from optical_sweeps.runs.shared.translation_tables import AlignedWordCounts
 from optical_sweeps.runs.spec.identity import fact
 from optical_sweeps.runs.spec.run_spec import RunSpec
+from optical_sweeps.settings import build
 
 UNPERTURBED = {"perturbations": [], "perturbation_seed": 0}
-"""Baselines search with queries as they are, whatever trained systems are asked for beside."""
+"""Baselines are evaluated on unperturbed queries, whatever the trained systems of the table are."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +47,42 @@ class Baselines:
     """The baselines of one comparison.
 
     Args:
-        spec: of the study; its objective plays no part.
-        alignment, structured: of probabilistic structured queries.
-        translator: of translate-test; None where no model is named.
+        spec: of the study; its objective is not used.
+        alignment, structured: settings of probabilistic structured queries.
+        translator: translates queries; None if no model is configured.
     """
 
-    comparison: Comparison
+    comparison: ComparisonSettings
     spec: RunSpec
     alignment: AlignmentSettings
     structured: StructuredQueries
     translator: Translator | None
+    _human_queries: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
+    """English queries by language, read once for all systems."""
+    _lexical: dict[Search, tuple[str, LexicalIndex | ProbabilisticIndex]] = field(
+        default_factory=dict, init=False
+    )
+    """For each kind of lexical index, the fingerprint of the documents and their index."""
+
+    @classmethod
+    def of(cls, comparison: ComparisonSettings, spec: RunSpec, config: Mapping[str, object]) -> "Baselines":
+        """The baselines that a resolved config describes under `psq` and `translator`."""
+        psq, translator = config["psq"], config.get("translator")
+        assert isinstance(psq, dict)
+        return cls(
+            comparison,
+            spec,
+            build("psq", psq["alignment"]),
+            build("psq", psq["queries"]),
+            build("translator", translator) if isinstance(translator, dict) else None,
+        )
 
     def check(self) -> None:
-        """Refuse, before any work, what a baseline would fail for.
+        """Check before any work whether each baseline can run.
 
         Raises:
-            UserError: documents in another language than English, no human queries, no translation model, no
-                bitext, a missing package.
+            UserError: documents in a language other than English, no human queries, no translation model, or a
+                missing package.
         """
         self._check_documents()
         needed = {BASELINES[name] for name in self.comparison.baselines}
@@ -72,10 +93,10 @@ class Baselines:
         if "machine" in queries:
             self._translator.check(self.spec.languages.all)
         if any(search == "bm25" for _, search in needed):
-            LexicalIndex(["a"], ["a"], self.comparison.k1, self.comparison.b)
+            LexicalIndex(["a"], ["a"], self.comparison.lexical.k1, self.comparison.lexical.b)
 
     def _check_documents(self) -> None:
-        """What is searched with English has to be English."""
+        """Refuse English queries for documents in other languages."""
         english = [name for name in self.comparison.baselines if BASELINES[name] != ("untranslated", "bm25")]
         for language in self.spec.languages.all if english else ():
             documents = self.spec.corpus.collection(language, self.comparison.split).documents
@@ -86,9 +107,9 @@ class Baselines:
                 )
 
     def folder(self, name: str) -> Path:
-        """The baseline's run files and per-query scores, from the store or made now.
+        """The folder of a baseline's results, from the store or built now.
 
-        <folder>/runs/<split>.<language>.trec.gz, <folder>/per_query.parquet, <folder>/system.json
+        It holds runs/<split>.<language>.trec.gz, per_query.parquet and system.json.
         """
         artifact = MeasuredBaseline(self, name)
         folder = self._builds.folder(artifact)
@@ -97,11 +118,11 @@ class Baselines:
         echo(f"{name}: {main} {facts['measures'][main]['group:all']:.3f}, {facts['seconds']:.1f} s")
         return folder
 
-    def key(self, name: str) -> dict[str, Any]:
+    def key(self, name: str) -> dict[str, object]:
         """Everything that determines the results of a baseline."""
         queries, search = BASELINES[name]
         config, comparison = self.spec.config, self.comparison
-        key: dict[str, Any] = {
+        key: dict[str, object] = {
             "system": name,
             "split": comparison.split,
             "corpus": self.spec.corpus_print,
@@ -109,7 +130,7 @@ class Baselines:
             "evaluation": fact("evaluation", config["evaluation"] | UNPERTURBED),
         }
         if search in ("bm25", "structured"):
-            key["lexical"] = {"k1": comparison.k1, "b": comparison.b}
+            key["lexical"] = dataclasses.asdict(comparison.lexical)
         if search in ("teacher", "structured"):
             key["contents"] = self.spec.fingerprints()
             key |= {part: fact(part, config[part]) for part in ("encoder", "teacher")}
@@ -141,32 +162,25 @@ class Baselines:
             find = self._by_bm25 if search == "bm25" else self._by_structured_queries
             rankings[language] = find(collection)
             scores[language] = judge(rankings[language], collection, spec.evaluation.measures)
-        means = {language: of.means() for language, of in scores.items()}
-        named = {f"group:{group}": members for group, members in groups.items()}
-        return EvaluationResult(split, rankings, scores, {**means, **macro_average(means, named)})
+        means = {language: values.means() for language, values in scores.items()}
+        members = {f"group:{group}": languages for group, languages in groups.items()}
+        return EvaluationResult(split, rankings, scores, {**means, **macro_average(means, members)})
 
     def _by_bm25(self, collection: Collection) -> RetrievalRun:
-        index = self._indexed(LexicalIndex, collection.documents)
-        run: RetrievalRun = index.search(
-            collection.queries.ids, collection.queries.texts, self.spec.evaluation.depth
-        )
-        return run
+        index = self._index("bm25", collection.documents)
+        assert isinstance(index, LexicalIndex)
+        depth = self.spec.evaluation.depth
+        return index.search(collection.queries.ids, collection.queries.texts, depth)
 
     def _by_structured_queries(self, collection: Collection) -> RetrievalRun:
         bitext = self.spec.corpus.bitext(collection.query_language)
         table = self._builds.get(AlignedWordCounts(self.shared, bitext, self.alignment)).table()
-        index = self._indexed(ProbabilisticIndex, collection.documents)
-        run: RetrievalRun = index.search(
-            collection.queries.ids,
-            collection.queries.texts,
-            table,
-            self.spec.evaluation.depth,
-            self.structured,
-        )
-        return run
+        index, queries = self._index("structured", collection.documents), collection.queries
+        assert isinstance(index, ProbabilisticIndex)
+        return index.search(queries.ids, queries.texts, table, self.spec.evaluation.depth, self.structured)
 
-    def queries(self, kind: str, collection: Collection) -> tuple[str, ...]:
-        """The texts that are searched with: as they are, or their English."""
+    def queries(self, kind: Queries, collection: Collection) -> tuple[str, ...]:
+        """The texts to search with: the collection's queries, or their English versions."""
         if kind == "human":
             return self._human(collection.query_language)
         return self._machine(collection) if kind == "machine" else collection.queries.texts
@@ -191,16 +205,17 @@ class Baselines:
             )
         return self.translator
 
-    def _indexed(self, kind: type[Any], documents: Documents) -> Any:
-        """The documents' words, counted once for all systems that search them; the last set of each kind."""
-        name = documents.fingerprint()
-        if kind not in self._lexical or self._lexical[kind][0] != name:
-            self._lexical.pop(kind, None)
-            index = kind(documents.ids, documents.texts, self.comparison.k1, self.comparison.b)
-            self._lexical[kind] = (name, index)
-        return self._lexical[kind][1]
+    def _index(self, search: Search, documents: Documents) -> LexicalIndex | ProbabilisticIndex:
+        """The lexical index of documents; the last one of each kind is kept for further systems."""
+        fingerprint = documents.fingerprint()
+        if search not in self._lexical or self._lexical[search][0] != fingerprint:
+            self._lexical.pop(search, None)
+            make = LexicalIndex if search == "bm25" else ProbabilisticIndex
+            lexical = self.comparison.lexical
+            index = make(documents.ids, documents.texts, lexical.k1, lexical.b)
+            self._lexical[search] = (fingerprint, index)
+        return self._lexical[search][1]
 
-    # cached_property writes into the instance's __dict__, which a frozen dataclass without slots allows.
     @cached_property
     def _builds(self) -> ArtifactBuilds:
         return ArtifactBuilds.at(self.spec.artifacts)
@@ -210,17 +225,18 @@ class Baselines:
         self.spec.machine.prepare()
         return prepare(self.spec)
 
-    @cached_property
-    def _human_queries(self) -> dict[str, tuple[str, ...]]:
-        return {}
 
-    @cached_property
-    def _lexical(self) -> dict[type[Any], tuple[str, Any]]:
-        return {}
+class SystemFacts(TypedDict):
+    """The content of system.json; `measures` is measure -> language or `group:name` -> mean."""
+
+    name: str
+    key: Mapping[str, object]
+    measures: dict[str, dict[str, float]]
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
-class MeasuredBaseline(SharedArtifact[dict[str, Any]]):
+class MeasuredBaseline(SharedArtifact[SystemFacts]):
     """Run files, per-query scores and measures of one baseline."""
 
     baselines: Baselines
@@ -241,7 +257,7 @@ class MeasuredBaseline(SharedArtifact[dict[str, Any]]):
             result = self.baselines.measured(self.name, advance)
         write_rankings(result, folder / "runs", tag=self.name)
         write_per_query(folder / "per_query.parquet", result)
-        facts = {
+        facts: SystemFacts = {
             "name": self.name,
             "key": self.key(),
             "measures": result.nested(),
@@ -249,8 +265,8 @@ class MeasuredBaseline(SharedArtifact[dict[str, Any]]):
         }
         (folder / "system.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
-    def load(self, folder: Path) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads((folder / "system.json").read_text(encoding="utf-8"))
+    def load(self, folder: Path) -> SystemFacts:
+        facts: SystemFacts = json.loads((folder / "system.json").read_text(encoding="utf-8"))
         return facts
 
     def source(self) -> str:
@@ -262,7 +278,7 @@ class TranslatedQueries(SharedArtifact[tuple[str, ...]]):
     """Machine translations of queries, stored by model and text: all systems search with the same ones."""
 
     translator: Translator
-    queries: Queries
+    queries: collections.Queries
     device: str
 
     kind = "translated"
@@ -289,22 +305,22 @@ class TranslatedQueries(SharedArtifact[tuple[str, ...]]):
 
 @dataclass(frozen=True)
 class _WithQueries:
-    """The study's collections, with other texts of their queries."""
+    """A study's collections with other texts of their queries."""
 
-    corpus: Any
+    source: CollectionSource
     baselines: Baselines
-    kind: str
+    kind: Queries
 
     @property
     def name(self) -> str:
-        return str(self.corpus.name)
+        return self.source.name
 
     @property
     def languages(self) -> tuple[str, ...]:
-        return tuple(self.corpus.languages)
+        return self.source.languages
 
-    def collection(self, language: str, split: Any) -> Collection:
-        collection: Collection = self.corpus.collection(language, split)
+    def collection(self, language: str, split: Split) -> Collection:
+        collection = self.source.collection(language, split)
         texts = self.baselines.queries(self.kind, collection)
-        queries = Queries(collection.query_language, collection.queries.ids, texts)
+        queries = collections.Queries(collection.query_language, collection.queries.ids, texts)
         return dataclasses.replace(collection, queries=queries)

@@ -1,16 +1,21 @@
-"""What a comparison asks for."""
+"""Settings of `compare`: the systems of a table, and how they are compared."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Literal
 
-from optical_sweeps.checks import number_between, one_of, positive_number, strings, whole_number
-from optical_sweeps.corpora.collections import Split
+from pydantic import BeforeValidator
+
+from optical_sweeps.checks import FilePath, Fraction, PositiveFloat, Strings, one_of, strings, whole_number
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.measures import Measure
 from optical_sweeps.evaluation.settings import EvaluationSettings
+from optical_sweeps.settings import settings
 
-BASELINES: Mapping[str, tuple[str, str]] = {
+Queries = Literal["human", "machine", "untranslated"]
+Search = Literal["bm25", "teacher", "structured"]
+
+BASELINES: Mapping[str, tuple[Queries, Search]] = {
     "bm25_human": ("human", "bm25"),
     "teacher_human": ("human", "teacher"),
     "bm25_machine": ("machine", "bm25"),
@@ -18,84 +23,98 @@ BASELINES: Mapping[str, tuple[str, str]] = {
     "psq": ("untranslated", "structured"),
     "bm25_untranslated": ("untranslated", "bm25"),
 }
-"""Systems that train no student: whose queries they search with, and how."""
+"""Systems that train no student: the queries they search with, and how they search."""
 
-OWN_KEYS = (
+COMPARISON_KEYS = (
     "systems", "reference", "seeds", "measures", "split", "alpha", "human_queries", "lexical", "psq",
     "translator", "trained", "output",
 )  # fmt: skip
-"""Top-level keys that a comparison has and a run has not."""
+"""Top-level keys of conf/compare.yaml that conf/train.yaml does not have."""
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A checked comparison.
+@settings("lexical")
+class BM25Settings:
+    """The parameters of BM25: saturation `k1` and length normalisation `b`."""
+
+    k1: PositiveFloat = 0.9
+    b: Fraction = 0.4
+
+
+def _bm25(value: object) -> object:
+    return BM25Settings(**value) if isinstance(value, dict) else value
+
+
+def _seeds(value: object) -> object:
+    if not isinstance(value, list | tuple) or not value or len(set(value)) < len(value):
+        raise ValueError(f"{value!r} is not a list of distinct seeds; write it as [1, 2]")
+    return tuple(whole_number("seeds", seed, least=0) for seed in value)
+
+
+def _trained(value: object) -> object:
+    """Names of systems and their overrides; a name with null is removed."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r} is not a mapping of names to overrides")
+    return {
+        name: strings(f"trained.{name}", overrides)
+        for name, overrides in value.items()
+        if overrides is not None
+    }
+
+
+@settings("")
+class ComparisonSettings:
+    """A comparison of systems; see conf/compare.yaml.
 
     Args:
-        systems: names of baselines, and of `trained`.
-        reference: the system that the others are compared with; by default the last.
-        trained: name -> overrides of `train`.
+        systems: names of baselines, and keys of `trained`.
+        reference: the system that the others are compared with; None is the last of `systems`.
+        seeds: of each trained system; the table shows their means.
+        alpha: family-wise error rate of all tests of one measure (Holm).
+        human_queries: files of English queries, or `titles`.
+        trained: overrides of `train` that make each trained system.
     """
 
-    systems: tuple[str, ...]
-    reference: str
-    seeds: tuple[int, ...]
-    measures: tuple[Measure, ...]
-    split: Split
-    alpha: float
-    k1: float
-    b: float
-    human_queries: str | None
-    trained: Mapping[str, tuple[str, ...]]
-    output: str | None
+    systems: Strings
+    reference: str | None = None
+    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = (1, 2)
+    measures: Strings = ("MAP@100", "nDCG@10")
+    split: Literal["dev", "test"] = "test"
+    alpha: Fraction = 0.05
+    human_queries: str | None = None
+    lexical: Annotated[BM25Settings, BeforeValidator(_bm25)] = field(default_factory=BM25Settings)
+    trained: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_trained)] = field(default_factory=dict)
+    output: FilePath | None = None
 
-    @classmethod
-    def of(cls, settings: Mapping[str, Any], evaluation: EvaluationSettings) -> "Comparison":
-        """The comparison that a composed config asks for.
+    def __post_init__(self) -> None:
+        if names := sorted(set(self.trained) & set(BASELINES)):
+            raise UserError(f"trained: {names[0]} is the name of a baseline; choose another")
+        if not self.systems:
+            raise UserError("systems: empty; name at least one, such as psq")
+        for name in self.systems:
+            one_of("systems", name, (*BASELINES, *self.trained))
+        if self.reference is not None:
+            one_of("reference", self.reference, self.systems)
+
+    def check_measures(self, evaluation: EvaluationSettings) -> None:
+        """Refuse measures that runs do not compute.
 
         Raises:
-            UserError: a value is unknown or out of range; its key is named.
+            UserError: there is one.
         """
-        trained = {
-            name: strings(f"trained.{name}", overrides)
-            for name, overrides in settings["trained"].items()
-            if overrides is not None
-        }
-        if taken := sorted(set(trained) & set(BASELINES)):
-            raise UserError(f"trained: {taken[0]} is the name of a baseline; choose another")
-        systems = strings("systems", settings["systems"])
-        if not systems:
-            raise UserError("systems: empty; name at least one, such as psq")
-        for name in systems:
-            one_of("systems", name, (*BASELINES, *trained))
-        measures = tuple(Measure.parse(text) for text in strings("measures", settings["measures"]))
-        for measure in measures:
-            one_of("measures", str(measure), [str(known) for known in evaluation.measures])
-        lexical = settings["lexical"]
-        return cls(
-            systems=systems,
-            reference=_reference(settings["reference"], systems),
-            seeds=_seeds(settings["seeds"]),
-            measures=measures,
-            split=cast(Split, one_of("split", settings["split"], ("dev", "test"))),
-            alpha=number_between("alpha", settings["alpha"], 0.0, 1.0),
-            k1=positive_number("lexical.k1", lexical["k1"]),
-            b=number_between("lexical.b", lexical["b"], 0.0, 1.0),
-            human_queries=settings["human_queries"],
-            trained={name: trained[name] for name in systems if name in trained},
-            output=settings["output"],
-        )
+        for measure in self.measures:
+            one_of("measures", str(Measure.parse(measure)), [str(known) for known in evaluation.measures])
+
+    @property
+    def reference_system(self) -> str:
+        """The system that the others are compared with."""
+        return self.reference or self.systems[-1]
 
     @property
     def baselines(self) -> tuple[str, ...]:
+        """The systems that train no student."""
         return tuple(name for name in self.systems if name in BASELINES)
 
-
-def _reference(value: object, systems: Sequence[str]) -> str:
-    return one_of("reference", value, systems) if value is not None else systems[-1]
-
-
-def _seeds(values: object) -> tuple[int, ...]:
-    if not isinstance(values, list | tuple) or not values or len(set(values)) < len(values):
-        raise UserError(f"seeds: {values!r} is not a list of distinct seeds; write it as [1, 2]")
-    return tuple(whole_number("seeds", seed, least=0) for seed in values)
+    @property
+    def trained_systems(self) -> dict[str, tuple[str, ...]]:
+        """The overrides of the trained systems of the table."""
+        return {name: self.trained[name] for name in self.systems if name in self.trained}

@@ -1,21 +1,22 @@
-"""Systems that are runs of the study's sweep: composed, checked, done or resumed like any other."""
+"""Systems that are runs of the study's sweep: composed, checked, and done or resumed like any other run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optical_sweeps.comparison.comparison_settings import OWN_KEYS
+from optical_sweeps.comparison.comparison_settings import COMPARISON_KEYS
 from optical_sweeps.errors import UserError
-from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.sweeps.grid import Grid, GridPoint
 
 
 @dataclass(frozen=True)
 class TrainedSystems:
-    """The runs of each trained system, all checked.
+    """The checked runs of each trained system.
 
     Args:
-        points: of each system, one a seed; those of a system that trains nothing are one run.
+        points: one point per system and seed; the points of a system that trains nothing are one run.
+        folder: of the sweep.
+        config_dir: the folder that `--config-dir` named.
     """
 
     points: Mapping[str, tuple[GridPoint, ...]]
@@ -34,12 +35,11 @@ class TrainedSystems:
         """Compose and check the runs of every system.
 
         Args:
-            trained: name -> overrides of `train` that make the system.
-            overrides: of the comparison; those that a system sets, and the comparison's own, do not count.
-            folder: of the sweep.
+            trained: overrides of `train` that make each system.
+            overrides: of the comparison; a system's own overrides and its seed replace them.
 
         Raises:
-            UserError: a point cannot be composed, or would fail; it is named.
+            UserError: a point cannot be composed, or would fail; the message names it.
         """
         from optical_sweeps.sweeps.compose import Composer, hydra_composition
         from optical_sweeps.sweeps.grid_planning import Planner
@@ -56,42 +56,39 @@ class TrainedSystems:
         return cls(points, folder, config_dir)
 
     def run(self) -> None:
-        """Do what is not done; the sweep's grid knows of it.
+        """Do the runs that are not done, and add all of them to the sweep's grid.
 
         Raises:
-            UserError: a run failed, or another process works on it.
+            UserError: a run failed, or another process is running it.
         """
         from optical_sweeps.sweeps.points import run_points
 
-        asked = tuple(point for points in self.points.values() for point in points)
-        if not asked:
+        points = tuple(point for of_system in self.points.values() for point in of_system)
+        if not points:
             return
-        Grid(self.folder, asked, config_dir=self.config_dir).save()
-        distinct = list({point.run: point.overrides for point in asked}.values())
+        Grid(self.folder, points, config_dir=self.config_dir).save()
+        distinct = list({point.run: point.overrides for point in points}.values())
         for result in run_points(distinct, config_dir=self.config_dir):
             if result.state != "done":
-                why = next(iter((result.error or "").splitlines()), f"its state is {result.state}")
-                raise UserError(f"systems: run {result.run} is not done: {why}; see {self.folder / result.run}")
+                reason = next(iter((result.error or "").splitlines()), f"its state is {result.state}")
+                raise UserError(
+                    f"systems: run {result.run} is not done: {reason}; see {self.folder / result.run}"
+                )
 
     def folders(self, name: str) -> tuple[Path, ...]:
-        """The distinct runs of a system."""
+        """The folders of a system's distinct runs."""
         return tuple(dict.fromkeys(self.folder / point.run for point in self.points[name]))
-
-    def undone(self) -> int:
-        """How many distinct runs are still to be done."""
-        runs = {point.run for points in self.points.values() for point in points}
-        return sum(RunFolder(self.folder / run).state() != "done" for run in runs)
 
 
 def overrides_of_run(overrides: Sequence[str], replaced: Sequence[str]) -> list[str]:
-    """Those of a comparison's overrides that `train` takes, without keys that `replaced` sets."""
+    """The overrides of a comparison that `train` accepts, without the keys that `replaced` sets."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parser = OverridesParser.create()
-    taken = {parsed.get_key_element().lstrip("+~") for parsed in parser.parse_overrides(list(replaced))}
+    keys = {parsed.get_key_element().lstrip("+~") for parsed in parser.parse_overrides(list(replaced))}
     kept = []
     for text, parsed in zip(overrides, parser.parse_overrides(list(overrides)), strict=True):
         root = (parsed.package or parsed.key_or_group).partition(".")[0]
-        if root not in OWN_KEYS and parsed.get_key_element().lstrip("+~") not in taken:
+        if root not in COMPARISON_KEYS and parsed.get_key_element().lstrip("+~") not in keys:
             kept.append(text)
     return kept

@@ -85,7 +85,9 @@ def gather(
     runs = read_runs(grid)
     done = [run for run in runs if run.state == "done"]
     if not done:
-        raise UserError(f"{grid.folder}: no finished run to report; see `optical-sweeps status {grid.folder}`")
+        raise UserError(
+            f"{grid.folder}: no finished run to report; see `optical-sweeps sweep status {grid.folder}`"
+        )
     groups = _groups(done)
     names = {split for run in done for split in run.measures}
     splits = sorted(names, key=lambda split: (split != SPLIT, split))

@@ -1,4 +1,4 @@
-"""`claims` and `figures` of a sweep, as its folder looks when all is done."""
+"""`claims` and `figures` of a finished sweep."""
 
 import csv
 import json
@@ -14,8 +14,7 @@ from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import claims, figures
 from optical_sweeps.curves.figures.plan_figure import KeptPlan, write_plan
 from optical_sweeps.errors import UserError
-from optical_sweeps.report.study_logs import chosen
-from optical_sweeps.sweeps.experiment_folder import with_sweep_of_experiment
+from optical_sweeps.report.study_logs import select_rows
 from tests.support.finished_sweeps import write_sweep
 
 
@@ -37,10 +36,12 @@ def sweep(finished, tmp_path):
     return Path(shutil.copytree(finished, tmp_path / "small"))
 
 
-def settings(verb, sweep, *overrides):
-    given = [f"sweep={sweep}", "source=records", "replicates=50", "draws=500", *overrides]
+def run(command, sweep, *overrides) -> None:
+    """Run `claims` or `figures` with these overrides."""
+    name = command.__name__.rpartition(".")[2]
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose(verb, given)
+        config = compose(name, ["source=records", "replicates=50", "draws=500", *overrides])
+    command.run(config, Path(sweep))
 
 
 def rows_of(path) -> list[dict[str, str]]:
@@ -68,20 +69,20 @@ def add_budget(sweep, total, ratios=(0, 0.5, 1)) -> None:
     (sweep / "grid.json").unlink()
 
 
-def refusal(call, verb, *overrides) -> str:
-    with pytest.raises((UserError, SystemExit)) as error:
-        call(settings(verb, "nowhere", *overrides))
+def refusal(command, sweep, *overrides) -> str:
+    with pytest.raises(UserError) as error:
+        run(command, sweep, *overrides)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 def test_claims_are_printed_and_written(sweep, tmp_path, capsys):
-    claims.run(settings("claims", sweep, f"output={tmp_path}/told", "test=t"))
+    run(claims, sweep, f"output={tmp_path}/tables", "test=t")
     names = {"claims", "crossings"}
-    assert {path.name for path in (tmp_path / "told").iterdir()} == {
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {
         f"{name}.{ending}" for name in names for ending in ("md", "tex", "csv")
     }
-    rows = rows_of(tmp_path / "told" / "claims.csv")
+    rows = rows_of(tmp_path / "tables" / "claims.csv")
     assert len(rows) == 3 * 3  # groups by ratios
     assert {(row["first"], row["second"]) for row in rows} == {("contrastive", "optical")}
     per_query = pandas.concat(
@@ -104,64 +105,64 @@ def test_claims_are_printed_and_written(sweep, tmp_path, capsys):
     assert "MISSING" in out
 
 
-def test_too_few_draws_for_the_family_are_told(sweep, tmp_path):
-    for draws, told in ((178, True), (180, False)):  # 9 comparisons at 5%
-        claims.run(settings("claims", sweep, f"output={tmp_path}/told", f"draws={draws}"))
-        assert ("set draws=180 or more" in (tmp_path / "told" / "claims.md").read_text()) == told
+def test_too_few_draws_for_the_family_are_noted(sweep, tmp_path):
+    for draws, is_noted in ((178, True), (180, False)):  # 9 comparisons at 5%
+        run(claims, sweep, f"output={tmp_path}/tables", f"draws={draws}")
+        assert ("set draws=180 or more" in (tmp_path / "tables" / "claims.md").read_text()) == is_noted
 
 
-def test_questions_are_settings(sweep, tmp_path):
-    own = ["pairs=[[optical,none]]", "slices=[distant]", "at=[1]", "margin=0.2", f"output={tmp_path}/told"]
-    claims.run(settings("claims", sweep, *own))
-    (row,) = rows_of(tmp_path / "told" / "claims.csv")
+def test_settings_choose_the_comparisons(sweep, tmp_path):
+    own = ["pairs=[[optical,none]]", "slices=[distant]", "at=[1]", "margin=0.2", f"output={tmp_path}/tables"]
+    run(claims, sweep, *own)
+    (row,) = rows_of(tmp_path / "tables" / "claims.csv")
     assert (row["first"], row["second"], row["slice"], float(row["x"])) == ("optical", "none", "distant", 1)
     assert float(row["margin"]) == 0.2
 
 
-def test_groups_of_the_same_languages_are_one_question(sweep, tmp_path):
+def test_groups_with_the_same_languages_are_tested_once(sweep, tmp_path):
     for path in sweep.glob("*/record.json"):
         record = json.loads(path.read_text())
         record["config"]["languages"] = {"high": ["near", "shifted"], "low": []}
         path.write_text(json.dumps(record))
     write_queries(sweep, lambda table: table[table["language"] != "distant"])
-    claims.run(settings("claims", sweep, f"output={tmp_path}/told", "at=[0]"))
-    (row,) = rows_of(tmp_path / "told" / "claims.csv")
+    run(claims, sweep, f"output={tmp_path}/tables", "at=[0]")
+    (row,) = rows_of(tmp_path / "tables" / "claims.csv")
     assert row["slice"] == "group:high"
     assert row["p_holm"] == row["p"]
-    assert "Left out: all (the languages of high)." in (tmp_path / "told" / "claims.md").read_text()
+    assert "Left out: all (the languages of high)." in (tmp_path / "tables" / "claims.md").read_text()
 
 
-def test_a_slice_of_one_query_is_left_out_and_said(sweep, tmp_path):
+def test_a_slice_with_one_query_is_left_out_with_a_note(sweep, tmp_path):
     write_queries(sweep, lambda table: table[(table["language"] != "distant") | (table["query_id"] == "q0")])
-    claims.run(settings("claims", sweep, f"output={tmp_path}/told"))
-    assert {row["slice"] for row in rows_of(tmp_path / "told" / "claims.csv")} == {"group:high", "group:all"}
-    assert "Left out: low (too few queries)." in (tmp_path / "told" / "claims.md").read_text()
-    assert "distant: too few queries" in refusal(claims.run, "claims", f"sweep={sweep}", "slices=[distant]")
+    run(claims, sweep, f"output={tmp_path}/tables")
+    assert {row["slice"] for row in rows_of(tmp_path / "tables" / "claims.csv")} == {"group:high", "group:all"}
+    assert "Left out: low (too few queries)." in (tmp_path / "tables" / "claims.md").read_text()
+    assert "distant: too few queries" in refusal(claims, sweep, "slices=[distant]")
 
 
-def test_a_budget_that_lacks_the_x_is_no_reason_to_refuse_the_others(sweep, tmp_path):
+def test_a_budget_without_the_requested_x_does_not_prevent_the_others(sweep, tmp_path):
     add_budget(sweep, 320, ratios=(0, 1))
-    claims.run(settings("claims", sweep, f"output={tmp_path}/told", "at=[0.5]"))
-    rows = rows_of(tmp_path / "told" / "claims.csv")
+    run(claims, sweep, f"output={tmp_path}/tables", "at=[0.5]")
+    rows = rows_of(tmp_path / "tables" / "claims.csv")
     assert [(row["total"], row["x"]) for row in rows] == [("80", "0.5")] * 3
-    assert "no ratio 0.3 in common" in refusal(claims.run, "claims", f"sweep={sweep}", "at=[0.3]")
+    assert "no ratio 0.3 in common" in refusal(claims, sweep, "at=[0.3]")
 
 
-def test_figures_of_questions_that_cannot_be_answered_have_an_index_that_says_so(sweep, tmp_path, capsys):
+def test_the_index_says_which_claims_could_not_be_made(sweep, tmp_path, capsys):
     own = [f"output={tmp_path}/part", "widths.text=null", "fits=false", "at=[0.3]"]
-    figures.run(settings("figures", sweep, *own))
+    run(figures, sweep, *own)
     assert not list((tmp_path / "part").glob("claims.*"))
     reason = "Not made: claims: no ratio 0.3 in common"
     assert reason in (tmp_path / "part" / "index.md").read_text()
     assert reason in capsys.readouterr().out
 
 
-def test_objectives_that_answer_other_queries_are_refused(sweep, tmp_path):
+def test_objectives_with_different_queries_are_refused(sweep, tmp_path):
     for path in sweep.glob("opt*/per_query.parquet"):
         table = pandas.read_parquet(path)
         table[(table["language"] != "near") | (table["query_id"] != "q3")].to_parquet(path, index=False)
-    for verb in (claims, figures):
-        words = refusal(verb.run, verb.__name__.rpartition(".")[2], f"sweep={sweep}")
+    for command in (claims, figures):
+        words = refusal(command, sweep)
         assert (
             "contrastive and optical answer different queries of near (1 are of one alone, such as q3)" in words
         )
@@ -172,23 +173,24 @@ def test_objectives_that_answer_other_queries_are_refused(sweep, tmp_path):
     [
         ("test=wilcoxon", "test: 'wilcoxon' is not one of"),
         ("margin=0", "margin: 0 is not a number above 0"),
-        ("alpha=1", "alpha: 1 must lie between 0 and 1"),
+        ("alpha=1", "alpha: 1 is not a number in (0, 1)"),
         ("pairs=[[optical]]", "is not two objectives"),
         ("pairs=optical", "pairs: 'optical' is not a list"),
         ("draws=0", "draws: 0 is not a whole number"),
         ("slices=low", "slices: 'low' is not a list"),
-        ("where=low", "where: 'low' is no mapping"),
+        ("where=low", "where: 'low' is not a mapping"),
     ],
 )
-@pytest.mark.parametrize("verb", [claims, figures])
-def test_what_cannot_be_asked_is_refused_before_reading(verb, override, words):
-    assert words in refusal(verb.run, verb.__name__.rpartition(".")[2], override)
+@pytest.mark.parametrize("command", [claims, figures])
+def test_bad_settings_are_refused_before_reading(command, override, words):
+    assert words in refusal(command, "nowhere", override)
 
 
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("~widths", "widths"),
+        ("widths=null", "widths: None is not a mapping"),
+        ("widths={column: null, text: null}", "has no width; set widths.column"),
         ("widths.column=0", "widths.column"),
         ("widths.text=40", "widths.text: 40 inches is not between 1.5 and 20"),
         ("fits=maybe", "fits: 'maybe' is neither true nor false"),
@@ -196,23 +198,17 @@ def test_what_cannot_be_asked_is_refused_before_reading(verb, override, words):
     ],
 )
 def test_bad_figures_are_refused_before_reading(override, words):
-    if override == "~widths":
-        config = settings("figures", "nowhere")
-        config.widths = None
-        with pytest.raises((UserError, SystemExit), match="widths: None has no width"):
-            figures.run(config)
-        return
-    assert words in refusal(figures.run, "figures", override)
+    assert words in refusal(figures, "nowhere", override)
 
 
 @pytest.fixture(scope="module")
 def drawn(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn")
-    figures.run(settings("figures", finished, f"output={folder}"))
+    run(figures, finished, f"output={folder}")
     return folder
 
 
-def test_every_figure_and_table_is_there_and_in_the_index(drawn):
+def test_every_figure_and_table_is_written_and_indexed(drawn):
     names = {path.relative_to(drawn).as_posix() for path in drawn.rglob("*") if path.is_file()}
     pictures = ("groups", "languages", "gains", "gap", "differences", "cost")
     expected = {f"{n}-{w}.{e}" for n in pictures for w in ("column", "text") for e in ("pdf", "png")}
@@ -227,27 +223,27 @@ def test_every_figure_and_table_is_there_and_in_the_index(drawn):
         assert words in index, words
 
 
-def test_figures_are_the_same_to_the_byte(drawn, finished, tmp_path):
-    figures.run(settings("figures", finished, f"output={tmp_path}/two"))
+def test_figures_are_reproducible_to_the_byte(drawn, finished, tmp_path):
+    run(figures, finished, f"output={tmp_path}/two")
     for path in drawn.rglob("*"):
         if path.is_file():
             other = tmp_path / "two" / path.relative_to(drawn)
             assert path.read_bytes() == other.read_bytes(), path.name
 
 
-def test_figures_have_the_widths_that_were_asked_for(sweep, tmp_path):
+def test_figures_have_the_requested_widths(sweep, tmp_path):
     from matplotlib.image import imread
 
     own = [f"output={tmp_path}/acm", "widths.column=3.33", "widths.text=null", "fits=false", "pairs=[]"]
-    figures.run(settings("figures", sweep, *own))
+    run(figures, sweep, *own)
     assert imread(tmp_path / "acm" / "groups-column.png").shape[1] == 999
     assert not list((tmp_path / "acm").glob("*-text.*"))
     assert not list((tmp_path / "acm").glob("fits.*"))
 
 
-def test_budgets_are_strata_of_the_ratio_and_an_axis_of_their_own(sweep, tmp_path):
+def test_budgets_are_strata_and_an_axis(sweep, tmp_path):
     add_budget(sweep, 320)
-    figures.run(settings("figures", sweep, f"output={tmp_path}/more", "widths.text=null", "fits=false"))
+    run(figures, sweep, f"output={tmp_path}/more", "widths.text=null", "fits=false")
     folders = {path.name for path in (tmp_path / "more").iterdir() if path.is_dir()}
     assert folders == {"total-80", "total-320", "budgets"}
     assert {path.name for path in (tmp_path / "more" / "budgets").iterdir()} == {
@@ -258,10 +254,10 @@ def test_budgets_are_strata_of_the_ratio_and_an_axis_of_their_own(sweep, tmp_pat
     assert {row["total"] for row in rows} == {"80", "320"}
 
 
-def test_a_sweep_of_which_runs_are_missing_is_drawn_as_far_as_it_can_be(sweep, tmp_path, capsys):
+def test_figures_that_need_missing_runs_are_left_out(sweep, tmp_path, capsys):
     for name in ("opt0s1", "opt1s2"):  # no seed of optical at every ratio
         shutil.rmtree(sweep / name)
-    figures.run(settings("figures", sweep, f"output={tmp_path}/part", "widths.text=null", "fits=false"))
+    run(figures, sweep, f"output={tmp_path}/part", "widths.text=null", "fits=false")
     names = {path.name for path in (tmp_path / "part").iterdir()}
     assert {"groups-column.pdf", "cost-column.pdf", "table.csv"} <= names
     assert not {"gap-column.pdf", "claims.csv"} & names
@@ -270,34 +266,20 @@ def test_a_sweep_of_which_runs_are_missing_is_drawn_as_far_as_it_can_be(sweep, t
     assert reason in capsys.readouterr().out
 
 
-def test_where_keeps_the_zero_shot_runs_that_can_have_no_such_value():
+def test_where_keeps_zero_shot_runs_without_a_value():
     rows = [
         ("a", "optical", 80, "small"), ("b", "optical", 320, "small"), ("c", "optical", 80, "large"),
         ("d", "none", None, "small"), ("e", "none", None, "large"),
     ]  # fmt: skip
     table = pandas.DataFrame(rows, columns=["run", "objective", "total", "backbone"])
-    assert "".join(chosen(table, {"total": 80})["run"]) == "acde"
-    assert "".join(chosen(table, {"total": 80, "backbone": "small"})["run"]) == "ad"
-    assert "".join(chosen(table, None)["run"]) == "abcde"
+    assert "".join(select_rows(table, {"total": 80})["run"]) == "acde"
+    assert "".join(select_rows(table, {"total": 80, "backbone": "small"})["run"]) == "ad"
+    assert "".join(select_rows(table, None)["run"]) == "abcde"
     with pytest.raises(UserError, match="where: no run of total 90; the runs have: 80"):
-        chosen(table, {"total": 90})
+        select_rows(table, {"total": 90})
 
 
-def test_an_experiment_stands_for_the_folder_of_its_sweep(tmp_path):
-    assert with_sweep_of_experiment(["experiment=miracl_ratio", "split=dev"]) == [
-        "sweep=multirun/miracl_ratio",
-        "split=dev",
-    ]
-    own = tmp_path / "experiment"
-    own.mkdir()
-    (own / "mine.yaml").write_text("# @package _global_\nsweep: {name: other}\n")
-    given = ["--config-dir", str(tmp_path), "experiment=mine"]
-    assert with_sweep_of_experiment(given)[2] == "sweep=multirun/other"
-    with pytest.raises(UserError, match="nothing"):
-        with_sweep_of_experiment(["experiment=nothing"])
-
-
-def test_perturbed_queries_and_kept_plans_are_drawn(sweep, tmp_path):
+def test_perturbed_queries_and_stored_plans_are_drawn(sweep, tmp_path):
     for path in sweep.glob("*/record.json"):
         record = json.loads(path.read_text())
         table = pandas.read_parquet(path.with_name("per_query.parquet"))
@@ -315,7 +297,7 @@ def test_perturbed_queries_and_kept_plans_are_drawn(sweep, tmp_path):
     for name in ("a", "b"):
         write_plan(sweep / "opt0s1" / "inspect" / f"{name}.plan.json", plan)
     own = [f"output={tmp_path}/more", "widths.text=null", "fits=false", "pairs=[]"]
-    figures.run(settings("figures", sweep, *own))
+    run(figures, sweep, *own)
     names = {path.name for path in (tmp_path / "more").iterdir()}
     assert {"robustness-column.pdf", "robustness-table.tex", "plan-1-column.png"} <= names
     assert "plan-2-column.png" not in names

@@ -1,15 +1,15 @@
-"""`sweep logs` and `sweep cancel` where there is no Slurm."""
+"""`sweep logs` and `sweep cancel` without Slurm."""
 
 import json
 import os
 
 import pytest
 
-from optical_sweeps.commands import sweep_cancel as cancel
-from optical_sweeps.commands import sweep_logs as logs
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder
+from optical_sweeps.slurm.run_logs import follow
 from optical_sweeps.sweeps.grid import Grid, GridPoint
+from tests.support.command_line import call
 
 
 @pytest.fixture
@@ -18,38 +18,39 @@ def sweep(tmp_path):
     return Grid(tmp_path / "demo", points).save().folder
 
 
-def test_of_a_run_at_work_here_cancel_tells_the_process(sweep, capsys):
+def test_cancel_names_the_process_of_a_local_run(sweep, capsys):
     with RunFolder(sweep / "a1").claim():
-        cancel.run([str(sweep)])
-        assert capsys.readouterr().out == f"a1 is at work outside Slurm; to end it, kill {os.getpid()}\n"
-        cancel.run([str(sweep), "--run=b2", "--json"])
+        call("sweep cancel", str(sweep))
+        assert capsys.readouterr().out == f"a1 is running outside Slurm; to stop it, kill {os.getpid()}\n"
+        call("sweep cancel", str(sweep), "--run=b2", "--json")
         assert json.loads(capsys.readouterr().out) == {"tasks": [], "runs": [], "processes": []}
-    cancel.run([str(sweep)])
+    call("sweep cancel", str(sweep))
     assert capsys.readouterr().out == "nothing to cancel: no run is queued or running\n"
-    with pytest.raises(UserError, match="run c3 is not of this sweep"):
-        cancel.run([str(sweep), "--run", "c3"])
+    with pytest.raises(UserError, match="no run c3"):
+        call("sweep cancel", str(sweep), "--run", "c3")
 
 
-def test_a_failed_run_tells_its_log_and_why(sweep, capsys):
+def test_logs_of_a_failed_run_include_the_failure(sweep, capsys):
     folder = RunFolder(sweep / "a1")
     with pytest.raises(ValueError, match="too bad"):
         fail(folder)
-    logs.run([str(folder.path)])
-    told = capsys.readouterr().out
-    assert "a library warned" in told
-    assert "ValueError: too bad" in told
-    logs.run([str(folder.path), "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert (told["state"], told["failure"]["message"]) == ("failed", "too bad")
-    assert told["files"] == [str(folder.path / "train.log")]
+    call("sweep logs", str(folder.path))
+    output = capsys.readouterr().out
+    assert "a library warned" in output
+    assert "ValueError: too bad" in output
+    call("sweep logs", str(folder.path), "--json")
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["state"], facts["failure"]["message"]) == ("failed", "too bad")
+    assert facts["files"] == [str(folder.path / "train.log")]
 
 
 @pytest.mark.parametrize(
-    ("words", "told"), [([], "name one run"), (["{}/zz"], "no such run"), (["{}"], "no log")]
+    ("words", "message"),
+    [([], "arguments are required: RUN"), (["{}/zz"], "no such run"), (["{}"], "no log")],
 )
-def test_what_there_is_no_log_of(sweep, words, told):
-    with pytest.raises(UserError, match=told):
-        logs.run([word.format(sweep) for word in words])
+def test_runs_without_a_log_are_refused(sweep, words, message):
+    with pytest.raises(UserError, match=message):
+        call("sweep logs", *(word.format(sweep) for word in words))
 
 
 def test_a_log_is_followed_as_it_grows_until_its_run_ends(tmp_path):
@@ -62,7 +63,7 @@ def test_a_log_is_followed_as_it_grows_until_its_run_ends(tmp_path):
         if not more:
             ends.append(True)
 
-    assert list(logs.follow(path, lambda: bool(ends), write_next)) == ["one\n", "two\n", "last\n"]
+    assert list(follow(path, lambda: bool(ends), write_next)) == ["one\n", "two\n", "last\n"]
 
 
 def fail(folder: RunFolder) -> None:

@@ -1,11 +1,11 @@
-"""`report` writes one page and says where; what it cannot do it says in one line."""
+"""`report` writes one page, and prints its path or one line about bad input."""
 
 import json
 
 import pytest
 
-from optical_sweeps.commands.report import run
 from optical_sweeps.errors import UserError
+from tests.support.command_line import call
 from tests.support.finished_sweeps import write_sweep
 
 
@@ -15,8 +15,8 @@ def sweep(tmp_path):
     return tmp_path / "small"
 
 
-def test_the_page_lands_in_the_sweeps_folder(sweep, capsys):
-    run([str(sweep), "--no-texts"])
+def test_the_page_is_written_into_the_sweeps_folder(sweep, capsys):
+    call("report", str(sweep), "--no-texts")
     page = (sweep / "report.html").read_text()
     assert page.startswith("<!doctype html>")
     assert page.rstrip().endswith("</html>")
@@ -26,23 +26,23 @@ def test_the_page_lands_in_the_sweeps_folder(sweep, capsys):
     assert "texts of queries" in out[1]
 
 
-def test_json_says_where(sweep, tmp_path, capsys):
-    run([str(sweep), "--no-texts", "--json", "--output", str(tmp_path / "new" / "page.html")])
-    said = json.loads(capsys.readouterr().out)
-    assert said["report"] == str(tmp_path / "new" / "page.html")
-    assert said["bytes"] == (tmp_path / "new" / "page.html").stat().st_size
-    assert said["runs"] == 7
+def test_json_has_the_path(sweep, tmp_path, capsys):
+    call("report", str(sweep), "--no-texts", "--json", "--output", str(tmp_path / "new" / "page.html"))
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["report"] == str(tmp_path / "new" / "page.html")
+    assert facts["bytes"] == (tmp_path / "new" / "page.html").stat().st_size
+    assert facts["runs"] == 7
 
 
-def test_a_corpus_that_is_not_at_hand_costs_the_texts_alone(sweep, capsys):
-    """The made sweeps name no corpus that can be built."""
-    run([str(sweep)])
+def test_without_the_corpus_queries_are_shown_by_their_ids(sweep, capsys):
+    """The corpus of the written sweeps cannot be built."""
+    call("report", str(sweep))
     assert "ids" in capsys.readouterr().out
     assert (sweep / "report.html").exists()
 
 
 def test_no_sweep_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"no grid.json"):
-        run([str(tmp_path)])
-    with pytest.raises(UserError, match="name one sweep folder"):
-        run([])
+        call("report", str(tmp_path))
+    with pytest.raises(UserError, match="arguments are required: SWEEP"):
+        call("report")

@@ -1,4 +1,4 @@
-"""`verify` derives scores from run files and judgements, and finds whatever does not agree."""
+"""`verify` recomputes scores from run files and judgements, and reports every difference."""
 
 import gzip
 import json
@@ -6,11 +6,11 @@ import json
 import pytest
 import yaml
 
-from optical_sweeps.commands.verify import run
 from optical_sweeps.evaluation.measures import Measure, evaluate
 from optical_sweeps.retrieval.runs import RetrievalRun, write_run
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, write_per_query
 from optical_sweeps.runs.spec.run_spec import build_part, content
+from tests.support.command_line import call
 
 LANGUAGES = {"high": ["de"], "low": ["ar", "ko"]}
 EVERYONE = [*LANGUAGES["high"], *LANGUAGES["low"]]
@@ -35,19 +35,19 @@ def sweep(tmp_path):
     corpus, rankings, scores = build_part("data", DATA), {}, {}
     for language in EVERYONE:
         collection = corpus.collection(language, "test")
-        wanted = [next(iter(collection.qrels[query])) for query in collection.queries.ids]
-        others = collection.documents.ids[:12]
-        found = tuple(
-            tuple(dict.fromkeys((*others[: n % 7], document, *others)))[:10]
-            for n, document in enumerate(wanted)
+        relevant = [next(iter(collection.qrels[query])) for query in collection.queries.ids]
+        first = collection.documents.ids[:12]
+        documents = tuple(
+            tuple(dict.fromkeys((*first[: n % 7], document, *first)))[:10]
+            for n, document in enumerate(relevant)
         )
-        levels = tuple(np.arange(len(each), 0, -1, dtype=np.float32) for each in found)
-        rankings[language] = RetrievalRun(collection.queries.ids, found, levels)
+        levels = tuple(np.arange(len(each), 0, -1, dtype=np.float32) for each in documents)
+        rankings[language] = RetrievalRun(collection.queries.ids, documents, levels)
         scores[language] = evaluate(rankings[language], collection.qrels, map(Measure.parse, MEASURES))
         write_run(rankings[language], folder / "runs" / f"test.{language}.trec.gz")
     groups = {**LANGUAGES, "all": EVERYONE}
-    means = {language: of.means() for language, of in scores.items()}
-    means |= macro_average(means, {f"group:{name}": of for name, of in groups.items()})
+    means = {language: values.means() for language, values in scores.items()}
+    means |= macro_average(means, {f"group:{name}": members for name, members in groups.items()})
     measured = EvaluationResult("test", rankings, scores, means)
     write_per_query(folder / "per_query.parquet", measured)
     record = {
@@ -64,7 +64,7 @@ def sweep(tmp_path):
 def _verify(capsys, *arguments) -> tuple[int, dict]:
     code = 0
     try:
-        run([*map(str, arguments), "--json"])
+        call("verify", *map(str, arguments), "--json")
     except SystemExit as leave:
         code = leave.code
     return code, json.loads(capsys.readouterr().out)
@@ -77,28 +77,28 @@ def _alter(sweep, by: float) -> None:
     path.write_text(json.dumps(record))
 
 
-def test_a_sound_sweep_is_ok(sweep, capsys):
-    code, said = _verify(capsys, sweep)
+def test_an_unchanged_sweep_is_ok(sweep, capsys):
+    code, facts = _verify(capsys, sweep)
     assert code == 0
-    assert said["counts"] == {"OK": 2 * 6 + 2 * 3}
+    assert facts["counts"] == {"OK": 2 * 6 + 2 * 3}
 
 
 @pytest.mark.parametrize(("by", "verdict", "code"), [(1e-12, "OK", 0), (5e-5, "close", 0), (0.01, "FAIL", 1)])
-def test_a_record_that_says_otherwise(sweep, capsys, by, verdict, code):
+def test_a_changed_record(sweep, capsys, by, verdict, code):
     _alter(sweep, by)
-    found, said = _verify(capsys, sweep)
-    (cell,) = (c for c in said["cells"] if (c["score"], c["beside"]) == ("test/nDCG@10/ar", "record"))
-    assert (found, cell["verdict"]) == (code, verdict)
+    exit_code, facts = _verify(capsys, sweep)
+    (cell,) = (c for c in facts["cells"] if (c["score"], c["beside"]) == ("test/nDCG@10/ar", "record"))
+    assert (exit_code, cell["verdict"]) == (code, verdict)
 
 
-def test_a_run_file_that_was_changed_fails(sweep, capsys):
+def test_a_changed_run_file_fails(sweep, capsys):
     path = sweep / "zero" / "runs" / "test.ko.trec.gz"
     with gzip.open(path, "rt") as file:
         lines = file.readlines()
     with gzip.open(path, "wt") as file:
         file.writelines(lines[len(lines) // 2 :])
-    code, said = _verify(capsys, sweep)
-    failed = {c["score"] for c in said["cells"] if c["verdict"] == "FAIL"}
+    code, facts = _verify(capsys, sweep)
+    failed = {c["score"] for c in facts["cells"] if c["verdict"] == "FAIL"}
     assert code == 1
     assert "test/nDCG@10/ko" in failed
     assert "test/nDCG@10/group:low" in failed
@@ -106,19 +106,19 @@ def test_a_run_file_that_was_changed_fails(sweep, capsys):
 
 
 @pytest.mark.parametrize("name", ["runs/test.de.trec.gz", "record.json"])
-def test_what_is_missing_fails(sweep, capsys, name):
+def test_a_missing_file_fails(sweep, capsys, name):
     (sweep / "zero" / name).unlink()
-    code, said = _verify(capsys, sweep)
-    assert (code, said["counts"]) == (1, {"FAIL": 1})
-    assert said["cells"][0]["note"]
+    code, facts = _verify(capsys, sweep)
+    assert (code, facts["counts"]) == (1, {"FAIL": 1})
+    assert facts["cells"][0]["note"]
 
 
-def test_another_corpus_fails(sweep, capsys):
+def test_a_changed_corpus_fails(sweep, capsys):
     path = sweep / "zero" / "record.json"
     path.write_text(path.read_text().replace('"corpus": "', '"corpus": "0'))
-    code, said = _verify(capsys, sweep)
+    code, facts = _verify(capsys, sweep)
     assert code == 1
-    assert "corpus has changed" in said["cells"][0]["note"]
+    assert "corpus has changed" in facts["cells"][0]["note"]
 
 
 def test_expected_scores(sweep, capsys):
@@ -135,10 +135,10 @@ def test_expected_scores(sweep, capsys):
         assert _verify(capsys, sweep, "--expected", file)[0] == code
 
 
-def test_the_table_names_what_fails(sweep, capsys):
+def test_the_table_lists_the_scores_that_fail(sweep, capsys):
     _alter(sweep, 0.01)
     with pytest.raises(SystemExit) as leave:
-        run([str(sweep)])
+        call("verify", str(sweep))
     out = capsys.readouterr().out
     assert leave.value.code == 1
     assert "test/nDCG@10/ar" in out

@@ -34,7 +34,7 @@ def test_miracl_ratio(provider_home, tmp_path):
         assert {key for key in one.summary if key.startswith("test/nDCG@10/")} == {
             f"test/nDCG@10/{slice}" for slice in (*languages, "group:high", "group:low", "group:all")
         }
-    made = run(tmp_path, provider_home, "figures", "experiment=miracl_ratio", "source=records", "replicates=20",
+    made = run(tmp_path, provider_home, "figures", "multirun/miracl_ratio", "source=records", "replicates=20",
                "draws=100", "widths.text=null", "fits=false")  # fmt: skip
     assert "multirun/miracl_ratio/figures/index.md" in made
     assert "multirun/miracl_ratio/figures/groups-column.pdf" in made

@@ -76,7 +76,7 @@ def test_the_recipe(provider_home, tmp_path):
     record = json.loads(next(sweep.glob("*/record.json")).read_text())
     assert record["changed"]["test+typing@0.2"].keys() == set(languages)
     assert record["changed"]["test+diacritics@1"]["fi"] == 1.0  # of the é
-    made = run(tmp_path, provider_home, "figures", f"experiment={EXPERIMENT}", "replicates=20", "draws=100",
+    made = run(tmp_path, provider_home, "figures", f"multirun/{EXPERIMENT}", "replicates=20", "draws=100",
                "widths={column: 3.03}", "fits=false")  # fmt: skip
     assert "robustness-column.pdf" in made
     assert "robustness-table.tex" in made

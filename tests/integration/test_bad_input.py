@@ -1,4 +1,4 @@
-"""Bad input through the command line: one clear line, before any training, and nothing left behind."""
+"""Bad input on the command line: one clear line before any training, and no files."""
 
 import gzip
 from pathlib import Path
@@ -32,7 +32,7 @@ def folder(study: Path) -> Path:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A sound corpus, for each test to spoil; each in a folder of its own, since a process reads one once."""
+    """A valid corpus for each test to change, in a new folder because a process reads a corpus only once."""
     for name, text in FILES.items():
         put(tmp_path, name, text)
     return tmp_path
@@ -49,7 +49,7 @@ def put(files: Path, name: str, text: str) -> None:
 
 
 def refusal(here: Command, folder: Path, *arguments: str) -> str:
-    """The one line that the command ends with; nothing was trained or left."""
+    """The one line with which the command ends; it wrote no files."""
     done = here(folder, *arguments)
     assert done.code not in (0, None)
     assert done.out == ""
@@ -62,10 +62,10 @@ def refusal(here: Command, folder: Path, *arguments: str) -> str:
     return done.err.removeprefix("error: ").rstrip()
 
 
-def test_an_unknown_verb(here, folder):
+def test_an_unknown_command(here, folder):
     line = refusal(here, folder, "trian")
-    assert "trian: no such verb" in line
-    assert "train, teacher, evaluate, curves, sweep" in line
+    assert "trian: no such command" in line
+    assert "train, teacher, evaluate, search" in line
 
 
 @pytest.mark.parametrize("start", [TRAIN, SWEEP])
@@ -94,7 +94,7 @@ def test_a_ratio_outside_0_and_1_within_a_grid(here, folder):
 def test_a_budget_larger_than_the_data(here, folder, start):
     line = refusal(here, folder, *start, "objective=optical", "mixture.total=100000", "mixture.ratio=0")
     assert "mixture.total" in line
-    assert "160" in line  # what there is
+    assert "160" in line  # pairs in the data
     assert "max_repeats" in line
 
 
@@ -126,7 +126,7 @@ def test_a_missing_root(here, folder):
 
 
 def test_a_missing_backbone_without_a_network(here, folder, files):
-    """The tests' environment has the hub's client offline."""
+    """The client of the hub is offline in the tests' environment."""
     names = ("backbone=huggingface", "backbone.name=nobody/no-such-model")
     line = refusal(here, folder, "train", *from_files(files), *names)
     assert "backbone.name=nobody/no-such-model" in line
@@ -172,38 +172,36 @@ def test_a_missing_file(here, folder, files):
     assert "fi/qrels.test.txt" in line
 
 
-@pytest.mark.parametrize("verb", ["curves", "status"])
-def test_reading_a_folder_without_a_sweep(here, folder, verb):
-    argument = "sweep=nowhere" if verb == "curves" else "nowhere"
-    assert "nowhere" in refusal(here, folder, verb, argument)
+@pytest.mark.parametrize("command", [("curves",), ("report",), ("sweep", "status")])
+def test_reading_a_folder_without_a_sweep(here, folder, command):
+    assert "nowhere" in refusal(here, folder, *command, "nowhere")
     (folder / "empty").mkdir(exist_ok=True)
-    argument = "sweep=empty" if verb == "curves" else "empty"
-    assert "empty" in refusal(here, folder, verb, argument)
+    assert "empty" in refusal(here, folder, *command, "empty")
     assert list((folder / "empty").iterdir()) == []
 
 
 def test_curves_of_an_unknown_source(here, folder):
     (folder / "empty").mkdir(exist_ok=True)
-    assert "source" in refusal(here, folder, "curves", "sweep=empty", "source=carrier-pigeon")
+    assert "source" in refusal(here, folder, "curves", "empty", "source=carrier-pigeon")
 
 
-def test_evaluating_a_run_that_is_not_there_or_not_done(here, folder):
-    assert "is missing, not done" in refusal(here, folder, "evaluate", "run=nowhere")
+def test_evaluating_a_run_that_is_missing_or_not_done(here, folder):
+    assert "is missing, not done" in refusal(here, folder, "evaluate", "nowhere")
     run = folder / "half"
     run.mkdir(exist_ok=True)
     (run / ".lock").touch()
-    assert "is stale, not done" in refusal(here, folder, "evaluate", "run=half")
+    assert "is stale, not done" in refusal(here, folder, "evaluate", "half")
     (run / "FAILED.json").write_text("{}")
-    assert "is failed, not done" in refusal(here, folder, "evaluate", "run=half")
-    assert "split" in refusal(here, folder, "evaluate", "run=half", "split=train")
+    assert "is failed, not done" in refusal(here, folder, "evaluate", "half")
+    assert "split" in refusal(here, folder, "evaluate", "half", "split=train")
 
 
-@pytest.mark.parametrize("arguments", [("curves",), ("evaluate",), ("status",), ("warm-up", "now")])
-def test_verbs_without_what_they_need(here, folder, arguments):
+@pytest.mark.parametrize("arguments", [("curves",), ("evaluate",), ("sweep", "status"), ("warm-up", "now")])
+def test_commands_without_what_they_need(here, folder, arguments):
     refusal(here, folder, *arguments)
 
 
-def test_a_real_process_says_the_same(there, here, folder):
+def test_a_process_prints_the_same(there, here, folder):
     arguments = (*SWEEP, "objective=optical", "mixture.ratio=0.5,1.5")
     done = there(folder, *arguments)
     assert (done.code, done.out) == (1, "")

@@ -122,7 +122,7 @@ def test_a_second_call_does_nothing_again(compared, here):
 
 def test_trained_systems_are_runs_of_the_sweep(compared, here):
     study, _, _ = compared
-    status = here(study, "status", "multirun/small")
+    status = here(study, "sweep", "status", "multirun/small")
     assert "5 done" in status.out
     content = json.loads((study / "multirun/small/comparison/systems.json").read_text())
     trained = {run for name in ("zero_shot", "code_switched", "optical") for run in content["systems"][name]}

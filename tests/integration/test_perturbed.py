@@ -67,7 +67,7 @@ def test_verify_derives_the_perturbed_scores(run, here, tmp_path):
 
 
 def test_the_same_changes_are_made_when_the_run_is_evaluated_again(run, here, study):
-    done = here(study, "evaluate", f"run={run}", f"output={study}/again")
+    done = here(study, "evaluate", str(run), f"output={study}/again")
     assert done.code == 0, done.err
     assert "test+word_order@1" in done.out
     again, first = (pandas.read_parquet(folder / "per_query.parquet") for folder in (study / "again", run))
@@ -91,7 +91,7 @@ def test_a_run_without_perturbations_is_the_run_it_was(study, here):
 
 
 def test_the_plan_of_a_row(run, here, study):
-    done = here(study, "inspect", f"run={run}", "language=distant", "row=3")
+    done = here(study, "inspect", str(run), "language=distant", "row=3")
     assert done.code == 0, done.err
     kept = json.loads((run / "inspect" / "distant-3.plan.json").read_text())
     assert len(kept["plan"]) == len(kept["student_tokens"])
@@ -102,7 +102,7 @@ def test_the_plan_of_a_row(run, here, study):
 
 def test_the_plan_of_any_pair(run, here, study, tmp_path):
     done = here(
-        study, "inspect", f"run={run}", "pair='привет мир'", "english='hello world'",
+        study, "inspect", str(run), "--pair", "привет мир", "--english", "hello world",
         "transport@solver=exact",
         f"output={tmp_path}",
     )  # fmt: skip
@@ -125,9 +125,7 @@ def test_a_checkpoint_reads_both_sides(run, here, study, tmp_path):
 
 
 def test_alignment_error_and_report(run, here, study, tmp_path):
-    done = here(
-        study, "inspect", f"run={run}", "alignment=true", "report=true", "pairs=20", f"output={tmp_path}"
-    )
+    done = here(study, "inspect", str(run), "alignment=true", "report=true", "pairs=20", f"output={tmp_path}")
     assert done.code == 0, done.err
     alignment = pandas.read_csv(tmp_path / "alignment.csv")
     assert list(alignment["language"]) == ["near", "shifted", "fusing", "distant"]
@@ -146,7 +144,7 @@ def test_a_gold_file_counts_as_the_corpus_s_own_alignments(run, here, study, tmp
     corpus = build_part("data", json.loads((run / "record.json").read_text())["config"]["data"])
     lines = [" ".join(f"{i}-{j}" for i, j in sorted(links)) for links in corpus.alignments("near")]
     (tmp_path / "near.txt").write_text("\n".join(lines) + "\n")
-    asked = ("inspect", f"run={run}", "alignment=true", "language=near", "pairs=30")
+    asked = ("inspect", str(run), "alignment=true", "language=near", "pairs=30")
     for name, more in (("own", ()), ("file", (f"gold='{tmp_path}/{{language}}.txt'",))):
         done = here(study, *asked, f"output={tmp_path}/{name}", *more)
         assert done.code == 0, done.err
@@ -157,18 +155,18 @@ def test_a_gold_file_counts_as_the_corpus_s_own_alignments(run, here, study, tmp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "pair, row, alignment, report: nothing is asked for"),
-        (("pair=a",), "pair, english: give both"),
+        ((), "nothing to inspect"),
+        (("--pair", "a"), "--pair, --english: give both"),
         (("row=1",), "language: no value"),
         (("row=1", "language=xx"), "language: 'xx' is not one of near"),
         (("row=999", "language=near"), "row: 999, but the bitext of near has 80 pairs"),
-        (("alignment=true", "share=0"), "share: 0 would link"),
+        (("alignment=true", "share=0"), "share: 0 is not a number in (0, 1]"),
         (("alignment=true", "gold=none.txt"), "gold: 'none.txt' has no {language}"),
         (("alignment=true", "gold='none.{language}.txt'"), "gold: there is no file none.near.txt"),
     ],
 )
 def test_what_cannot_be_looked_at_is_said_in_one_line(run, here, study, arguments, message):
-    done = here(study, "inspect", f"run={run}", *arguments)
+    done = here(study, "inspect", str(run), *arguments)
     assert done.code == 1
     assert done.err.startswith(f"error: {message}")
     assert len(done.err.splitlines()) == 1
@@ -176,7 +174,7 @@ def test_what_cannot_be_looked_at_is_said_in_one_line(run, here, study, argument
 
 def test_a_gold_file_of_another_bitext_is_refused(run, here, study, tmp_path):
     path = tmp_path / "near.txt"
-    asked = ("inspect", f"run={run}", "alignment=true", "language=near", f"gold='{tmp_path}/{{language}}.txt'")
+    asked = ("inspect", str(run), "alignment=true", "language=near", f"gold='{tmp_path}/{{language}}.txt'")
     for text, message in (
         ("0-0\n", "1 lines for the 80 pairs of near's bitext"),
         ("0-0 1+1\n", "'1+1' is no link"),

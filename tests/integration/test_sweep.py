@@ -55,7 +55,7 @@ def again(folder: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def curves(folder: Path, there: Command) -> Finished:
-    return there(folder, "curves", f"sweep={FOLDER}", "output=curves", "replicates=200")
+    return there(folder, "curves", str(FOLDER), "output=curves", "replicates=200")
 
 
 def records(folder: Path) -> Records:
@@ -254,10 +254,10 @@ def test_a_killed_run_is_stale_and_then_finished(again, here, there, environment
     point = (*SWEEP, "objective=optical", "mixture.ratio=1")
     kill_when_training(killed, [sys.executable, "-m", "optical_sweeps", *point], again, environment)
     assert killed.state() == "stale"
-    assert f"{killed.path.name}  ! stale" in here(again, "status", str(FOLDER)).out
+    assert f"{killed.path.name}  ! stale" in here(again, "sweep", "status", str(FOLDER)).out
     assert label not in measures(again)
 
-    told = here(again, "curves", f"sweep={FOLDER}", "output=curves", "replicates=20")
+    told = here(again, "curves", str(FOLDER), "output=curves", "replicates=20")
     assert told.code == 0
     assert "MISSING from the curves: 1 stale" in told.lines
     assert f"  missing: {label} (stale)" in told.lines
@@ -314,7 +314,7 @@ def test_a_failing_point_leaves_its_traceback_and_the_others_go_on(again, here):
     assert not failed.record_path.exists()
     assert (failed.path / "wreck" / "batch.safetensors").exists()
     assert len(run_names(again) - names) == 2
-    status = here(again, "status", str(FOLDER))
+    status = here(again, "sweep", "status", str(FOLDER))
     assert status.lines[-1] == "6 done, 1 failed"
 
 
@@ -322,7 +322,7 @@ def test_a_failing_point_leaves_its_traceback_and_the_others_go_on(again, here):
 
 
 def test_status_is_a_table(folder, here):
-    done = here(folder, "status", str(FOLDER))
+    done = here(folder, "sweep", "status", str(FOLDER))
     assert (done.code, done.err) == (0, "")
     for label, record in records(folder).items():
         score = record["measures"]["test"]["nDCG@10"]["group:all"]
@@ -380,7 +380,7 @@ def test_the_markdown_table_shows_those_numbers(folder, curves):
 
 def test_records_give_the_same_table_as_wandb(again, folder, curves, here):
     assert curves.code == 0
-    done = here(again, "curves", f"sweep={FOLDER}", "source=records", "output=recorded", "replicates=200")
+    done = here(again, "curves", str(FOLDER), "source=records", "output=recorded", "replicates=200")
     assert (done.code, done.err) == (0, "")
     for name in ("results.csv", "table.md"):
         assert (again / "recorded" / name).read_text() == (folder / "curves" / name).read_text(), name
@@ -393,7 +393,7 @@ def test_records_give_the_same_table_as_wandb(again, folder, curves, here):
 @pytest.mark.parametrize("label", [LABELS[1], LABELS[2], LABELS[4]])
 def test_evaluate_gives_the_recorded_numbers(again, here, label):
     run = run_folder(again, label)
-    done = here(again, "evaluate", f"run={run.relative_to(again)}", "output=again")
+    done = here(again, "evaluate", str(run.relative_to(again)), "output=again")
     assert (done.code, done.err) == (0, "")
     columns = ["split", "language", "query_id", "measure"]
     recorded = pandas.read_parquet(run / "per_query.parquet").query("split == 'test'")

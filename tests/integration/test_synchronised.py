@@ -181,7 +181,7 @@ def test_the_dashboard_is_made_and_renewed(
 ) -> None:
     made, again = (online(sweep, "dashboard", str(FOLDER)) for _ in range(2))
     assert (made.code, made.err) == (0, "")
-    assert [made.lines[0], again.lines[0]] == ["made", "renewed"]
+    assert [made.lines[0], again.lines[0]] == ["created", "updated"]
     assert made.lines[1:] == again.lines[1:]
     views = list(server.store.project(ENTITY, PROJECT).views.values())
     assert sorted(view["type"] for view in views) == ["project-view", "runs"]

@@ -89,8 +89,8 @@ def test_evaluate_finds_what_the_run_found(name, capsys):
     _, path, record = done(name)
     register_resolvers()
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        config = compose("evaluate", [f"run={path}", "output=again", "machine.threads=1"])
-    evaluate.run(config)
+        config = compose("evaluate", ["output=again", "machine.threads=1"])
+    evaluate.run(config, path)
     for file in Path("again/runs").iterdir():
         assert file.read_bytes() == (path / "runs" / file.name).read_bytes()
     assert "group:low" in capsys.readouterr().out
@@ -113,10 +113,10 @@ def test_a_look_inside_is_at_the_student_wherever_the_data_come_from():
     register_resolvers()
     own_data = [word for word in STUDY.split() if word.lstrip("+").startswith("data")]
     for name, more in (("own", ()), ("named", own_data)):
-        asked = [f"run={path}", "language=near", "row=0", "report=true", "pairs=20", f"output={name}"]
+        asked = ["language=near", "row=0", "report=true", "pairs=20", f"output={name}"]
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             config = compose("inspect", [*asked, "machine.threads=1", *more])
-        inspect.run(config)
+        inspect.run(config, path)
     for file in ("near-0.plan.json", "encoder.csv"):
         assert Path("own", file).read_text() == Path("named", file).read_text()
     rows = Path("own/encoder.csv").read_text().splitlines()[1:]
@@ -184,7 +184,7 @@ def loaded(path: Path) -> Any:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         from optical_sweeps.runs.spec.run_spec import resolved
 
-        return load_encoders(resolved(compose("evaluate", [f"run={path}", "machine.threads=1"])))
+        return load_encoders({**resolved(compose("evaluate", ["machine.threads=1"])), "run": path})
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

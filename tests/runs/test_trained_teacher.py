@@ -13,7 +13,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from optical_sweeps.cli import conf_folder
-from optical_sweeps.commands import export as export_verb
+from optical_sweeps.commands import export as export_command
 from optical_sweeps.console import no_progress
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.backbones import TinyBackbone
@@ -231,7 +231,7 @@ def test_export_of_a_store_entry_and_of_a_foreign_folder(composed, spec_of, chec
     for source, name in ((folder, "one"), (checkpoint, "other")):
         to = tmp_path / name
         config = composed(f"checkpoint={source}", f"to={to}", "format=pylate", root="export")
-        export_verb.run(config)
+        export_command.run(config, None)
         assert re.search(rf"{name}: pylate, 8 dimensions", capsys.readouterr().out)
         dense = json.loads((to / "1_Dense" / "config.json").read_text())
         assert (dense["in_features"], dense["out_features"]) == (32, 8)
@@ -240,14 +240,14 @@ def test_export_of_a_store_entry_and_of_a_foreign_folder(composed, spec_of, chec
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        ([], "run, checkpoint: give one of them"),
+        ([], "give a run's folder"),
         (["checkpoint=nowhere"], "checkpoint: there is no folder nowhere"),
         (["checkpoint=nowhere", "format=onnx"], "format: 'onnx' is not one of huggingface, pylate"),
     ],
 )
 def test_export_refuses_with_one_line(composed, tmp_path, overrides, told):
-    with pytest.raises(SystemExit, match=told):
-        export_verb.run(composed(*overrides, f"to={tmp_path}/out", root="export"))
+    with pytest.raises(UserError, match=told):
+        export_command.run(composed(*overrides, f"to={tmp_path}/out", root="export"), None)
 
 
 def test_a_run_with_a_loaded_teacher_and_its_student_exported(checkpoint, tmp_path):
@@ -271,8 +271,8 @@ def test_a_run_with_a_loaded_teacher_and_its_student_exported(checkpoint, tmp_pa
     told = call("train", *study, "teacher=colbert", f"teacher.path={checkpoint}")
     assert re.search(rf"teacher: built from the checkpoint {checkpoint} in \d", told)
     (record,) = tmp_path.glob("multirun/small/*/record.json")
-    call("export", f"run={record.parent}", "to=student", "format=pylate", "machine.threads=1")
-    call("export", f"run={record.parent}", "to=teacher", "part=teacher", "format=pylate", "machine.threads=1")
+    call("export", str(record.parent), "to=student", "format=pylate", "machine.threads=1")
+    call("export", str(record.parent), "to=teacher", "part=teacher", "format=pylate", "machine.threads=1")
     student, teacher = (ColbertTeacher(str(tmp_path / part)).load() for part in ("student", "teacher"))
     original = ColbertTeacher(str(checkpoint)).load()
     text = ["aeiou tvwxyz"]

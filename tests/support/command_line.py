@@ -1,7 +1,17 @@
-"""A small study, and how a command ended."""
+"""A small study, and calls of commands."""
 
+import contextlib
+import importlib
+import io
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from optical_sweeps.commands.arguments import parse
+from optical_sweeps.commands.registry import COMMANDS
 
 STUDY = """\
 # @package _global_
@@ -55,3 +65,41 @@ class Finished:
 
 
 Command = Callable[..., Finished]
+
+
+def call(name: str, *words: str) -> None:
+    """Run a command without a config in this process, as the command line does."""
+    module = importlib.import_module(f"optical_sweeps.commands.{COMMANDS[name].module}")
+    module.run(**parse(name, words))
+
+
+def printed(name: str, *words: str) -> str:
+    """What such a command prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        call(name, *words)
+    return out.getvalue()
+
+
+def invoke(folder: Path, *words: str, **environment: str) -> Finished:
+    """Run `optical-sweeps ...` in a folder in this process.
+
+    Args:
+        environment: added to the variables of this process.
+    """
+    from optical_sweeps.cli import main
+
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", ["optical-sweeps", *words]),
+        mock.patch.dict(os.environ, environment),
+    ):
+        try:
+            main()
+        except SystemExit as leave:  # like the interpreter
+            code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+            if isinstance(leave.code, str):
+                err.write(f"{leave.code}\n")
+    return Finished(code, out.getvalue(), err.getvalue())

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from optical_sweeps.commands import sweep_work as work
+from optical_sweeps.commands.arguments import parse
 from optical_sweeps.interruption import interruptible
 from optical_sweeps.runs.run_folder import RunFolder, RunIsTaken, write_json
 
@@ -70,4 +71,4 @@ if __name__ == "__main__":
     sys.modules[points.__name__] = points
     work._build = build
     assert sys.argv[1:5] == ["-m", "optical_sweeps", "sweep", "work"], sys.argv
-    work.run(sys.argv[5:])
+    work.run(**parse("sweep work", sys.argv[5:]))

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from optical_sweeps.commands import dashboard
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.dashboards.logged_sweep import LoggedSweep, logged_sweep
 from optical_sweeps.tracking.dashboards.saving import save
 from optical_sweeps.tracking.dashboards.sections import sections
 from optical_sweeps.tracking.dashboards.views import MARK, specifications
 from optical_sweeps.tracking.run_log import RunLog
+from tests.support.command_line import call
 from tests.support.wandb_server import ENTITY, Fault, WandbServer
 
 PROJECT = "study"
@@ -249,12 +249,12 @@ def test_of_a_project_it_asks_the_service(
     monkeypatch.chdir(tmp_path)
     for run in RUNS:
         server.add_run(PROJECT, run.id, config=run.config, summary=run.summary, group="demo")
-    dashboard.run([f"project={PROJECT}", "group=demo", "--dry-run"])
+    call("dashboard", "--project", PROJECT, "--group", "demo", "--dry-run")
     told = json.loads(capsys.readouterr().out)
     assert told["workspace"] == json.loads(json.dumps(specifications(logged())["workspace"]))
-    dashboard.run([f"project={PROJECT}", "group=demo"])
-    assert capsys.readouterr().out.splitlines()[0] == "made"
-    dashboard.run([f"project={PROJECT}", "group=demo", "--json"])
+    call("dashboard", "--project", PROJECT, "--group", "demo")
+    assert capsys.readouterr().out.splitlines()[0] == "created"
+    call("dashboard", "--project", PROJECT, "--group", "demo", "--json")
     assert json.loads(capsys.readouterr().out)["renewed"] is True
     assert len(views(server)) == 2
 
@@ -262,13 +262,15 @@ def test_of_a_project_it_asks_the_service(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "name one sweep folder or a project"),
-        (["entity=me"], "name one sweep folder or a project"),
-        (["colour=red"], "colour=red is none of project=... entity=... group=..."),
+        ([], "name a sweep's folder, such as multirun/demo, or --project"),
+        (["--entity", "me"], "name a sweep's folder, such as multirun/demo, or --project"),
+        (["--colour", "red"], "unrecognized arguments: --colour"),
+        (["x", "--group", "demo"], "--group applies without SWEEP only"),
+        (["project=x", "group=y"], "optical-sweeps dashboard --project x --group y"),
         (["/not/there"], "/not/there: no such folder"),
     ],
 )
 def test_words_that_name_nothing_are_refused(words: list[str], said: str) -> None:
     with pytest.raises(UserError) as refused:
-        dashboard.run(words)
+        call("dashboard", *words)
     assert said in str(refused.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from optical_sweeps.commands.sweep_sync import offline_folders, sync_arguments
+from optical_sweeps.sweeps.wandb_upload import offline_folders, sync_arguments
 from optical_sweeps.tracking.sources import read_offline
 from optical_sweeps.tracking.wandb_run import UNSENT
 from tests.support.wandb_server import Fault, WandbServer

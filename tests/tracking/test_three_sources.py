@@ -15,6 +15,7 @@ from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import curves
 from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
 from optical_sweeps.curves.tables.robustness_tables import robustness_table
+from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.service import Selection, read_wandb
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
@@ -151,7 +152,7 @@ def test_curves_from_the_service_alone(
 ) -> None:
     """Without any file of the sweep; the missing point is named; a second call asks for no run again."""
     wanted = ("source=wandb", "group=demo", "replicates=20", f"output={tmp_path}/service")
-    curves.run(settings_of(*wanted))
+    curves.run(settings_of(*wanted), None)
     told = capsys.readouterr().out.splitlines()
     assert "from 5 runs in W&B project optical-sweeps group demo" in told
     assert "MISSING from the curves: 1 points" in told
@@ -159,11 +160,13 @@ def test_curves_from_the_service_alone(
     assert "objective=contrastive" in missing
     assert "ratio=0.5" in missing
     server.forget_requests()
-    curves.run(settings_of(*wanted))
+    curves.run(settings_of(*wanted), None)
     assert server.asked()["graphql:Runs"] == 1
     assert server.asked()["download"] == 0
-    curves.run(settings_of("source=records", f"dir={sweep}", "replicates=20", f"output={tmp_path}/records"))
-    curves.run(settings_of(f"dir={sweep}", "replicates=20", f"output={tmp_path}/offline"))
+    curves.run(
+        settings_of("source=records", f"dir={sweep}", "replicates=20", f"output={tmp_path}/records"), None
+    )
+    curves.run(settings_of(f"dir={sweep}", "replicates=20", f"output={tmp_path}/offline"), None)
     for name in ("table.md", "results.csv"):
         found = {source: (tmp_path / source / name).read_text() for source in ("service", "records", "offline")}
         assert found["service"] == found["records"] == found["offline"], name
@@ -180,17 +183,16 @@ def test_what_a_grid_asks_for_and_w_and_b_lacks_is_named(
     (folder / "grid.json").write_text(json.dumps({"schema": 2, "points": points}))
     for fragment in (folder / runs[0] / "wandb").iterdir():
         shutil.rmtree(fragment)
-    curves.run(settings_of(f"sweep={folder}", "replicates=20"))
+    curves.run(settings_of("replicates=20"), folder)
     told = capsys.readouterr().out
     assert "MISSING from the curves: 1 missing, 1 done, but not in W&B's offline logs" in told
     assert "  missing: label of absent (missing)" in told
     assert f"  missing: label of {runs[0]} (done, not logged)" in told
-    curves.run(settings_of(f"sweep={folder}", "source=wandb", "replicates=20"))
+    curves.run(settings_of("source=wandb", "replicates=20"), folder)
     assert "MISSING from the curves: 1 missing\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("source", ["offline", "records"])
 def test_a_source_without_a_place_says_what_to_give(source: str) -> None:
-    with pytest.raises(SystemExit) as left:
-        curves.run(settings_of(f"source={source}"))
-    assert "sweep: no value" in str(left.value.code)
+    with pytest.raises(UserError, match="name a sweep's folder, such as multirun/demo, or set dir"):
+        curves.run(settings_of(f"source={source}"), None)

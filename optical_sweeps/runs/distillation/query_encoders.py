@@ -61,7 +61,7 @@ def load_encoders(settings: Mapping[str, Any]) -> Encoders:
             without data.
     """
     if (settings["run"] is None) == (settings["checkpoint"] is None):
-        raise UserError("run, checkpoint: give one of them, such as run=multirun/demo/0123456789ab")
+        raise UserError("give a run's folder, such as multirun/demo/0123456789ab, or checkpoint=DIR")
     return _run_encoders(settings) if settings["run"] is not None else _checkpoint_encoders(settings)
 
 
@@ -73,12 +73,12 @@ def finished_run(settings: Mapping[str, Any]) -> tuple[RunFolder, RunSpec]:
     """
     folder = RunFolder(Path(settings["run"]))
     if folder.state() != "done":
-        raise UserError(f"run: {folder.path} is {folder.state()}, not done; name the folder of a finished run")
+        raise UserError(f"{folder.path} is {folder.state()}, not done; name the folder of a finished run")
     record = folder.record()
     spec = RunSpec.from_config(OmegaConf.create({**record["config"], "machine": settings["machine"]}))
     if spec.id != record["id"]:
         raise UserError(
-            f"run: {folder.path} is run {record['id']}, but its config now describes {spec.id}: its data or "
+            f"{folder.path} is run {record['id']}, but its config now describes {spec.id}: its data or "
             "backbone changed since, or another version made it; call from where it ran, or run it again"
         )
     return folder, spec

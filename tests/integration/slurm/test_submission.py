@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from optical_sweeps.commands import sweep_cancel as cancel
-from optical_sweeps.commands import sweep_logs as logs
-from optical_sweeps.commands import sweep_status as status
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm import slurm_commands as slurm
+from optical_sweeps.slurm.cancellation import cancel
 from optical_sweeps.slurm.slurm_commands import SlurmError
 from optical_sweeps.slurm.submission import queued_runs, submit_again
 from optical_sweeps.slurm.submission_plan import Shared, Submission, submissions_of
 from optical_sweeps.slurm.submission_queue import problems
 from optical_sweeps.slurm.waiting import wait_for
 from optical_sweeps.sweeps.grid import Grid
+from tests.support.command_line import printed
 from tests.support.quick_sweep import QuickSweep
 from tests.support.slurm_cluster import MAX_ARRAY_SIZE
 
@@ -61,7 +60,7 @@ def test_more_runs_than_an_array_holds_some_fail_some_are_killed(quick_sweep: Qu
     }
     assert [len(quick_sweep.began(run)) for run in ("r0", "r1", "r2", "new")] == [1, 2, 2, 1]
 
-    told = capture(logs.run, [str(quick_sweep.folder / "r1")])
+    told = printed("sweep logs", str(quick_sweep.folder / "r1"))
     assert "ValueError: as asked" in told
     assert str(second.folder / "logs") in told
 
@@ -118,11 +117,11 @@ def test_cancelling_runs_of_a_pack_and_whole_sweeps(quick_sweep: QuickSweep):
     assert rest
     quick_sweep.until(lambda it: it.began("c1") and it.began("d1"))
 
-    done = json.loads(capture(cancel.run, [str(quick_sweep.folder), "--run=c1", "--run", "c3", "--json"]))
+    done = json.loads(printed("sweep cancel", str(quick_sweep.folder), "--run=c1", "--run", "c3", "--json"))
     assert (done["tasks"], done["runs"]) == ([], ["c1", "c3"])
     quick_sweep.until(lambda it: it.states()["c2"] == "done")
     assert quick_sweep.states()["d1"] == "running"
-    told = capture(cancel.run, [str(quick_sweep.folder)])
+    told = printed("sweep cancel", str(quick_sweep.folder))
     assert "cancelled: d1" in told
     assert "cancelled: e1" in told
     quick_sweep.until_over()
@@ -131,7 +130,7 @@ def test_cancelling_runs_of_a_pack_and_whole_sweeps(quick_sweep: QuickSweep):
     }  # fmt: skip
     assert "c1: cancelled" in quick_sweep.logs()
     assert len(quick_sweep.began("d1")) == 1  # a cancelled task does not come back
-    assert capture(cancel.run, [str(quick_sweep.folder)]).startswith("nothing to cancel")
+    assert printed("sweep cancel", str(quick_sweep.folder)).startswith("nothing to cancel")
 
     again = submit_again(quick_sweep.folder, ["c3", "d2"], echo=lambda line: None)
     assert again
@@ -157,7 +156,7 @@ def test_preparation_comes_first_and_its_failure_ends_the_rest(quick_sweep: Quic
     (line,) = problems(quick_sweep.folder)
     assert line.startswith("preparation failed before 1 of its runs began: see ")
     assert "the teacher is ill" in Path(line.partition("see ")[2]).read_text()
-    assert "the teacher is ill" in capture(logs.run, [str(quick_sweep.folder / "q1")])
+    assert "the teacher is ill" in printed("sweep logs", str(quick_sweep.folder / "q1"))
 
     third = quick_sweep.submit("p1", shared=shared)  # as if its record had been lost
     assert third
@@ -270,9 +269,9 @@ def test_tasks_that_wait_in_vain_are_told(quick_sweep: QuickSweep):
     told = f"2 of Slurm job {submission.jobs[0].job}'s tasks wait in vain (PartitionNodeLimit): "
     quick_sweep.until(lambda it: any(line.startswith(told) for line in problems(it.folder)))
     assert set(quick_sweep.states().values()) == {"queued"}
-    shown = status.as_json(Grid.load(quick_sweep.folder), quick_sweep.states())
+    shown = json.loads(printed("sweep status", str(quick_sweep.folder), "--json"))
     assert shown["problems"] == problems(quick_sweep.folder) != []
-    cancel.cancel(quick_sweep.folder, ["v1", "v2"])
+    cancel(Grid.load(quick_sweep.folder), ["v1", "v2"])
     quick_sweep.until_over()
     assert problems(quick_sweep.folder) == []
 
@@ -299,13 +298,3 @@ def test_a_plan_is_read_back_as_it_was_written(quick_sweep: QuickSweep):
     assert Submission.load(submission.folder) == submission
     quick_sweep.until_over()
     assert quick_sweep.states() == {"k1": "done"}
-
-
-def capture(verb, arguments: list[str]) -> str:
-    """What a verb prints."""
-    import contextlib
-    import io
-
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        verb(arguments)
-    return out.getvalue()

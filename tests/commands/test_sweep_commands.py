@@ -1,41 +1,29 @@
-"""The verbs of `sweep` on sweeps made by hand: what they show, choose and hand over."""
+"""`sweep status`, `retry` and `sync` on sweeps written by hand."""
 
-import io
 import json
 import os
 import subprocess
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
-from optical_sweeps.commands import status as status_verb
-from optical_sweeps.commands import sweep as dispatch
-from optical_sweeps.commands import sweep_retry as retry
-from optical_sweeps.commands import sweep_status as status
-from optical_sweeps.commands import sweep_sync as sync
-from optical_sweeps.commands.sweep_arguments import read
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder, write_json
 from optical_sweeps.sweeps.grid import Grid, GridPoint
+from optical_sweeps.sweeps.retry import runs_to_retry, start_folder
+from optical_sweeps.sweeps.wandb_upload import upload
+from tests.support.command_line import printed
 
 
-def said(*arguments: str) -> str:
-    out = io.StringIO()
-    with redirect_stdout(out):
-        dispatch.run(list(arguments))
-    return out.getvalue()
-
-
-def begun(folder: RunFolder) -> RunFolder:
+def started(folder: RunFolder) -> RunFolder:
     with folder.claim():
         pass
     return folder
 
 
 def failed(folder: RunFolder, message: str, cause: str) -> None:
-    begun(folder)
+    started(folder)
     write_json(folder.failure_path, {"error": "X", "message": message, "cause": cause})
 
 
@@ -50,17 +38,17 @@ def sweep(tmp_path, monkeypatch) -> Grid:
     )
     grid = Grid(tmp_path / "multirun" / "six", points).save()
     for run, score in {"a0": 0.25, "a1": 0.5}.items():
-        folder = begun(grid.runs[run])
+        folder = started(grid.runs[run])
         folder.write_record({"measures": {"test": {"nDCG@10": {"group:all": score}}}})
     failed(grid.runs["a2"], f"training: the loss is nan; see {grid.folder}/a2/wreck", "nan")
     failed(grid.runs["b0"], f"training: the loss is nan; see {grid.folder}/b0/wreck", "nan")
     failed(grid.runs["b1"], "No space\nleft", "disk")
-    begun(grid.runs["b2"])
+    started(grid.runs["b2"])
     return grid
 
 
 def test_status_is_a_table_a_map_and_causes(sweep):
-    out = said("status", str(sweep.folder))
+    out = printed("sweep status", str(sweep.folder))
     lines = [line.split() for line in out.splitlines()]
     assert ["a0", "■", "done", "a", "ratio=0", "0.250"] in lines
     assert ["a2", "✗", "failed", "a", "ratio=2", "nan"] in lines
@@ -75,77 +63,71 @@ def test_status_is_a_table_a_map_and_causes(sweep):
 
 
 def test_status_for_programs(sweep):
-    told = json.loads(said("status", str(sweep.folder), "--json"))
-    assert told["counts"] == {"done": 2, "failed": 3, "stale": 1}
-    assert [run["state"] for run in told["runs"]] == ["done", "done", "failed", "failed", "failed", "stale"]
-    assert told["runs"][4]["cause"] == "disk"
+    facts = json.loads(printed("sweep status", str(sweep.folder), "--json"))
+    assert facts["counts"] == {"done": 2, "failed": 3, "stale": 1}
+    assert [run["state"] for run in facts["runs"]] == ["done", "done", "failed", "failed", "failed", "stale"]
+    assert facts["runs"][4]["cause"] == "disk"
 
 
-def test_a_running_run_tells_its_step_and_its_process(sweep):
+def test_a_running_run_shows_its_step_and_process(sweep):
     with sweep.runs["b2"].claim():
         sweep.runs["b2"].metrics_path.write_text('{"step": 1}\n{"step": 41, "train/loss": 1}\n')
-        told = json.loads(said("status", str(sweep.folder), "--json"))["runs"][5]
-        assert (told["state"], told["step"]) == ("running", 41)
-        assert told["where"].endswith(f"pid {os.getpid()}")
+        facts = json.loads(printed("sweep status", str(sweep.folder), "--json"))["runs"][5]
+        assert (facts["state"], facts["step"]) == ("running", 41)
+        assert facts["where"].endswith(f"pid {os.getpid()}")
 
 
-def test_many_done_runs_are_not_listed_unless_asked_for(tmp_path):
+def test_done_runs_of_a_large_sweep_are_listed_on_request(tmp_path):
     points = tuple(GridPoint((f"seed={n}",), f"run{n:03}", f"seed={n}") for n in range(50))
     grid = Grid(tmp_path / "many", points).save()
     for run in list(grid.runs)[:-1]:
-        begun(grid.runs[run]).write_record({})
+        started(grid.runs[run]).write_record({})
     failed(grid.runs["run049"], "why", "error")
-    out = said("status", str(grid.folder))
+    out = printed("sweep status", str(grid.folder))
     assert "run049" in out
     assert "run000" not in out
     assert "49 done, 1 failed (49 not listed: --all)" in out
-    assert "run000" in said("status", str(grid.folder), "--all")
+    assert "run000" in printed("sweep status", str(grid.folder), "--all")
 
 
 def test_watching_a_finished_sweep_ends(sweep):
-    begun(sweep.runs["b2"]).write_record({})
-    assert said("status", str(sweep.folder), "--watch").endswith(" 3 done, 3 failed\n")
-
-
-@pytest.mark.parametrize("more", [[], ["--json"]])
-def test_status_alone_is_the_same_verb(sweep, capsys, more):
-    said = []
-    for verb in (status, status_verb):
-        verb.run([str(sweep.folder), *more])
-        said.append(capsys.readouterr().out)
-    assert said[0] == said[1] != ""
+    started(sweep.runs["b2"]).write_record({})
+    assert printed("sweep status", str(sweep.folder), "--watch").endswith(" 3 done, 3 failed\n")
 
 
 def test_retry_chooses_by_cause_or_name(sweep):
-    assert retry.chosen(sweep, (), ()) == ["a2", "b0", "b1"]
-    assert retry.chosen(sweep, ("nan",), ()) == ["a2", "b0"]
-    assert retry.chosen(sweep, ("nan", "disk"), ()) == ["a2", "b0", "b1"]
-    assert retry.chosen(sweep, ("memory",), ()) == []
-    assert retry.chosen(sweep, (), ("b2",)) == ["b2"]
+    assert runs_to_retry(sweep, (), ()) == ["a2", "b0", "b1"]
+    assert runs_to_retry(sweep, ("nan",), ()) == ["a2", "b0"]
+    assert runs_to_retry(sweep, ("nan", "disk"), ()) == ["a2", "b0", "b1"]
+    assert runs_to_retry(sweep, ("memory",), ()) == []
+    assert runs_to_retry(sweep, (), ("b2",)) == ["b2"]
 
 
 @pytest.mark.parametrize(
     ("causes", "runs", "message"),
     [
         (("weather",), (), "weather is none of config, nan, memory, disk, error"),
-        ((), ("zz",), "zz is no run of"),
+        ((), ("zz",), "no run zz"),
         ((), ("a0",), "a0 is done"),
     ],
 )
 def test_retry_refuses(sweep, causes, runs, message):
     with pytest.raises(UserError, match=message):
-        retry.chosen(sweep, causes, runs)
+        runs_to_retry(sweep, causes, runs)
 
 
 def test_nothing_to_retry(sweep):
-    assert said("retry", str(sweep.folder), "--cause", "memory") == f"nothing to retry in {sweep.folder}\n"
+    assert (
+        printed("sweep retry", str(sweep.folder), "--cause", "memory")
+        == f"nothing to retry in {sweep.folder}\n"
+    )
 
 
-def test_where_a_sweep_was_started(sweep, tmp_path):
+def test_the_folder_in_which_a_sweep_was_started(sweep, tmp_path):
     named = Grid(sweep.folder, (GridPoint(("sweep.name=six",), "x", ""),))
-    assert retry.started_in(named) == tmp_path
+    assert start_folder(named) == tmp_path
     with pytest.raises(UserError, match="moved"):
-        retry.started_in(Grid(sweep.folder, (GridPoint(("sweep.name=seven",), "x", ""),)))
+        start_folder(Grid(sweep.folder, (GridPoint(("sweep.name=seven",), "x", ""),)))
 
 
 def offline(grid: Grid, run: str, *attempts: str, synced: bool = False) -> list[Path]:
@@ -158,70 +140,39 @@ def offline(grid: Grid, run: str, *attempts: str, synced: bool = False) -> list[
     return folders
 
 
-def test_sync_hands_over_what_is_finished_and_not_marked(sweep):
+def test_upload_passes_finished_runs_without_a_mark_to_the_client(sweep):
     first = offline(sweep, "a0", "20260102", "20260101")
     offline(sweep, "a2", "20260101")  # failed: not yet
-    begun(sweep.runs["b2"]).write_record({})
+    started(sweep.runs["b2"]).write_record({})
     offline(sweep, "b2", "20260101", synced=True)
     asked = []
 
     def client(arguments):
-        """Does as `wandb sync` does: marks what it has uploaded."""
+        """Like `wandb sync`: marks what it has uploaded."""
         asked.append(list(arguments))
         for folder in map(Path, arguments[1:]):
             (folder / f"{folder.parent.parent.name}.wandb.synced").touch()
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
-    done = sync.sync(sweep, client)
+    done = upload(sweep, client)
     assert asked == [["sync", str(first[1]), str(first[0])]]  # the attempts of a run in their order
     assert (done.uploaded, done.skipped, done.without, done.failed) == (("a0",), ("b2",), ("a1",), {})
-    again = sync.sync(sweep, client)
+    again = upload(sweep, client)
     assert (again.uploaded, again.skipped, len(asked)) == ((), ("a0", "b2"), 1)
 
 
-def test_sync_says_what_failed(sweep):
+def test_upload_reports_the_message_of_a_failure(sweep):
     offline(sweep, "a0", "1")
     offline(sweep, "a1", "1")
 
     def client(arguments):
         return subprocess.CompletedProcess(arguments, 1, "Syncing...\n", "wandb: ERROR permission denied\n\n")
 
-    done = sync.sync(sweep, client)
+    done = upload(sweep, client)
     assert done.failed == dict.fromkeys(("a0", "a1"), "wandb: ERROR permission denied")
 
 
-def test_the_installed_client_knows_the_verb():
+def test_the_installed_client_has_the_sync_command():
     done = subprocess.run([sys.executable, "-m", "wandb", "sync", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "[PATHS]" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--frobnicate"], "--frobnicate is none of --all --json"),
-        (["--json=1", "x"], "--json=1 is none"),
-        (["x", "--cause"], "--cause needs a value"),
-        (["x", "--all=1"], "none of"),
-    ],
-)
-def test_arguments_that_are_none(arguments, message):
-    with pytest.raises(UserError, match=message):
-        read("sweep test", arguments, flags=("all",), options=("cause",) if "--cause" in arguments else ())
-
-
-def test_arguments():
-    given = read("v", ["a", "--cause", "x", "--cause=y", "--all"], flags=("all",), options=("cause",))
-    assert (given.words, given.options, given.flags) == (("a",), {"cause": ("x", "y")}, {"all"})
-    assert given.sweep() == Path("a")
-    with pytest.raises(UserError, match="name one sweep folder"):
-        read("v", []).sweep()
-
-
-def test_help_names_every_verb_and_an_unknown_one_is_refused():
-    text = said("--help")
-    for name, verb in dispatch.SWEEP_COMMANDS.items():
-        assert name in text
-        assert verb.usage in said(name, "--help")
-    with pytest.raises(UserError, match="sweep frob: no such verb; the verbs are plan, submit"):
-        dispatch.run(["frob"])

@@ -1,0 +1,54 @@
+"""Searching and evaluating again with the encoders of a finished run or of a checkpoint."""
+
+from collections.abc import Mapping, Sequence
+
+from optical_sweeps.console import progress
+from optical_sweeps.corpora.collections import Split
+from optical_sweeps.corpora.ids import check_ids
+from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
+from optical_sweeps.errors import UserError
+from optical_sweeps.runs.distillation.query_encoders import Encoders
+from optical_sweeps.runs.distillation.search_and_evaluate import (
+    EvaluationResult,
+    measure_collections,
+    measure_perturbed,
+)
+
+Groups = Mapping[str, Sequence[str]]
+"""Languages by group; `all` has every language."""
+
+
+def evaluate_again(
+    encoders: Encoders, split: Split, languages: Sequence[str] | None, *, writes: bool
+) -> list[EvaluationResult]:
+    """Evaluate the queries of a split, and their perturbed versions.
+
+    Args:
+        languages: of the queries; None evaluates all.
+        writes: check beforehand that the rankings can be written as TREC run files.
+
+    Raises:
+        UserError: an unknown language, or ids that cannot be written.
+    """
+    corpus, spec, evaluation = encoders.corpus, encoders.spec, encoders.evaluation
+    groups: Groups = {"all": corpus.languages} if spec is None else spec.languages.groups
+    if languages:
+        groups = _restricted(groups, languages)
+    check_perturbations(evaluation.perturbations, corpus, groups["all"], evaluation.lexicon)
+    if writes:
+        check_ids(corpus.collection(language, split) for language in groups["all"])
+    arguments = (corpus, groups, encoders.queries, encoders.index_of, split, evaluation)
+    with progress(encoders.name) as advance:
+        return [measure_collections(*arguments, advance), *measure_perturbed(*arguments, advance)]
+
+
+def _restricted(groups: Groups, languages: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The groups restricted to some languages, without groups that become empty."""
+    if unknown := [language for language in languages if language not in groups["all"]]:
+        known = ", ".join(groups["all"])
+        raise UserError(f"query_languages: {', '.join(unknown)} not among the run's, {known}")
+    restricted = {
+        name: tuple(language for language in members if language in languages)
+        for name, members in groups.items()
+    }
+    return {name: members for name, members in restricted.items() if members}

@@ -1,0 +1,80 @@
+"""Cancelling runs of a sweep in Slurm's queue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from optical_sweeps.slurm import slurm_commands as slurm
+from optical_sweeps.slurm.submission_plan import Job, Submission, submissions_of
+from optical_sweeps.slurm.submission_queue import tasks_in_queue
+from optical_sweeps.sweeps.grid import Grid
+
+
+@dataclass(frozen=True)
+class RunningProcess:
+    """A process that works on a run outside the sweep's submissions."""
+
+    run: str
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """What was cancelled.
+
+    Args:
+        tasks: Slurm tasks that scancel removed.
+        runs: runs that their tasks skip or interrupt.
+        processes: processes that still work on some of the runs; they are not stopped.
+    """
+
+    tasks: tuple[str, ...]
+    runs: tuple[str, ...]
+    processes: tuple[RunningProcess, ...]
+
+
+def cancel(grid: Grid, runs: Sequence[str]) -> Cancellation:
+    """Cancel runs: tasks with no other run left are removed, other tasks skip these runs.
+
+    Raises:
+        SlurmError: Slurm does not answer, or refuses.
+    """
+    requested = set(runs)
+    removed: list[str] = []
+    stopped: dict[str, None] = {}
+    for submission, job, task in list(tasks_in_queue(submissions_of(grid.folder))):
+        unfinished = _unfinished(submission, job, task)
+        cancelled = [run for run in unfinished if run in requested]
+        if not cancelled:
+            continue
+        for run in cancelled if job.role == "array" else ():
+            submission.cancel_run(run)  # before the signal: the worker reads it when the signal arrives
+            stopped[run] = None
+        if len(cancelled) == len(unfinished):
+            removed.append(task.id)
+        elif job.role == "array" and task.activity == "running" and cancelled[0] == unfinished[0]:
+            slurm.signal(task.id, "USR2")
+    slurm.cancel(removed)
+    processes = _processes(grid.folder, [run for run in runs if run not in stopped])
+    return Cancellation(tuple(removed), tuple(stopped), processes)
+
+
+def _unfinished(submission: Submission, job: Job, task: slurm.Task) -> list[str]:
+    """The runs that a task still has to do, or that wait for a preparation."""
+    if job.role == "prepare":
+        return [run for run in submission.runs if not submission.is_over(run)]
+    number = job.first + (task.index or 0)
+    pack = submission.packs[number] if number < len(submission.packs) else ()
+    return [run for run in pack if not submission.is_over(run)]
+
+
+def _processes(sweep: Path, runs: Sequence[str]) -> tuple[RunningProcess, ...]:
+    """The processes that work on these runs, from the runs' folders."""
+    folders = Grid.load(sweep).runs
+    owners = {run: folders[run].owner() for run in runs if folders[run].state() == "running"}
+    return tuple(
+        RunningProcess(run, str(owner.get("host")), int(owner["pid"]))
+        for run, owner in owners.items()
+        if "pid" in owner
+    )
