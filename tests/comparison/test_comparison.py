@@ -8,8 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from optical_sweeps.cli import conf_folder
-from optical_sweeps.commands.compare import compare
 from optical_sweeps.comparison.human_queries import human_queries
+from optical_sweeps.comparison.systems_comparison import compare
 from optical_sweeps.corpora.builders.files import FilesCorpus
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.runs import read_run
