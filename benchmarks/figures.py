@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from optical_sweeps.curves.claims.stratified_claims import claims_of, crossings_of_all
+from optical_sweeps.curves.claims.stratified_claims import claims_of_strata, crossings_of_strata
 from optical_sweeps.curves.figures.curve_figures import slices_of
 from optical_sweeps.curves.figures.figure_style import save_figure
 from optical_sweeps.curves.figures.study_drawings import curve_drawings
@@ -75,9 +75,9 @@ def parts(folder: Path, output: Path) -> None:
     with timed("bootstrap (Study)"):
         (part,) = strata(per_query, language_groups(runs))
     with timed("tests (20,000 draws)"):
-        found = claims_of([part])
+        found = claims_of_strata([part])
     with timed("crossings"):
-        crossings_of_all([part], found)
+        crossings_of_strata([part], found)
     with timed("laws"):
         laws = laws_of(part.study, slices_of(part.study))
     for drawing in curve_drawings(part.study, laws, None, [("contrastive", "optical")]):

@@ -177,7 +177,7 @@ print(f"eps 0.05 is {0.05 / spread:.2f} of it")
 # language's tokens are matched with the same English ones. Word order differs, and the plan does not care: it
 # has no notion of order. What it cannot do is leave a token out: a particle that has no counterpart must
 # still send its mass somewhere (`Partial` and `Unbalanced` plans may keep it). Letters that no font of this
-# machine has are spelt in Latin ones.
+# machine has are romanised in Latin ones.
 
 # %%
 rows = {}

@@ -1,4 +1,5 @@
-"""From the logs of runs to tidy tables, curves with intervals, laws, tests and figures; docs/curves.md.
+"""From the logs of runs to tidy tables, curves with intervals, laws, claims and figures; see docs/curves.md.
 
-Needs no torch, Lightning, Hydra or W&B: a run is anything with the attributes of `table.LoggedRun`.
+A library: it needs no torch, Lightning, Hydra or W&B. A run is any object with the attributes of
+`tables.result_tables.LoggedRun`.
 """

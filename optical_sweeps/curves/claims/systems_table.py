@@ -1,4 +1,4 @@
-"""The comparison table: systems by languages, each cell marked where it differs from one system's.
+"""The comparison table: systems by languages, with marks where a system differs from the reference.
 
 Shape legend: S systems, Q queries of all languages.
 """
@@ -14,7 +14,7 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.significance import DRAWS, holm, randomisation_test
 
 MEAN = "mean"
-"""The column of the mean over languages, every language counting the same."""
+"""The column of the mean over languages, in which every language has the same weight."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,10 @@ class SystemScores:
     """Per-query values of one measure.
 
     Args:
-        systems: names of the rows, each with as many seeds as `seeds` has.
-        languages: of each column.
-        query_ids: of each column; one id in several languages is one query, as in parallel collections.
+        systems: names of the rows.
+        seeds: number of seeds of each system.
+        languages: language of each column.
+        query_ids: query of each column; an id in several languages is one query, as in parallel collections.
         values: means over seeds.
 
     Raises:
@@ -43,33 +44,34 @@ class SystemScores:
             if missing := int(np.isnan(row).sum()):
                 raise UserError(
                     f"systems: {name} has no {self.measure} of {missing} of {len(row)} queries that others "
-                    "have; all have to be measured on one collection: run it again"
+                    "have; all systems must be evaluated on one collection: run it again"
                 )
 
-    def of(self, where: str) -> Float[np.ndarray, "S q"]:
-        """The queries of a language; of the mean, every query's share of it, in sum the mean."""
+    def of(self, column: str) -> Float[np.ndarray, "S q"]:
+        """Values of a language's queries, or for `MEAN` each query's contribution to the mean."""
         languages = np.array(self.languages)
-        if where != MEAN:
-            return self.values[:, languages == where]
-        distinct, column, counts = np.unique(languages, return_inverse=True, return_counts=True)
+        if column != MEAN:
+            return self.values[:, languages == column]
+        distinct, language, counts = np.unique(languages, return_inverse=True, return_counts=True)
         ids, query = np.unique(self.query_ids, return_inverse=True)
-        shares = np.zeros((len(self.systems), len(ids)))
-        np.add.at(shares.T, query, (self.values / (counts[column] * len(distinct))).T)
-        return shares
+        contributions = np.zeros((len(self.systems), len(ids)))
+        np.add.at(contributions.T, query, (self.values / (counts[language] * len(distinct))).T)
+        return contributions
 
-    def mean(self, where: str) -> Float[np.ndarray, " S"]:
-        """The value of every system in a cell of that column."""
-        values = self.of(where)
-        return np.asarray(values.sum(1) if where == MEAN else values.mean(1))
+    def mean(self, column: str) -> Float[np.ndarray, " S"]:
+        """The value of every system in a column."""
+        values = self.of(column)
+        return np.asarray(values.sum(1) if column == MEAN else values.mean(1))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A cell: what a system scores, and how that compares with the reference.
+    """A cell: a system's value and its comparison with the reference.
 
     Args:
-        difference: of the system less the reference; None for the reference itself, as are the p-values.
-        p, p_holm: of the paired randomisation test over queries; corrected for the measure's whole table.
+        difference: system minus reference; None for the reference itself, as are the p-values.
+        p, p_holm: of the paired randomisation test over queries; the second is corrected for the measure's
+            whole table.
         verdict: `higher`, `lower`, or empty.
     """
 
@@ -90,42 +92,40 @@ def differences(
 ) -> list[Difference]:
     """Every cell, system by system; all comparisons of a measure are one family (Holm 1979).
 
-    The column of the mean is tested on all languages' queries, each with its share of the mean; a query that
-    several languages have is one draw, as in `scores`. The mean of one language is that language: it is asked
-    about once, and the mean has its p.
+    The mean is tested on the queries of all languages, each with its contribution to the mean; an id in several
+    languages is drawn once. With one language, the mean is that language and is not tested again.
     """
     base = scores.systems.index(reference)
     others = [row for row in range(len(scores.systems)) if row != base]
     columns = (*languages, MEAN)
-    asked = columns if len(set(scores.languages)) > 1 else columns[:1]
-    tests = {where: scores.of(where) for where in columns}
-    family = np.full((len(scores.systems), len(asked)), np.nan)
-    for column, where in enumerate(asked):
+    tested = columns if len(set(scores.languages)) > 1 else columns[:1]
+    values = {column: scores.of(column) for column in columns}
+    means = {column: scores.mean(column) for column in columns}
+    p = np.full((len(scores.systems), len(tested)), np.nan)
+    for place, column in enumerate(tested):
         if others:
-            family[others, column] = randomisation_test(tests[where][others] - tests[where][base], draws=draws)
-    corrected = np.full_like(family, np.nan)
-    corrected[others] = holm(family[others].ravel()).reshape(len(others), len(asked))
-    means = {where: scores.mean(where) for where in columns}
+            p[others, place] = randomisation_test(values[column][others] - values[column][base], draws=draws)
+    p_holm = np.full_like(p, np.nan)
+    p_holm[others] = holm(p[others].ravel()).reshape(len(others), len(tested))
     cells = []
     for row, system in enumerate(scores.systems):
-        for where in columns:
-            column = asked.index(where) if where in asked else 0
-            value, distance = float(means[where][row]), float(means[where][row] - means[where][base])
-            p, p_holm = float(family[row, column]), float(corrected[row, column])
+        for column in columns:
+            place = tested.index(column) if column in tested else 0
+            difference = float(means[column][row] - means[column][base])
             compared = row != base
-            different = compared and p_holm < alpha and distance != 0
+            different = compared and p_holm[row, place] < alpha and difference != 0
             cells.append(
                 Difference(
                     measure=scores.measure,
                     system=system,
-                    language=where,
-                    value=value,
+                    language=column,
+                    value=float(means[column][row]),
                     seeds=scores.seeds[row],
-                    queries=tests[where].shape[1],
-                    difference=distance if compared else None,
-                    p=p if compared else None,
-                    p_holm=p_holm if compared else None,
-                    verdict=("higher" if distance > 0 else "lower") if different else "",
+                    queries=values[column].shape[1],
+                    difference=difference if compared else None,
+                    p=float(p[row, place]) if compared else None,
+                    p_holm=float(p_holm[row, place]) if compared else None,
+                    verdict=("higher" if difference > 0 else "lower") if different else "",
                 )
             )
     return cells
@@ -139,30 +139,29 @@ def systems_table(
     alpha: float = 0.05,
     titles: Mapping[str, str] | None = None,
 ) -> PaperTable:
-    """A row for each measure and system, in points; ▲ and ▼: higher or lower than the reference.
+    """One row for each measure and system, x 100, with ▲ or ▼ where it is higher or lower than the reference.
 
     Args:
-        titles: names of systems as they are printed; by default, their own.
+        titles: system -> printed name; by default, the system's own.
     """
     titles = titles or {}
     by_row: dict[tuple[str, str], dict[str, Difference]] = {}
     for cell in cells:
         by_row.setdefault((cell.measure, cell.system), {})[cell.language] = cell
     rows: list[tuple[Cell, ...]] = []
-    for (measure, system), row in by_row.items():
-        found = (row[where] for where in (*languages, MEAN))
-        values = (Marked(f"{100 * cell.value:.1f}", cell.verdict) for cell in found)
+    for (measure, system), by_column in by_row.items():
+        row = (by_column[column] for column in (*languages, MEAN))
+        values = (Marked(f"{100 * cell.value:.1f}", cell.verdict) for cell in row)
         rows.append((measure, titles.get(system, system), *values))
     seeds = max((cell.seeds for cell in cells), default=1)
-    asked = [
-        cell for cell in cells if cell.difference is not None and (len(languages) > 1 or cell.language != MEAN)
-    ]
-    each = len(asked) // max(len({cell.measure for cell in cells}), 1)
+    columns = {*languages, MEAN} if len(languages) > 1 else set(languages)
+    tested = [cell for cell in cells if cell.difference is not None and cell.language in columns]
+    comparisons = len(tested) // max(len({cell.measure for cell in cells}), 1)
     caption = (
         f"Measures x 100 on {split}; the mean is over languages; trained systems are means of "
         f"{seeds} seed{'s' * (seeds != 1)}; marks: higher or lower than {titles.get(reference, reference)} "
         f"at {alpha:g} (paired randomisation test over queries, corrected by Holm's method over the "
-        f"{each} comparisons of a measure)."
+        f"{comparisons} comparisons of a measure)."
     )
     records = tuple({name: getattr(cell, name) for name in Difference.__dataclass_fields__} for cell in cells)
     return PaperTable(("measure", "system", *languages, MEAN), tuple(rows), 2, caption, records)

@@ -1,18 +1,20 @@
-"""Figures of a study beyond its curves: the gap of groups, differences of objectives, cost against quality."""
+"""Figures of differences: between groups of languages, and between objectives."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from optical_sweeps.curves.claims.crossings import Crossings, crossings_of
+from optical_sweeps.curves.claims.crossings import Crossings, find_crossings
 from optical_sweeps.curves.figures.curve_figures import slices_of, title_of
 from optical_sweeps.curves.figures.figure_style import (
     NARROW,
     OTHER_STYLES,
     STYLES,
-    ZERO_SHOT_COLOUR,
     LineStyle,
     Width,
     draw_curve,
+    draw_zero_line,
+    draw_zero_shot,
     inches,
     ordered,
     same_scale,
@@ -20,40 +22,30 @@ from optical_sweeps.curves.figures.figure_style import (
     style_of,
 )
 from optical_sweeps.curves.statistics.contrasts import curve_of, group_gap, objective_difference
-from optical_sweeps.curves.statistics.study import Study
+from optical_sweeps.curves.statistics.study import Curve, Study
 from optical_sweeps.curves.tables.result_tables import ZERO_SHOT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PAIR_STYLES = OTHER_STYLES[::-1]
-"""Differences are black first: none of the objectives' own colours."""
+PAIR_STYLES = (*OTHER_STYLES[::-1], *STYLES.values())
+"""Styles of differences; the first ones are the style of no objective."""
 
 
 def gap_figure(study: Study, width: Width | float = "page") -> "Figure":
-    """The high group less the low one against x, for each objective; zero-shot is a dashed level."""
+    """High-resource minus low-resource group against x, for each objective; zero-shot is a dashed level."""
 
     def draw(panel: "Axes", _: str) -> None:
         for objective in ordered(study.objectives):
             curve = curve_of(group_gap(study, objective), study.confidence)
             draw_curve(panel, curve, style_of(objective, study.objectives), objective)
         if study.reference("group:high") is not None:
-            level = float(group_gap(study, ZERO_SHOT).mean[0])
-            panel.axhline(
-                level, color=ZERO_SHOT_COLOUR, linestyle=(0, (2.5, 2)), linewidth=0.9, label="zero-shot"
-            )
-        panel.axhline(0, color="black", linewidth=0.5, zorder=1)
+            draw_zero_shot(panel, float(group_gap(study, ZERO_SHOT).mean[0]))
+        draw_zero_line(panel)
 
-    return small_multiples(
-        ["gap"],
-        width,
-        draw,
-        columns=1,
-        panel_height=1.9,
-        x=study.x,
-        y_label=f"{study.measure}, high less low",
-    )
+    y_label = f"{study.measure}, high minus low"
+    return small_multiples(["gap"], width, draw, columns=1, panel_height=1.9, x=study.x, y_label=y_label)
 
 
 def difference_figure(
@@ -62,56 +54,42 @@ def difference_figure(
     groups: Sequence[str] = ("high", "low", "all"),
     width: Width | float = "page",
 ) -> "Figure":
-    """Objectives less each other against x; dotted lines and bars mark changes of the lead and their bounds."""
+    """Differences between objectives against x, with crossings as dotted lines and their intervals as bars."""
     slices = slices_of(study, groups) or list(study.languages)
     narrow = inches(width) < NARROW
-    names = [" - ".join(pair) for pair in pairs]
-    styles = dict(zip(names, (*PAIR_STYLES, *STYLES.values()) * len(names), strict=False))
 
     def draw(panel: "Axes", slice: str) -> None:
-        panel.axhline(0, color="black", linewidth=0.5, zorder=1)
-        for place, (name, (first, second)) in enumerate(zip(names, pairs, strict=True)):
-            block = objective_difference(study, first, second, slice)
-            draw_curve(panel, curve_of(block, study.confidence), styles[name], name)
-            if len(block.x) > 1:
-                found = crossings_of(
-                    block, first, second, study.x, study.confidence, logarithmic=study.x == "total"
-                )
-                _mark(panel, found, styles[name], (float(block.x[0]), float(block.x[-1])), place)
+        draw_zero_line(panel)
+        for number, (first, second) in enumerate(pairs):
+            style = PAIR_STYLES[number % len(PAIR_STYLES)]
+            curve = curve_of(objective_difference(study, first, second, slice), study.confidence)
+            draw_curve(panel, curve, style, f"{first} - {second}")
+            if len(curve.x) > 1:
+                _draw_crossings(panel, find_crossings(study, first, second, slice), style, curve, number)
         panel.set_title(title_of(study, slice, short=narrow))
 
     figure = small_multiples(
-        slices,
-        width,
-        draw,
-        columns=1 if narrow else min(len(slices), 4),
-        panel_height=1.3 if narrow else 1.75,
-        x=study.x,
-        y_label=f"difference of {study.measure}",
+        slices, width, draw, columns=1 if narrow else min(len(slices), 4),
+        panel_height=1.3 if narrow else 1.75, x=study.x, y_label=f"difference in {study.measure}",
         share_scale=False,
-    )
+    )  # fmt: skip
     same_scale(figure.axes)
     return figure
 
 
-def _mark(panel: "Axes", found: Crossings, style: LineStyle, ends: tuple[float, float], place: int) -> None:
-    """Where the lead changes: a dotted line, and its interval as a bar at the foot of the panel."""
-    for one in found.found:
-        low, high = one.low if one.low is not None else ends[0], one.high if one.high is not None else ends[1]
-        panel.axvline(one.x, color=style.colour, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=2)
-        height = 0.03 + 0.035 * place
-        transform = panel.get_xaxis_transform()
-        panel.plot(
-            [low, high], [height] * 2, color=style.colour, linewidth=2.2, alpha=0.55, transform=transform
-        )
-        for bound, edge, sign in ((one.low, low, "<"), (one.high, high, ">")):
-            if bound is None:  # it leaves the range that was run
-                panel.plot(
-                    [edge],
-                    [height],
-                    marker=sign,
-                    markersize=3,
-                    color=style.colour,
-                    transform=transform,
-                    clip_on=False,
-                )
+def _draw_crossings(panel: "Axes", crossings: Crossings, style: LineStyle, curve: Curve, number: int) -> None:
+    """Draw a dotted line at each crossing, and its interval as a bar at the bottom of the panel.
+
+    An arrow marks an end of the interval that lies outside the range of the curve.
+    """
+    transform = panel.get_xaxis_transform()
+    height = 0.03 + 0.035 * number
+    for crossing in crossings.found:
+        low = float(curve.x[0]) if crossing.low is None else crossing.low
+        high = float(curve.x[-1]) if crossing.high is None else crossing.high
+        panel.axvline(crossing.x, color=style.colour, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=2)
+        plot = partial(panel.plot, color=style.colour, transform=transform)
+        plot([low, high], [height] * 2, linewidth=2.2, alpha=0.55)
+        for bound, end, marker in ((crossing.low, low, "<"), (crossing.high, high, ">")):
+            if bound is None:
+                plot([end], [height], marker=marker, markersize=3, clip_on=False)

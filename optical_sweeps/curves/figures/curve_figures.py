@@ -1,9 +1,4 @@
-"""Figures of a study at paper size: a measure against the swept variable, objectives side by side.
-
-One column of a paper is 3.3 in wide, a page 6.9 in, unless inches are given; no text is smaller than 7 pt
-at that size. Colours are Okabe and Ito's, and markers and line styles tell objectives apart without them. Equal
-data give equal bytes.
-"""
+"""Figures of a study's curves: groups, gains over zero-shot, languages."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +12,9 @@ from optical_sweeps.curves.figures.figure_style import (
     INCHES,
     LEVEL_STYLES,
     NARROW,
-    ZERO_SHOT_COLOUR,
     Width,
     draw_curve,
+    draw_zero_shot,
     inches,
     ordered,
     save_figure,
@@ -34,7 +29,6 @@ from optical_sweeps.curves.tables.result_tables import ZERO_SHOT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
 
 GROUP_TITLES: Mapping[str, str] = {
     "high": "high-resource languages",
@@ -52,37 +46,34 @@ class Level:
     value: float
 
 
+Levels = Mapping[str, Sequence[Level]]
+"""Slice -> the levels of its panel."""
+
+
 def group_figure(
     study: Study,
     groups: Sequence[str] = ("high", "low"),
     width: Width | float = "page",
     *,
     laws: Laws | None = None,
-    levels: Mapping[str, Sequence[Level]] | None = None,
+    levels: Levels | None = None,
 ) -> "Figure":
-    """The measure of each group against x; zero-shot is a dashed level.
+    """The measure of each group against x, with zero-shot as a dashed level.
 
     Args:
-        laws: drawn in place of the lines between points, where given.
-        levels: by slice.
+        laws: drawn instead of the lines between points.
+        levels: drawn as grey lines.
     """
     slices = slices_of(study, groups)
-    stacked = bool(levels) and inches(width) < NARROW
-    return _figure(
-        study,
-        slices,
-        width,
-        columns=1 if stacked else len(slices),
-        panel_height=1.6 if levels else 1.75,
-        laws=laws or {},
-        levels=levels or {},
-    )
+    columns = 1 if levels and inches(width) < NARROW else len(slices)
+    height = 1.6 if levels else 1.75
+    return _figure(study, slices, width, columns=columns, panel_height=height, laws=laws, levels=levels)
 
 
 def gain_figure(
     study: Study, groups: Sequence[str] = ("high", "low"), width: Width | float = "page"
 ) -> "Figure":
-    """What distillation gains over zero-shot in each group: paired, so narrower than two curves' intervals.
+    """The gain of distillation over zero-shot in each group, with paired and so narrower intervals.
 
     Raises:
         KeyError: the study has no zero-shot run.
@@ -91,15 +82,13 @@ def gain_figure(
     return _figure(study, slices, width, columns=len(slices), panel_height=1.75, gain=True)
 
 
-def language_figure(
-    study: Study, width: Width | float = "page", *, levels: Mapping[str, Sequence[Level]] | None = None
-) -> "Figure":
-    """The measure of each language against x, in small panels: high-resource languages first."""
+def language_figure(study: Study, width: Width | float = "page", *, levels: Levels | None = None) -> "Figure":
+    """The measure of each language against x, in small panels; high-resource languages come first."""
     by_group = [language for group in study.groups.values() for language in group]
     slices = list(dict.fromkeys((*by_group, *study.languages)))
     rows = math.ceil(len(slices) / (5 if inches(width) >= NARROW else 3))
     columns = math.ceil(len(slices) / rows)
-    return _figure(study, slices, width, columns=columns, panel_height=1.15, levels=levels or {})
+    return _figure(study, slices, width, columns=columns, panel_height=1.15, levels=levels)
 
 
 def save_all_figures(study: Study, folder: Path) -> list[Path]:
@@ -118,8 +107,17 @@ def save_all_figures(study: Study, folder: Path) -> list[Path]:
 
 
 def slices_of(study: Study, groups: Sequence[str] = ("high", "low")) -> list[str]:
-    """Those of the groups that the study has."""
+    """The slices of those groups that the study has."""
     return [f"group:{group}" for group in groups if f"group:{group}" in study.slices]
+
+
+def title_of(study: Study, slice: str, *, short: bool = False) -> str:
+    """The title of a slice's panel."""
+    if slice.startswith("group:"):
+        group = slice.removeprefix("group:")
+        return (SHORT_TITLES if short else GROUP_TITLES).get(group, group)
+    group = next((name for name, members in study.groups.items() if slice in members and name != "all"), "")
+    return f"{slice} ({group})" if group else slice
 
 
 def _figure(
@@ -131,56 +129,37 @@ def _figure(
     panel_height: float,
     gain: bool = False,
     laws: Laws | None = None,
-    levels: Mapping[str, Sequence[Level]] | None = None,
+    levels: Levels | None = None,
 ) -> "Figure":
-    titles = {slice: title_of(study, slice, short=inches(width) < NARROW) for slice in slices}
+    def draw(panel: "Axes", slice: str) -> None:
+        for objective in ordered(study.objectives):
+            curve = study.difference(objective, ZERO_SHOT, slice) if gain else study.curve(objective, slice)
+            fitted = (laws or {}).get((objective, slice))
+            law = None if fitted is None else _law_curve(study, fitted, curve)
+            draw_curve(panel, curve, style_of(objective, study.objectives), objective, law)
+        reference = study.reference(slice)
+        if reference is not None:
+            draw_zero_shot(panel, 0.0 if gain else float(reference.mean[0]))
+        for number, level in enumerate((levels or {}).get(slice, ())):
+            style = LEVEL_STYLES[number % len(LEVEL_STYLES)]
+            panel.axhline(
+                level.value,
+                color=style.colour,
+                linestyle=style.line,
+                linewidth=0.8,
+                label=level.label,
+                zorder=1,
+            )
+        panel.set_title(title_of(study, slice, short=inches(width) < NARROW))
+
     return small_multiples(
-        slices,
-        width,
-        lambda panel, slice: _draw(panel, study, slice, titles[slice], gain, laws or {}, levels or {}),
-        columns=columns,
-        panel_height=panel_height,
-        x=study.x,
-        y_label=f"{study.measure} above zero-shot" if gain else study.measure,
-    )
+        slices, width, draw, columns=columns, panel_height=panel_height, x=study.x,
+        y_label=f"gain in {study.measure} over zero-shot" if gain else study.measure,
+    )  # fmt: skip
 
 
-def _draw(
-    panel: "Axes",
-    study: Study,
-    slice: str,
-    title: str,
-    gain: bool,
-    laws: Laws,
-    levels: Mapping[str, Sequence[Level]],
-) -> None:
-    for objective in ordered(study.objectives):
-        curve = study.difference(objective, ZERO_SHOT, slice) if gain else study.curve(objective, slice)
-        law = None if gain or (objective, slice) not in laws else _along(study, laws[objective, slice], curve)
-        draw_curve(panel, curve, style_of(objective, study.objectives), objective, law)
-    reference = study.reference(slice)
-    if gain or reference is not None:
-        value = 0.0 if gain or reference is None else float(reference.mean[0])
-        panel.axhline(value, color=ZERO_SHOT_COLOUR, linestyle=(0, (2.5, 2)), linewidth=0.9, label="zero-shot")
-    for place, level in enumerate(levels.get(slice, ())):
-        style = LEVEL_STYLES[place % len(LEVEL_STYLES)]
-        panel.axhline(
-            level.value, color=style.colour, linestyle=style.line, linewidth=0.8, label=level.label, zorder=1
-        )
-    panel.set_title(title)
-
-
-def _along(study: Study, law: FittedCurve, curve: Curve) -> Curve:
-    """A law at a hundred places over the range that was run."""
+def _law_curve(study: Study, law: FittedCurve, curve: Curve) -> Curve:
+    """The law at 100 values of x over the range of the curve."""
     space = np.geomspace if study.x == "total" else np.linspace
-    places = space(float(curve.x[0]), float(curve.x[-1]), 100)
-    return law.predict(law_inputs(study, law.slice, law.law, places, {}), places)
-
-
-def title_of(study: Study, slice: str, *, short: bool = False) -> str:
-    """Of a panel."""
-    if slice.startswith("group:"):
-        group = slice.removeprefix("group:")
-        return (SHORT_TITLES if short else GROUP_TITLES).get(group, group)
-    group = next((name for name, members in study.groups.items() if slice in members and name != "all"), "")
-    return f"{slice} ({group})" if group else slice
+    x = space(float(curve.x[0]), float(curve.x[-1]), 100)
+    return law.predict(law_inputs(study, law.slice, law.law, x, {}), x)

@@ -1,28 +1,31 @@
-"""Size, style and layout of all figures."""
+"""Size, style and layout of figures for papers.
+
+One column of a paper is 3.3 in wide and a page 6.9 in, unless the width is given in inches; no text is smaller
+than 7 pt at that size. Colours are those of Okabe and Ito; markers and line styles distinguish objectives
+without colour. Equal data give equal bytes.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from optical_sweeps.curves.statistics.study import Curve
+from optical_sweeps.curves.tables.result_tables import ZERO_SHOT
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
+    from matplotlib.typing import RcKeyType
 
 Width = Literal["column", "page"]
-
-
 INCHES: Mapping[Width, float] = {"column": 3.3, "page": 6.9}
-
-
 NARROW = 5.0
-"""Figures of fewer inches are those of a column: fewer panels a row, shorter titles."""
-
+"""Figures narrower than this (inches) are for one column: fewer panels in a row, shorter titles."""
 
 X_LABELS: Mapping[str, str] = {
     "ratio": "share of low-resource pairs",
@@ -33,7 +36,7 @@ X_LABELS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class LineStyle:
-    """How one objective looks in every figure."""
+    """Colour, marker and line of an objective, the same in every figure."""
 
     colour: str
     marker: str
@@ -47,8 +50,8 @@ STYLES: Mapping[str, LineStyle] = {
     "score_kl": LineStyle("#CC79A7", "D", (0, (1, 1))),
     "greedy": LineStyle("#E69F00", "v", (0, (7, 1, 1, 1, 1, 1))),
 }
-
-
+OTHER_STYLES = (LineStyle("#56B4E9", "P", "-"), LineStyle("#000000", "X", (0, (3, 1.5))))
+ZERO_SHOT_STYLE = LineStyle("#555555", "d", (0, (2.5, 2)))
 LEVEL_STYLES = tuple(
     LineStyle(colour, "", line)
     for colour, line in (
@@ -56,17 +59,10 @@ LEVEL_STYLES = tuple(
         ("#999999", "-"), ("#333333", (0, (2, 1))), ("#777777", (0, (8, 2))),
     )
 )  # fmt: skip
-"""Published figures: grey, no markers."""
+"""Styles of published figures: grey, without markers."""
 
-
-OTHER_STYLES = (LineStyle("#56B4E9", "P", "-"), LineStyle("#000000", "X", (0, (3, 1.5))))
-
-
-ZERO_SHOT_COLOUR = "#555555"
-
-
-RC: Mapping[str, Any] = {
-    "font.family": "DejaVu Sans",  # matplotlib's own, so that figures look and weigh the same everywhere
+RC: "Mapping[RcKeyType, object]" = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that figures are the same on every machine
     "font.size": 7.5,
     "axes.titlesize": 7.5,
     "axes.labelsize": 7.5,
@@ -86,33 +82,59 @@ RC: Mapping[str, Any] = {
     "ytick.major.size": 2.5,
     "lines.linewidth": 1.2,
     "lines.markersize": 3.5,
-    "pdf.fonttype": 42,  # text stays text
+    "pdf.fonttype": 42,  # keeps text as text
     "savefig.dpi": 300,
 }
+LABEL_SIZE = 7.5
 
 
-def save_figure(figure: "Figure", stem: Path) -> tuple[Path, Path]:
-    """Write `<stem>.pdf` and `<stem>.png` (300 dpi), each whole or not at all."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    pdf, png = stem.with_name(f"{stem.name}.pdf"), stem.with_name(f"{stem.name}.png")
-    no_dates: dict[str, dict[str, Any]] = {
-        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-        "png": {"Software": None},
-    }
-    with _style():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once for both
-    for path in (pdf, png):
-        kind = path.suffix.removeprefix(".")
-        temporary = path.with_name(f".{path.name}.tmp")
-        with _style():
-            figure.savefig(temporary, format=kind, metadata=no_dates[kind])
-        temporary.replace(path)
-    return pdf, png
+@contextmanager
+def paper_style(*, grid: bool = True) -> Iterator[None]:
+    """matplotlib's parameters for all figures, within a `with` block."""
+    import matplotlib
+
+    with matplotlib.rc_context({**RC, "axes.grid": grid}):
+        yield
 
 
 def inches(width: Width | float) -> float:
     return INCHES[width] if isinstance(width, str) else float(width)
+
+
+def ordered(objectives: Sequence[str]) -> list[str]:
+    """Objectives in the order of `STYLES`, then the others; zero-shot comes last."""
+    known = [name for name in STYLES if name in objectives]
+    others = [name for name in objectives if name not in STYLES and name != ZERO_SHOT]
+    return known + others + [name for name in objectives if name == ZERO_SHOT]
+
+
+def style_of(objective: str, objectives: Sequence[str]) -> LineStyle:
+    """The style of one of the objectives of a figure."""
+    if objective == ZERO_SHOT:
+        return ZERO_SHOT_STYLE
+    if objective in STYLES:
+        return STYLES[objective]
+    others = [name for name in objectives if name not in STYLES and name != ZERO_SHOT]
+    return OTHER_STYLES[others.index(objective) % len(OTHER_STYLES)]
+
+
+def label_of(objective: str) -> str:
+    return "zero-shot" if objective == ZERO_SHOT else objective
+
+
+def save_figure(figure: "Figure", stem: Path) -> tuple[Path, Path]:
+    """Write `<stem>.pdf` and `<stem>.png` (300 dpi), each atomically and without dates."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    pdf, png = stem.with_name(f"{stem.name}.pdf"), stem.with_name(f"{stem.name}.png")
+    left_out = {pdf: ("CreationDate", "Creator", "Producer"), png: ("Software",)}
+    with paper_style():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # both files share one layout
+        for path, names in left_out.items():
+            temporary = path.with_name(f".{path.name}.tmp")
+            figure.savefig(temporary, format=path.suffix.removeprefix("."), metadata=dict.fromkeys(names))
+            temporary.replace(path)
+    return pdf, png
 
 
 def small_multiples(
@@ -126,7 +148,14 @@ def small_multiples(
     y_label: str,
     share_scale: bool = True,
 ) -> "Figure":
-    """A panel for each name, with one legend above all; `draw` fills a panel and gives it its title."""
+    """One panel for each name, with one legend above all of them.
+
+    Args:
+        draw: draws a panel and sets its title.
+        panel_height: in inches.
+        x: the swept variable or the label of the x axis.
+        share_scale: whether all y axes have the same span.
+    """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -134,87 +163,58 @@ def small_multiples(
         raise ValueError("a figure needs at least one slice")
     rows = math.ceil(len(names) / columns)
     size = inches(width)
-    with _style():
+    with paper_style():
         layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.04, hspace=0.04)
         figure = Figure(figsize=(size, rows * panel_height + 0.6), layout=layout)
         panels = [figure.add_subplot(rows, columns, number + 1) for number in range(len(names))]
         for panel, name in zip(panels, names, strict=True):
             draw(panel, name)
-            x_axis(panel, x, roomy=size / columns > 1.2)
+            _set_x_axis(panel, x, roomy=size / columns > 1.2)
         if share_scale:
-            _share_scale(panels)
-        figure.supxlabel(X_LABELS.get(x, x), fontsize=RC["axes.labelsize"])
-        figure.supylabel(y_label, fontsize=RC["axes.labelsize"])
-        legend(figure, panels, size)
+            _share_span(panels)
+        figure.supxlabel(X_LABELS.get(x, x), fontsize=LABEL_SIZE)
+        figure.supylabel(y_label, fontsize=LABEL_SIZE)
+        _add_legend(figure, panels, size)
     return figure
 
 
-def legend(figure: "Figure", panels: Sequence["Axes"], size: float) -> None:
-    """What the panels show, each name once, in as many columns as there is room for."""
-    found: dict[str, Any] = {}
-    for panel in panels:
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    if not found:
-        return
-    figure.legend(
-        found.values(),
-        found.keys(),
-        loc="outside upper center",
-        ncols=_columns_that_fit([4.1 * len(label) + 26 for label in found], 72 * size),
-        frameon=False,
-        columnspacing=1.2,
-    )
-
-
-def _columns_that_fit(widths: Sequence[float], room: float) -> int:
-    """Most columns, filled one after the other, each as wide as its widest entry; all in points."""
-    for columns in range(len(widths), 1, -1):
-        rows = math.ceil(len(widths) / columns)
-        parts = [widths[start : start + rows] for start in range(0, len(widths), rows)]
-        if sum(map(max, parts)) + 8.4 * (len(parts) - 1) <= room:
-            return columns
-    return 1
-
-
 def draw_curve(panel: "Axes", curve: Curve, style: LineStyle, label: str, law: Curve | None = None) -> None:
-    """Points, their intervals as a band, and lines between them; or points with bars, and a law."""
-    look: dict[str, Any] = {
-        "color": style.colour,
-        "markeredgecolor": "white",
-        "markeredgewidth": 0.4,
-        "clip_on": False,
-    }
+    """Draw points, lines between them and a band; or points with bars, and a law with its band."""
+    plot = partial(
+        panel.plot, marker=style.marker, color=style.colour, markeredgecolor="white", markeredgewidth=0.4,
+        clip_on=False, zorder=3,
+    )  # fmt: skip
+    band = curve if law is None else law
+    panel.fill_between(band.x, band.low, band.high, color=style.colour, alpha=0.16, linewidth=0)
     if law is None:
-        panel.fill_between(curve.x, curve.low, curve.high, color=style.colour, alpha=0.16, linewidth=0)
-        panel.plot(
-            curve.x,
-            curve.mean,
-            marker=style.marker,
-            linestyle=style.line,
-            label=label,
-            zorder=3,
-            **look,
-        )
+        plot(curve.x, curve.mean, linestyle=style.line, label=label)
         return
-    panel.fill_between(law.x, law.low, law.high, color=style.colour, alpha=0.16, linewidth=0)
     panel.plot(law.x, law.mean, color=style.colour, linestyle=style.line, zorder=2)
     panel.vlines(curve.x, curve.low, curve.high, color=style.colour, linewidth=0.6, alpha=0.7, zorder=2)
-    panel.plot(curve.x, curve.mean, marker=style.marker, linestyle="none", zorder=3, **look)
+    plot(curve.x, curve.mean, linestyle="none")
     panel.plot([], [], color=style.colour, marker=style.marker, linestyle=style.line, label=label)
 
 
-def x_axis(panel: "Axes", x: str, roomy: bool) -> None:
-    if x == "ratio":
-        panel.set_xlim(-0.03, 1.03)
-        ticks = {0.0: "0", 0.25: ".25", 0.5: ".5", 0.75: ".75", 1.0: "1"}
-        panel.set_xticks(list(ticks), list(ticks.values()) if roomy else ["0", "", ".5", "", "1"])
-    elif x == "total":
-        panel.set_xscale("log")
+def draw_zero_shot(panel: "Axes", value: float) -> None:
+    """Draw the dashed level of zero-shot."""
+    style = ZERO_SHOT_STYLE
+    panel.axhline(value, color=style.colour, linestyle=style.line, linewidth=0.9, label="zero-shot")
 
 
-def _share_scale(panels: Sequence["Axes"]) -> None:
-    """The same span on every y axis, each about its own middle, so that slopes compare across panels."""
+def draw_zero_line(panel: "Axes") -> None:
+    panel.axhline(0, color="black", linewidth=0.5, zorder=1)
+
+
+def same_scale(panels: Sequence["Axes"]) -> None:
+    """Give all y axes the same limits, so that heights compare across panels."""
+    bounds = [panel.get_ylim() for panel in panels]
+    for panel in panels:
+        panel.set_ylim(min(low for low, _ in bounds), max(high for _, high in bounds))
+        panel.locator_params(axis="y", nbins=5)
+
+
+def _share_span(panels: Sequence["Axes"]) -> None:
+    """Give all y axes the same span, each around its own middle, so that slopes compare across panels."""
     span = max(high - low for low, high in (panel.get_ylim() for panel in panels))
     for panel in panels:
         low, high = panel.get_ylim()
@@ -223,30 +223,34 @@ def _share_scale(panels: Sequence["Axes"]) -> None:
         panel.locator_params(axis="y", nbins=5)
 
 
-def same_scale(panels: Sequence["Axes"]) -> None:
-    """One y axis for all, from the lowest to the highest, so that heights compare across panels."""
-    bounds = [panel.get_ylim() for panel in panels]
+def _set_x_axis(panel: "Axes", x: str, roomy: bool) -> None:
+    if x == "ratio":
+        panel.set_xlim(-0.03, 1.03)
+        ticks = {0.0: "0", 0.25: ".25", 0.5: ".5", 0.75: ".75", 1.0: "1"}
+        panel.set_xticks(list(ticks), list(ticks.values()) if roomy else ["0", "", ".5", "", "1"])
+    elif x == "total":
+        panel.set_xscale("log")
+
+
+def _add_legend(figure: "Figure", panels: Sequence["Axes"], size: float) -> None:
+    """One entry for each label in the panels, in as many columns as fit."""
+    entries: dict[str, Artist] = {}
     for panel in panels:
-        panel.set_ylim(min(low for low, _ in bounds), max(high for _, high in bounds))
-        panel.locator_params(axis="y", nbins=5)
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if entries:
+        columns = _columns_that_fit([4.1 * len(label) + 26 for label in entries], 72 * size)
+        figure.legend(
+            list(entries.values()), list(entries), loc="outside upper center", ncols=columns, frameon=False,
+            columnspacing=1.2,
+        )  # fmt: skip
 
 
-def ordered(objectives: Sequence[str]) -> list[str]:
-    """Those with a style of their own first, in its order."""
-    known = [name for name in STYLES if name in objectives]
-    return known + [name for name in objectives if name not in STYLES]
-
-
-def style_of(objective: str, objectives: Sequence[str]) -> LineStyle:
-    if objective in STYLES:
-        return STYLES[objective]
-    others = [name for name in objectives if name not in STYLES]
-    return OTHER_STYLES[others.index(objective) % len(OTHER_STYLES)]
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    import matplotlib
-
-    with matplotlib.rc_context(cast(Any, RC)):
-        yield
+def _columns_that_fit(widths: Sequence[float], room: float) -> int:
+    """The largest number of columns within `room`; a column is as wide as its widest entry (points)."""
+    for columns in range(len(widths), 1, -1):
+        rows = math.ceil(len(widths) / columns)
+        parts = [widths[start : start + rows] for start in range(0, len(widths), rows)]
+        if sum(map(max, parts)) + 8.4 * (len(parts) - 1) <= room:
+            return columns
+    return 1

@@ -1,28 +1,29 @@
-"""Fonts that can show a text, of those that this machine has.
+"""Installed fonts that can show a text.
 
-matplotlib takes a letter from the first font of a list that has it; which fonts have it is read from the fonts.
-Figures with Latin, Greek or Cyrillic text alone are the same everywhere: matplotlib brings that font itself.
+matplotlib takes each letter from the first font of a list that has it; this module reads from the font files
+which fonts those are. Figures with only Latin, Greek or Cyrillic text are the same on every machine, because
+their font comes with matplotlib.
 """
 
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import groupby
 
-OWN = "DejaVu Sans"
+DEFAULT = "DejaVu Sans"
 PREFERRED = ("Noto Sans", "Noto Naskh Arabic", "Liberation Sans", "Arial", "Hiragino Sans", "Microsoft YaHei")
-"""Beginnings of names of families that are taken first, in this order; others go by name."""
-_NEVER = ("Last Resort", "Adobe Blank", "STIX", "cm")
-"""Fonts that draw a box for every letter, and fonts of formulae."""
+"""Prefixes of the font families to try first, in this order; the others follow by name."""
+_EXCLUDED = ("Last Resort", "Adobe Blank", "STIX", "cm")
+"""Fonts that draw a box for every letter, and fonts for formulae."""
 _REGULAR = 400
 
 
 def families_for(texts: Iterable[str]) -> tuple[list[str], set[str]]:
-    """Font families that together show the texts, the usual one first, and the letters that none has."""
-    wanted = {ord(letter) for text in texts for letter in text if not letter.isspace()}
-    files = _files()
-    families, missing = [OWN], wanted - _coverage(files[OWN])
+    """Font families that together show the texts, the default first, and the letters that no font has."""
+    needed = {ord(letter) for text in texts for letter in text if not letter.isspace()}
+    files = _font_files()
+    families, missing = [DEFAULT], needed - _code_points(files[DEFAULT])
     for family in files if missing else ():
-        if shown := missing & _coverage(files[family]):
+        if shown := missing & _code_points(files[family]):
             families.append(family)
             missing -= shown
         if not missing:
@@ -30,10 +31,10 @@ def families_for(texts: Iterable[str]) -> tuple[list[str], set[str]]:
     return families, {chr(point) for point in missing}
 
 
-def spelt(text: str, missing: set[str]) -> str:
-    """The text with letters that no font has in Latin ones, or without `anyascii` by number.
+def romanised(text: str, missing: set[str]) -> str:
+    """The text with its missing letters in Latin script, or as code points without the package `anyascii`.
 
-    >>> spelt("aก", {"ก"}) in ("ak", "a<0E01>")
+    >>> romanised("aก", {"ก"}) in ("ak", "a<0E01>")
     True
     """
     parts = []
@@ -52,26 +53,26 @@ def _latin(letters: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _files() -> dict[str, str]:
-    """The upright file of regular weight of every family that has one, the preferred families first."""
+def _font_files() -> dict[str, str]:
+    """Family -> its upright file of regular weight, the preferred families first."""
     from matplotlib.font_manager import fontManager
 
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)):
         upright = entry.style == "normal" and entry.stretch in ("normal", 0) and entry.weight == _REGULAR
-        if upright and not entry.name.startswith(_NEVER):
-            found.setdefault(entry.name, entry.fname)
+        if upright and not entry.name.startswith(_EXCLUDED):
+            files.setdefault(entry.name, entry.fname)
 
     def rank(name: str) -> tuple[int, str]:
-        places = [place for place, start in enumerate(PREFERRED) if name.startswith(start)]
+        places = [place for place, prefix in enumerate(PREFERRED) if name.startswith(prefix)]
         return (places[0] if places else len(PREFERRED), name)
 
-    return {name: found[name] for name in sorted(found, key=rank)}
+    return {name: files[name] for name in sorted(files, key=rank)}
 
 
 @lru_cache(maxsize=512)
-def _coverage(file: str) -> frozenset[int]:
-    """Code points that a font has."""
+def _code_points(file: str) -> frozenset[int]:
+    """The code points that a font has."""
     from matplotlib.font_manager import get_font
 
     return frozenset(get_font(file).get_charmap())

@@ -1,35 +1,34 @@
-"""A transport plan as a picture: how a sentence's tokens are aligned with those of its translation."""
+"""A transport plan as a heat map: the alignment of a sentence's tokens with those of its translation."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
-from optical_sweeps.curves.figures.figure_style import RC, Width, inches, save_figure
-from optical_sweeps.curves.figures.fonts import families_for, spelt
+from optical_sweeps.curves.figures.figure_style import Width, inches, paper_style, save_figure
+from optical_sweeps.curves.figures.fonts import families_for, romanised
 from optical_sweeps.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-KEPT = "inspect/*.plan.json"
-"""Where plans are kept in a run's folder."""
-_SHOWN_TOKEN = 24
-"""Characters of a token that are shown."""
+PLAN_FILES = "inspect/*.plan.json"
+"""The plans in a run's folder."""
+_SHOWN_LETTERS = 24
+"""A longer token is cut."""
 
 
 @dataclass(frozen=True)
 class KeptPlan:
-    """A plan as it lies in a run's folder.
+    """A plan as it is stored in a run's folder.
 
     Args:
         plan: mass from each student token (row) to each teacher token (column).
-        title: for people.
     """
 
     plan: list[list[float]]
@@ -42,7 +41,7 @@ class KeptPlan:
 
 
 def write_plan(path: Path, kept: KeptPlan) -> Path:
-    """Whole or not at all."""
+    """Write a plan atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(asdict(kept), ensure_ascii=False) + "\n", encoding="utf-8")
@@ -51,22 +50,21 @@ def write_plan(path: Path, kept: KeptPlan) -> Path:
 
 
 def kept_plans(run: Path) -> list[Path]:
-    """The plans that lie in a run's folder, in the order of their names."""
-    return sorted(run.glob(KEPT))
+    """The plans in a run's folder, sorted by name."""
+    return sorted(run.glob(PLAN_FILES))
 
 
 def read_plan(path: Path) -> KeptPlan:
-    """One of `kept_plans`.
+    """Read a plan.
 
     Raises:
-        UserError: it is not what `write_plan` writes.
+        UserError: the file was not written by `write_plan`.
     """
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        kept = KeptPlan(**content)
+        kept = KeptPlan(**json.loads(path.read_text(encoding="utf-8")))
         kept.matrix()
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: no transport plan ({error}); draw it again with `inspect`") from error
+        raise UserError(f"{path}: not a transport plan ({error}); draw it again with `inspect`") from error
     return kept
 
 
@@ -80,16 +78,15 @@ def draw_plan(
 ) -> list[Path]:
     """Write `<stem>.pdf` and `<stem>.png`: rows are the student's tokens, columns the teacher's.
 
-    A cell is the share of its row's mass, so that plans of long and short sentences look alike; a row
-    that carries none is white. Letters that no font of this machine has are romanised (`fonts.spelt`).
+    A cell is the share of its row's mass, so that plans of long and of short sentences look alike; a row
+    without mass is white. Letters that no installed font has are romanised.
 
     Args:
-        width: of the paper; the figure is as wide as its tokens need, up to this.
+        width: of the paper, and the maximum width of the figure, which is as wide as its tokens need.
 
     Raises:
-        ValueError: the plan has other dimensions than there are tokens, or no token.
+        ValueError: the shape of the plan differs from the numbers of tokens, or there is no token.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -99,33 +96,32 @@ def draw_plan(
     families, missing = families_for((*student_tokens, *teacher_tokens, title))
     rows, columns = ([_label(token, missing) for token in side] for side in (student_tokens, teacher_tokens))
     cell = min(0.24, (inches(width) - 1.3) / len(columns))
-    size = max(min(7.5, 72 * cell / 1.15), 3.0)
-    room = size / 72 * 0.62  # of a letter, on average
-    across = min(inches(width), max(len(columns) * cell + room * max(map(len, rows)) + 0.9, 2.0))
-    heading = wrap(spelt(title, missing).replace("$", r"\$"), int(15 * across))
-    down = len(rows) * cell + room * max(map(len, columns)) + 0.55 + 0.14 * len(heading)
-    figure_size = (across, max(down, 1.9))
-    with rc_context(cast(Any, {**RC, "axes.grid": False})):
-        figure = Figure(figsize=figure_size, layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03))
+    font_size = max(min(7.5, 72 * cell / 1.15), 3.0)
+    letter = font_size / 72 * 0.62  # average width
+    figure_width = min(inches(width), max(len(columns) * cell + letter * max(map(len, rows)) + 0.9, 2.0))
+    heading = wrap(romanised(title, missing).replace("$", r"\$"), int(15 * figure_width))
+    height = len(rows) * cell + letter * max(map(len, columns)) + 0.55 + 0.14 * len(heading)
+    size = (figure_width, max(height, 1.9))
+    with paper_style(grid=False):
+        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03))
         panel = figure.add_subplot()
         sums = plan.sum(1, keepdims=True)
         shares = np.divide(plan, sums, out=np.zeros_like(plan), where=sums > 0)
         image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal", interpolation="nearest")
-        _tokens(panel, rows, columns, families, size)
+        _label_axes(panel, rows, columns, families, font_size)
         panel.set_title("\n".join(heading), family=families, pad=6, loc="left", fontsize=7)
-        bar = figure.colorbar(image, ax=panel, shrink=min(1.0, 1.6 / figure_size[1]), aspect=18, pad=0.02)
+        bar = figure.colorbar(image, ax=panel, shrink=min(1.0, 1.6 / size[1]), aspect=18, pad=0.02)
         bar.set_label("share of row", fontsize=6.5)
         bar.ax.tick_params(labelsize=6)
         bar.outline.set_linewidth(0.5)
     return list(save_figure(figure, stem))
 
 
-def _tokens(
-    panel: "Axes", rows: Sequence[str], columns: Sequence[str], families: Sequence[str], size: float
+def _label_axes(
+    panel: "Axes", rows: Sequence[str], columns: Sequence[str], families: list[str], size: float
 ) -> None:
-    look: dict[str, Any] = {"family": list(families), "fontsize": size}
-    panel.set_xticks(range(len(columns)), columns, rotation=90, **look)
-    panel.set_yticks(range(len(rows)), rows, **look)
+    panel.set_xticks(range(len(columns)), columns, rotation=90, family=families, fontsize=size)
+    panel.set_yticks(range(len(rows)), rows, family=families, fontsize=size)
     panel.xaxis.tick_top()
     panel.tick_params(length=0, pad=2)
     panel.set_xlabel("teacher: English", fontsize=6.5)
@@ -139,7 +135,7 @@ def _tokens(
 
 
 def _label(token: str, missing: set[str]) -> str:
-    """A token as it is shown: cut where it is long, with `$` as a letter and not as the start of a formula."""
-    shown = spelt(token, missing)
-    shown = shown if len(shown) <= _SHOWN_TOKEN else f"{shown[: _SHOWN_TOKEN - 1]}…"
+    """A token as it is shown: cut if it is long, with `$` as a letter and not as the start of a formula."""
+    shown = romanised(token, missing)
+    shown = shown if len(shown) <= _SHOWN_LETTERS else f"{shown[: _SHOWN_LETTERS - 1]}…"
     return shown.replace("$", r"\$")

@@ -1,14 +1,13 @@
-"""Published figures of a collection, as levels to draw beside a study's curves.
+"""Published figures of a collection, as levels beside a study's curves.
 
-Only where they are of the same thing: the same measure, over the same queries and documents. A panel's level is
-the mean over the languages that it shows, and is left out where one of them has no figure.
+They are used only where measure, queries and documents are the same. The level of a panel is the mean over the
+languages of that panel; a system without a figure for one of them has no level.
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
-from typing import Any
 
 from optical_sweeps.curves.figures.curve_figures import Level
 from optical_sweeps.curves.statistics.study import Study
@@ -27,11 +26,12 @@ SYSTEMS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Published:
-    """Figures of one collection and split by system and language.
+    """Published figures of one collection and split.
 
     Args:
         source: where they were published.
-        queries: by language.
+        figures: system -> language -> figure.
+        queries: language -> number of queries.
     """
 
     name: str
@@ -41,52 +41,40 @@ class Published:
     queries: Mapping[str, int]
 
     def levels(self, languages: Sequence[str]) -> list[Level]:
-        """Of each system that has a figure for all these languages, their mean."""
+        """The mean over the languages, for each system that has a figure for all of them."""
         return [
-            Level(system, sum(by_language[language] for language in languages) / len(languages))
-            for system, by_language in self.figures.items()
-            if languages and all(language in by_language for language in languages)
+            Level(system, sum(figures[language] for language in languages) / len(languages))
+            for system, figures in self.figures.items()
+            if languages and all(language in figures for language in languages)
         ]
 
-    def of(self, languages: Iterable[str]) -> "Published":
-        """The part for these languages."""
-        kept = set(languages)
-        return Published(
-            self.name,
-            self.source,
-            self.measure,
-            {
-                system: {language: value for language, value in by_language.items() if language in kept}
-                for system, by_language in self.figures.items()
-            },
-            {language: count for language, count in self.queries.items() if language in kept},
-        )
+    def restricted(self, languages: Sequence[str]) -> "Published":
+        """The figures of these languages."""
+        figures = {
+            system: {language: value for language, value in by_language.items() if language in languages}
+            for system, by_language in self.figures.items()
+        }
+        queries = {language: count for language, count in self.queries.items() if language in languages}
+        return replace(self, figures=figures, queries=queries)
 
     def table(self) -> PaperTable:
-        """Languages by systems."""
-        languages = list(self.queries)
-        rows = tuple(
-            (
-                language,
-                str(self.queries[language]),
-                *(
-                    f"{100 * by_language[language]:.1f}" if language in by_language else ""
-                    for by_language in self.figures.values()
-                ),
-            )
-            for language in languages
-        )
+        """One row for each language, one column for each system."""
+        rows = []
+        for language, count in self.queries.items():
+            values = (figures.get(language) for figures in self.figures.values())
+            cells = ("" if value is None else f"{100 * value:.1f}" for value in values)
+            rows.append((language, str(count), *cells))
         records = tuple(
             {"language": language, "system": system, self.measure: value, "source": self.source}
-            for system, by_language in self.figures.items()
-            for language, value in by_language.items()
+            for system, figures in self.figures.items()
+            for language, value in figures.items()
         )
         caption = f"{self.name}: {self.measure} x 100, from {self.source}."
-        return PaperTable(("language", "queries", *self.figures), rows, 1, caption, records)
+        return PaperTable(("language", "queries", *self.figures), tuple(rows), 1, caption, records)
 
 
 def miracl_dev(measure: str = "nDCG@10") -> Published | None:
-    """MIRACL v1.0, dev; None where the measure is not published.
+    """MIRACL v1.0, dev; None if the measure was not published.
 
     >>> [(level.label, round(level.value, 3)) for level in miracl_dev().levels(["ar", "sw"])][:2]
     [('BM25', 0.432), ('mDPR', 0.399)]
@@ -99,38 +87,34 @@ def miracl_dev(measure: str = "nDCG@10") -> Published | None:
         name: {row["language"]: float(row[measure]) for row in rows if row["system"] == system}
         for system, name in SYSTEMS.items()
     }
-    return Published("MIRACL dev", SOURCE, measure, figures, {r["language"]: int(r["queries"]) for r in rows})
+    queries = {row["language"]: int(row["queries"]) for row in rows}
+    return Published("MIRACL dev", SOURCE, measure, figures, queries)
 
 
 def published_for(runs: Sequence[LoggedRun], study: Study) -> Published | None:
-    """The published figures for the languages that the study measures as they were measured; None for none.
+    """The published figures of the languages that the study measures in the same way; None without any.
 
-    Every run must search MIRACL's own passages with MIRACL's own dev queries, all of them: a language whose
-    queries are divided between our dev and test (those without training queries) is left out.
+    Every run must search MIRACL's own passages with all of MIRACL's dev queries. A language without training
+    queries is left out, because its dev queries are split into our dev and test.
     """
-    known = miracl_dev(study.measure)
-    if known is None or not runs or not all(_searches_miracl(run.config, study.split) for run in runs):
+    published = miracl_dev(study.measure)
+    if published is None or not runs or not all(_searches_miracl(run.config, study.split) for run in runs):
         return None
     counts = study.rows.groupby("language")["query_id"].nunique()
-    same = [
-        language
-        for language in study.languages
-        if language in known.queries and int(counts[language]) == known.queries[language]
-    ]
-    return known.of(same) if same else None
+    same = [one for one in study.languages if published.queries.get(one) == int(counts[one])]
+    return published.restricted(same) if same else None
 
 
 def levels_for(published: Published, study: Study) -> dict[str, list[Level]]:
-    """By slice of the study."""
-    members = {f"group:{name}": languages for name, languages in study.groups.items()}
-    found = {slice: published.levels(list(members.get(slice, (slice,)))) for slice in study.slices}
-    return {slice: levels for slice, levels in found.items() if levels}
+    """Slice of the study -> its published levels."""
+    levels = {slice: published.levels(study.members(slice)) for slice in study.slices}
+    return {slice: of_slice for slice, of_slice in levels.items() if of_slice}
 
 
-def _searches_miracl(config: Mapping[str, Any], split: str) -> bool:
+def _searches_miracl(config: Mapping[str, object], split: str) -> bool:
     data = config.get("data")
     settings = data.get("collections") if isinstance(data, Mapping) else None
     if not isinstance(settings, Mapping):
         return False
-    own = all(settings.get(key) is None for key in ("documents", "queries_file", "query_field"))
-    return own and settings.get(split) == "miracl/{language}/dev" and settings.get("complete") is True
+    unchanged = all(settings.get(key) is None for key in ("documents", "queries_file", "query_field"))
+    return unchanged and settings.get(split) == "miracl/{language}/dev" and settings.get("complete") is True

@@ -1,14 +1,13 @@
-"""What there is to draw of a study: a list of figures with captions, each at any width."""
+"""All figures of a study as a list of drawings with captions, each at any width."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from optical_sweeps.curves.figures.contrast_figures import difference_figure, gap_figure
 from optical_sweeps.curves.figures.cost_figure import cost_figure, cost_key, cost_unit
 from optical_sweeps.curves.figures.curve_figures import (
-    Level,
+    Levels,
     gain_figure,
     group_figure,
     language_figure,
@@ -29,8 +28,8 @@ class Drawing:
     """A figure that can be drawn.
 
     Args:
-        name: of its files.
-        draw: from a width in inches.
+        name: stem of its files.
+        draw: draws the figure at a width in inches.
     """
 
     name: str
@@ -41,62 +40,52 @@ class Drawing:
 def curve_drawings(
     study: Study, laws: StudyLaws | None, published: Published | None, pairs: Sequence[tuple[str, str]]
 ) -> Iterator[Drawing]:
-    """Against x: groups, languages, what is gained, the gap, and differences of objectives."""
+    """Drawings against x: groups, languages, gains over zero-shot, gap, and differences between objectives."""
     levels = levels_for(published, study) if published else {}
-    x, bands = X_LABELS.get(study.x, study.x), _bands(study)
-    if slices_of(study):
-        drawn = laws.drawn() if laws else {}
-        yield Drawing(
-            "groups",
-            f"{study.measure} on {study.split} against {x}. {bands}{_law_words(study, laws)}"
-            f"{_zero_shot_words(study)}{_level_words(published, levels, slices_of(study))}",
-            lambda width: group_figure(study, width=width, laws=drawn, levels=_of(levels, slices_of(study))),
-        )
+    groups, x = slices_of(study), X_LABELS.get(study.x, study.x)
+    if groups:
+        yield _group_drawing("groups", study, laws, published, levels)
     yield Drawing(
         "languages",
-        f"{study.measure} on {study.split} of each language against {x}; y axes have one span, each about "
-        f"its own middle. {bands}{_zero_shot_words(study)}{_level_words(published, levels, study.languages)}",
+        f"{study.measure} on {study.split} of each language against {x}. All y axes have the same span, each "
+        f"around its own middle. {_bands(study)}{_zero_shot_note(study)}"
+        f"{_level_note(published, levels, study.languages)}",
         lambda width: language_figure(study, width=width, levels=_of(levels, study.languages)),
     )
-    if slices_of(study) and study.reference("group:low") is not None:
+    if groups and study.reference("group:low") is not None:
         yield Drawing(
             "gains",
-            f"What distillation gains over zero-shot: difference of {study.measure}, paired by query. {bands}",
+            f"Gain of distillation over zero-shot: difference in {study.measure}, paired by query. "
+            f"{_bands(study)}",
             lambda width: gain_figure(study, width=width),
         )
-    if len(slices_of(study)) == 2:
+    if len(groups) == 2:
         yield Drawing(
             "gap",
-            f"{study.measure} of the high-resource languages less that of the low-resource ones (means over "
-            f"languages), against {x}. {_contrasts(study)}",
-            partial(_at, gap_figure, study),
+            f"{study.measure} of the high-resource languages minus that of the low-resource languages (means "
+            f"over languages), against {x}. {_t_bands(study)}",
+            lambda width: gap_figure(study, width),
         )
     trained = [pair for pair in pairs if ZERO_SHOT not in pair]
     if trained:
         yield Drawing(
             "differences",
-            f"Differences of {study.measure} between objectives, paired by query and seed, against {x}. "
-            f"{_contrasts(study)} A dotted line marks where the lead changes, the bar at its foot the interval "
-            "of that place; an arrow says that it leaves the range that was run.",
+            f"Differences in {study.measure} between objectives, paired by query and seed, against {x}. "
+            f"{_t_bands(study)} A dotted line marks a crossing, where the lead changes; the bar at its foot is "
+            "the crossing's interval, and an arrow shows that the interval extends beyond the values of x.",
             lambda width: difference_figure(study, trained, width=width),
         )
 
 
 def budget_drawing(study: Study, laws: StudyLaws | None) -> Drawing:
     """Groups against the budget."""
-    drawn = laws.drawn() if laws else {}
-    return Drawing(
-        "budgets",
-        f"{study.measure} on {study.split} against {X_LABELS['total']}. {_bands(study)}"
-        f"{_law_words(study, laws)}{_zero_shot_words(study)}",
-        lambda width: group_figure(study, width=width, laws=drawn),
-    )
+    return _group_drawing("budgets", study, laws, None, {})
 
 
 def cost_drawing(
     runs: Sequence[LoggedRun], objectives: Mapping[str, str], measure: str, split: str
 ) -> Drawing | None:
-    """Cost against quality of runs that have an objective here; None where none of them logged its cost."""
+    """Quality against cost of the runs in `objectives`; None if none of them logged its cost."""
     quality = f"{split}/{measure}/group:all"
     runs = [run for run in runs if run.id in objectives and quality in run.summary]
     key = cost_key(runs)
@@ -104,54 +93,62 @@ def cost_drawing(
         return None
     return Drawing(
         "cost",
-        f"{measure} on {split}, mean over all languages, against {cost_unit(runs, key)[0]}: training and "
-        "search, without what runs share (teacher, index, English vectors). A point is a run.",
+        f"{measure} on {split}, mean over all languages, against {cost_unit(runs, key)[0]} of training and "
+        "search, without what runs share (teacher, index, English vectors). Every point is a run.",
         lambda width: cost_figure(runs, objectives, key, quality, width),
     )
 
 
-def _at(draw: Callable[..., "Figure"], study: Study, width: float) -> "Figure":
-    return draw(study, width=width)
+def _group_drawing(
+    name: str, study: Study, laws: StudyLaws | None, published: Published | None, levels: Levels
+) -> Drawing:
+    determined = laws.determined() if laws else {}
+    slices = slices_of(study)
+    return Drawing(
+        name,
+        f"{study.measure} on {study.split} against {X_LABELS.get(study.x, study.x)}. {_bands(study)}"
+        f"{_law_note(study, laws)}{_zero_shot_note(study)}{_level_note(published, levels, slices)}",
+        lambda width: group_figure(study, width=width, laws=determined, levels=_of(levels, slices)),
+    )
 
 
-def _of(levels: Mapping[str, Sequence[Level]], slices: Sequence[str]) -> dict[str, Sequence[Level]]:
+def _of(levels: Levels, slices: Sequence[str]) -> Levels:
     return {slice: levels[slice] for slice in slices if slice in levels}
 
 
 def _bands(study: Study) -> str:
     seeds = sorted({int(n) for name in study.objectives for n in study.curve(name, study.slices[0]).n_seeds})
     counts = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds else "no"
+    plural = "" if counts == "1" else "s"
     return (
-        f"Bands: {study.confidence:.0%} bootstrap intervals over queries and seeds ({counts} "
-        f"seed{'' if counts == '1' else 's'} a point)."
+        f"Bands: {study.confidence:.0%} bootstrap intervals over queries and seeds ({counts} seed{plural} per "
+        "point)."
     )
 
 
-def _contrasts(study: Study) -> str:
+def _t_bands(study: Study) -> str:
     return f"Bands: {study.confidence:.0%} t intervals over queries and seeds."
 
 
-def _zero_shot_words(study: Study) -> str:
+def _zero_shot_note(study: Study) -> str:
     return " Dashed: zero-shot." if study.reference(study.slices[0]) is not None else ""
 
 
-def _law_words(study: Study, laws: StudyLaws | None) -> str:
-    drawn = laws.drawn() if laws else {}
-    if not drawn:
+def _law_note(study: Study, laws: StudyLaws | None) -> str:
+    determined = laws.determined() if laws else {}
+    if not determined:
         return ""
-    named = sorted({f"{law.law.name}, {law.law.equation}" for law in drawn.values()})
+    names = sorted({f"{law.law.name}, {law.law.equation}" for law in determined.values()})
     return (
-        f" Where the data determine a law of 1 - {study.measure} ({'; '.join(named)}), it is the line, "
-        "chosen by held-out error, with its interval as the band; points and bars are the runs."
+        f" Where the data determine a law of 1 - {study.measure} ({'; '.join(names)}), the line is the law "
+        "chosen by held-out error and the band is its interval; points and bars are the runs."
     )
 
 
-def _level_words(
-    published: Published | None, levels: Mapping[str, Sequence[Level]], slices: Sequence[str]
-) -> str:
+def _level_note(published: Published | None, levels: Levels, slices: Sequence[str]) -> str:
     if published is None or not _of(levels, slices):
         return ""
     return (
-        f" Grey: published figures of {published.name} ({published.source}), means over the languages of a "
+        f" Grey: published figures of {published.name} ({published.source}), averaged over the languages of a "
         "panel."
     )

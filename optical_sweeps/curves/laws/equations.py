@@ -1,32 +1,33 @@
-"""Laws that error-like quantities follow: a loss, or 1 - nDCG.
+"""Laws of error-like quantities: a loss, or 1 - nDCG.
 
-A law is data: its equation, its inputs, its parameters with units and bounds, and where it comes from. What
-it costs to be wrong is the same for all (`fits`), so that laws can be compared.
+A law is data: its equation, its inputs, its parameters with units and bounds, and its source. All laws are
+fitted with the same loss (`law_fit`), so that they can be compared.
 
 Shape legend: P parameters, K inputs, M problems solved at once, n points.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from optical_sweeps.errors import UserError
 
-Values = Any
-"""Arrays that broadcast; complex ones too, by which `fits` differentiates."""
+Inputs = Mapping[str, object]
+"""Input -> a number, or one number for each point."""
+Values = np.ndarray
+"""An array that broadcasts; it may be complex, because `law_fit` differentiates by complex steps."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """What a law depends on.
+    """A variable that a law depends on.
 
     Args:
-        low, high: where the law is defined.
-        closed: whether `low` itself is.
+        low, high: the domain of the law.
+        closed: whether the domain includes `low`.
     """
 
     name: str
@@ -38,13 +39,13 @@ class Input:
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a law is fitted by.
+    """A parameter of a law.
 
     Args:
-        low, high: bounds of the search; an infinite `high` stands for the largest value of the data.
-        logarithmic: whether it is searched on a logarithmic scale.
-        own: which bounds (`low`, `high`) belong to the parameter, such as 0 for an offset. A fit may end
-            there; one that could as well end at a bound of the search is not determined by the data.
+        low, high: bounds of the search; an infinite `high` means the largest value of the data.
+        logarithmic: whether the search uses a logarithmic scale.
+        natural: the bounds (`low`, `high`) at which a fit may end, such as 0 for an offset. At any other bound,
+            the data do not determine the parameter.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Parameter:
     low: float
     high: float
     logarithmic: bool = False
-    own: tuple[str, ...] = ()
+    natural: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,16 +65,16 @@ class Law:
     [1.2, 0.7]
 
     Args:
-        formula: (P parameters, K inputs) -> values, by operations that complex numbers have, too.
-        starts: (generator, how many, K inputs, values) -> parameters to start a search from, `P starts`.
-        source: who published it, or that it is ours.
+        formula: (P parameters, K inputs) -> values; uses only operations that complex numbers have.
+        starts: (generator, count, K inputs, values) -> parameters to start a search from, `P count`.
+        source: the publication, or a note that the law is ours.
     """
 
     name: str
     equation: str
     inputs: tuple[Input, ...]
     parameters: tuple[Parameter, ...]
-    formula: Callable[[Values, Values], Values]
+    formula: Callable[[Sequence[Values] | Values, Values], Values]
     starts: Callable[[np.random.Generator, int, Values, Values], Values]
     source: str
 
@@ -84,35 +85,38 @@ class Law:
     def parameter_names(self) -> tuple[str, ...]:
         return tuple(parameter.name for parameter in self.parameters)
 
-    def evaluate(self, parameters: Mapping[str, float], inputs: Mapping[str, Any]) -> Float[np.ndarray, " n"]:
-        """The law's value at `inputs`.
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(variable.name for variable in self.inputs)
+
+    def evaluate(self, parameters: Mapping[str, float], inputs: Inputs) -> Float[np.ndarray, " n"]:
+        """The value of the law at `inputs`.
 
         Raises:
-            UserError: an input is missing, or a value is outside of the law's domain.
+            UserError: an input is missing, or a value is outside the law's domain.
         """
         values = np.array([parameters[name] for name in self.parameter_names])[:, None]
         return np.asarray(self.formula(values, self.input_array(inputs)), dtype=float)
 
-    def input_array(self, inputs: Mapping[str, Any]) -> Float[np.ndarray, "K n"]:
-        """Inputs by name as rows; numbers stand for every point.
+    def input_array(self, inputs: Inputs) -> Float[np.ndarray, "K n"]:
+        """Inputs as rows; a single number serves every point.
 
         Raises:
-            UserError: an input is missing or unknown, or a value is outside of the law's domain.
+            UserError: an input is missing or unknown, or a value is outside the law's domain.
         """
-        names = [known.name for known in self.inputs]
-        if odd := sorted(set(names) ^ set(inputs)):
+        if differing := sorted(set(self.input_names) ^ set(inputs)):
             raise UserError(
-                f"law {self.name}: inputs are {', '.join(names) or 'none'}; see to {', '.join(odd)}"
+                f"law {self.name}: its inputs are {', '.join(self.input_names) or 'none'}; missing or unknown: "
+                f"{', '.join(differing)}"
             )
-        rows = np.broadcast_arrays(*(np.asarray(inputs[name], dtype=float) for name in names))
-        for known, row in zip(self.inputs, rows, strict=True):
-            above = row >= known.low if known.closed else row > known.low
-            bad = ~(above & (row <= known.high) & np.isfinite(row))
-            if bad.any():
-                domain = f"{'[' if known.closed else '('}{known.low:g}, {known.high:g}]"
+        rows = np.broadcast_arrays(*(np.asarray(inputs[name], dtype=float) for name in self.input_names))
+        for variable, row in zip(self.inputs, rows, strict=True):
+            above = row >= variable.low if variable.closed else row > variable.low
+            outside = np.atleast_1d(~(above & (row <= variable.high) & np.isfinite(row)))
+            if outside.any():
+                domain = f"{'[' if variable.closed else '('}{variable.low:g}, {variable.high:g}]"
                 raise UserError(
-                    f"law {self.name}: {known.name} = {np.atleast_1d(row)[np.atleast_1d(bad)][0]:g} is outside "
-                    f"of "
+                    f"law {self.name}: {variable.name} = {np.atleast_1d(row)[outside][0]:g} is outside "
                     f"{domain}; leave that point out or choose another law"
                 )
         return np.stack([np.atleast_1d(row) for row in rows]) if rows else np.empty((0, 1))
@@ -123,29 +127,32 @@ _SIZE = Input("N", "model parameters")
 _SHARE = Input("p", "share of the training pairs, 0 to 1", 0.0, 1.0)
 _SHARE_OR_NONE = Input("p", "share of the training pairs, 0 to 1", 0.0, 1.0, closed=True)
 
-_OFFSET = Parameter("delta", "what no amount of data removes", "error", 0.0, np.inf, own=("low", "high"))
+_OFFSET = Parameter(
+    "delta", "error that remains with unlimited data", "error", 0.0, np.inf, natural=("low", "high")
+)
 
 
-def _exponent(name: str, of: str) -> Parameter:
-    return Parameter(name, f"exponent of {of}", "1", 0.01, 10.0, logarithmic=True)
+def _exponent(name: str, variable: str) -> Parameter:
+    return Parameter(name, f"exponent of {variable}", "1", 0.01, 10.0, logarithmic=True)
 
 
 def _scale(name: str, meaning: str, unit: str) -> Parameter:
-    """A factor: as wide as numbers go, and determined where the exponents are."""
-    return Parameter(name, meaning, unit, 1e-60, 1e60, logarithmic=True, own=("low", "high"))
+    """A factor: almost without bounds, and determined where the exponents are."""
+    return Parameter(name, meaning, unit, 1e-60, 1e60, logarithmic=True, natural=("low", "high"))
 
 
 def _between(generator: np.random.Generator, low: float, high: float, count: int) -> Values:
-    """Log-uniform."""
+    """Log-uniform draws."""
     return np.exp(generator.uniform(np.log(low), np.log(high), count))
 
 
 def _below(generator: np.random.Generator, values: Values, count: int) -> Values:
-    """Offsets under all of the data."""
-    return generator.uniform(0, 0.98, count) * values.min()
+    """Offsets below all values."""
+    return np.asarray(generator.uniform(0, 0.98, count) * values.min())
 
 
 def _middle(values: Values) -> int:
+    """The index of the median value."""
     return int(np.argsort(values)[len(values) // 2])
 
 
@@ -208,8 +215,8 @@ def _share_starts(generator: np.random.Generator, count: int, inputs: Values, va
     beta, delta = _between(generator, 0.05, 3.0, count), _below(generator, values, count)
     worth = _between(generator, 1e-3, 1.0, count)
     pairs, share = inputs[:, middle]
-    own = pairs * (share + worth * (1 - share))
-    return np.stack([own * (values[middle] - delta) ** (1 / beta), beta, worth, delta])
+    effective = pairs * (share + worth * (1 - share))
+    return np.stack([effective * (values[middle] - delta) ** (1 / beta), beta, worth, delta])
 
 
 LAWS: Mapping[str, Law] = MappingProxyType(
@@ -220,10 +227,10 @@ LAWS: Mapping[str, Law] = MappingProxyType(
                 "constant",
                 "c",
                 (),
-                (_scale("c", "the error, whatever the inputs", "error"),),
+                (_scale("c", "the error, independent of the inputs", "error"),),
                 lambda p, x: p[0] + 0 * p[0],
                 lambda generator, count, x, y: np.full((1, count), np.median(y)),
-                "the null model: a law that does not beat it says nothing",
+                "the null model: a law that is no better explains nothing",
             ),
             Law(
                 "power",
@@ -252,8 +259,8 @@ LAWS: Mapping[str, Law] = MappingProxyType(
                 "[(A / N)^(alpha / beta) + B / D]^beta + delta",
                 (_SIZE, _PAIRS),
                 (
-                    _scale("A", "size at which the reducible error is 1, with data without end", "parameters"),
-                    _scale("B", "pairs at which the reducible error is 1, with a model without end", "pairs"),
+                    _scale("A", "size at which the reducible error is 1, with unlimited data", "parameters"),
+                    _scale("B", "pairs at which the reducible error is 1, with unlimited size", "pairs"),
                     _exponent("alpha", "the size"),
                     _exponent("beta", "the pairs"),
                     _OFFSET,
@@ -267,13 +274,13 @@ LAWS: Mapping[str, Law] = MappingProxyType(
                 "(E + A / N^alpha + B / D^beta) p^-gamma",
                 (_SIZE, _PAIRS, _SHARE),
                 (
-                    Parameter("E", "what neither size nor data removes, at share 1", "error", 0.0, np.inf,
-                              own=("low", "high")),
-                    _scale("A", "part of the size", "error x parameters^alpha"),
-                    _scale("B", "part of the data", "error x pairs^beta"),
+                    Parameter("E", "error that remains with unlimited size and data, at share 1", "error",
+                              0.0, np.inf, natural=("low", "high")),
+                    _scale("A", "factor of the size term", "error x parameters^alpha"),
+                    _scale("B", "factor of the data term", "error x pairs^beta"),
                     _exponent("alpha", "the size"),
                     _exponent("beta", "all pairs"),
-                    Parameter("gamma", "exponent of the share", "1", 0.0, 5.0, own=("low",)),
+                    Parameter("gamma", "exponent of the share", "1", 0.0, 5.0, natural=("low",)),
                 ),
                 lambda p, x: (p[0] + p[1] / x[0] ** p[3] + p[2] / x[1] ** p[4]) / x[2] ** p[5],
                 _mixture_starts,
@@ -284,11 +291,11 @@ LAWS: Mapping[str, Law] = MappingProxyType(
                 "(E + B / D^beta) p^-gamma",
                 (_PAIRS, _SHARE),
                 (
-                    Parameter("E", "what no amount of data removes, at share 1", "error", 0.0, np.inf,
-                              own=("low", "high")),
-                    _scale("B", "part of the data", "error x pairs^beta"),
+                    Parameter("E", "error that remains with unlimited data, at share 1", "error", 0.0, np.inf,
+                              natural=("low", "high")),
+                    _scale("B", "factor of the data term", "error x pairs^beta"),
                     _exponent("beta", "all pairs"),
-                    Parameter("gamma", "exponent of the share", "1", 0.0, 5.0, own=("low",)),
+                    Parameter("gamma", "exponent of the share", "1", 0.0, 5.0, natural=("low",)),
                 ),
                 lambda p, x: (p[0] + p[1] / x[0] ** p[2]) / x[1] ** p[3],
                 _data_mixture_starts,
@@ -299,8 +306,8 @@ LAWS: Mapping[str, Law] = MappingProxyType(
                 "delta + k exp(-D / T)",
                 (_PAIRS,),
                 (
-                    _scale("k", "what data can remove", "error"),
-                    Parameter("T", "pairs that remove all but 1 / e of k", "pairs", 1e-3, 1e15, True),
+                    _scale("k", "error that data can remove", "error"),
+                    Parameter("T", "pairs after which 1 / e of k remains", "pairs", 1e-3, 1e15, True),
                     _OFFSET,
                 ),
                 lambda p, x: p[2] + p[0] * np.exp(-x[0] / p[1]),
@@ -312,8 +319,8 @@ LAWS: Mapping[str, Law] = MappingProxyType(
                 "delta + k exp(t p)",
                 (_SHARE_OR_NONE,),
                 (
-                    _scale("k", "what the mixture can change, at share 0", "error"),
-                    Parameter("t", "by how much a share helps (below 0) or harms", "1", -30.0, 30.0),
+                    _scale("k", "error that the mixture can change, at share 0", "error"),
+                    Parameter("t", "effect of the share: it helps below 0, and harms above", "1", -30.0, 30.0),
                     _OFFSET,
                 ),
                 lambda p, x: p[2] + p[0] * np.exp(p[1] * x[0]),
@@ -325,15 +332,15 @@ LAWS: Mapping[str, Law] = MappingProxyType(
                 "(B / (D (p + tau (1 - p))))^beta + delta",
                 (_PAIRS, _SHARE_OR_NONE),
                 (
-                    _scale("B", "own pairs at which the reducible error is 1", "pairs"),
+                    _scale("B", "pairs of the slice at which the reducible error is 1", "pairs"),
                     _exponent("beta", "the pairs"),
-                    Parameter("tau", "what another language's pair is worth in own pairs", "1", 1e-6, 1.0,
-                              own=("low", "high")),
+                    Parameter("tau", "worth of a pair of another language, in pairs of the slice", "1",
+                              1e-6, 1.0, natural=("low", "high")),
                     _OFFSET,
                 ),
                 lambda p, x: (p[0] / (x[0] * (x[1] + p[2] * (1 - x[1])))) ** p[1] + p[3],
                 _share_starts,
-                "ours: power_offset of the pairs in effect, own ones and those transferred "
+                "ours: power_offset of the effective pairs, the slice's own and those transferred "
                 "(the notion of Hernandez et al. 2021, arXiv 2102.01293)",
             ),
         )

@@ -1,40 +1,40 @@
 """A law fitted to a study's curve, with intervals for its parameters and its predictions.
 
-Parameters and predictions are refitted to replicates of the curve (`intervals.replicates`); an interval is
-between their quantiles. With one seed, how much runs differ is read off the residuals of the fit.
+The law is refitted to replicates of the curve (`anova_intervals.replicates`); an interval lies between
+quantiles of the refitted parameters or predictions. With one seed, the spread between runs is taken from the
+residuals of the fit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from optical_sweeps.curves.laws.equations import LAWS, Law
+from optical_sweeps.curves.laws.equations import LAWS, Inputs, Law
 from optical_sweeps.curves.laws.law_fit import Fit, fit_law, refit
 from optical_sweeps.curves.statistics.anova_intervals import MeanSquares
-from optical_sweeps.curves.statistics.anova_intervals import replicates as draw
+from optical_sweeps.curves.statistics.anova_intervals import replicates as draw_replicates
 from optical_sweeps.curves.statistics.study import Curve, Study
 from optical_sweeps.curves.statistics.study_scores import Scores, scores
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 
 WIDEST = 4.0
-"""An exponent (or a rate) whose interval spans a larger factor than this, or both signs, says nothing."""
+"""The largest ratio between the bounds of an exponent's (or a rate's) interval that is still informative."""
 
 _LEAST_ERROR = 1e-3
-"""Replicates of 1 - nDCG that reach 0 or below stop here."""
+"""Replicates of 1 - nDCG are clipped here, because they must be positive."""
 
 
 @dataclass(frozen=True, eq=False)
 class FittedCurve:
-    """A law, fitted to 1 - measure of one objective on one slice.
+    """A law fitted to 1 - measure of one objective on one slice.
 
     Args:
         fit: to the means; its doubts include those of the replicates.
         parameters: of each replicate, in the order of the law's.
-        n_seeds: with one, spread between runs is that of the residuals.
+        n_seeds: with one, the spread between runs comes from the residuals.
     """
 
     label: str
@@ -55,33 +55,25 @@ class FittedCurve:
         low, high = self._quantiles(self.parameters[:, column])
         return float(low), float(high)
 
-    def predict(self, inputs: Mapping[str, Any], x: Any) -> Curve:
-        """The measure itself at `inputs`, which are drawn at `x`, with its interval.
+    def predict(self, inputs: Inputs, x: Sequence[float] | Float[np.ndarray, " X"]) -> Curve:
+        """The measure itself at `inputs`, with its interval, as a curve over `x`.
 
         Raises:
-            UserError: the fit is not determined and an input lies outside of those seen.
+            UserError: the fit is not determined, and an input lies outside the range of the points.
         """
-        places = np.atleast_1d(np.asarray(x, dtype=float))
+        places = np.asarray(x, dtype=float)
         error = np.broadcast_to(self.fit.predict(inputs), places.shape)
         rows = self.law.input_array(inputs)
         with np.errstate(all="ignore"):
             drawn = self.law.formula(self.parameters.T[:, :, None], rows)
         drawn = np.broadcast_to(drawn, (len(self.parameters), len(places)))
         high, low = 1 - self._quantiles(drawn)
-        return Curve(
-            self.label,
-            self.slice,
-            places,
-            np.array(1 - error),
-            low,
-            high,
-            np.full(len(places), self.n_seeds),
-            self.n_queries,
-            self.confidence,
-        )
+        n_seeds = np.full(len(places), self.n_seeds)
+        mean = np.array(1 - error)
+        return Curve(self.label, self.slice, places, mean, low, high, n_seeds, self.n_queries, self.confidence)
 
     def _quantiles(self, drawn: Float[np.ndarray, "R *rest"]) -> Float[np.ndarray, "2 *rest"]:
-        """At ranks p (R + 1): NumPy's own would cover a point less of 95% with 200 replicates."""
+        """At ranks p (R + 1); NumPy's default ranks lose a point of coverage with 200 replicates."""
         tails = [(1 - self.confidence) / 2, (1 + self.confidence) / 2]
         return np.asarray(np.quantile(drawn, tails, axis=0, method="weibull"))
 
@@ -92,7 +84,7 @@ def fit_curve(
     slice: str,
     law: str,
     *,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Inputs | None = None,
     replicates: int = 1000,
     seed: int = 0,
 ) -> FittedCurve:
@@ -109,20 +101,17 @@ def fit_curve(
     >>> fitted = fit_curve(Study(table, {}, x="total"), "optical", "ar", "power_offset", replicates=200)
     >>> round(fitted.fit.parameters["beta"], 3)
     0.8
-    >>> low, high = fitted.interval("delta")
-    >>> bool(low < 0.4 < high)
-    True
 
     Args:
-        law: a name of `laws.LAWS`.
-        inputs: of the law, each a number or one for every x of the curve. By default D is the budget
-            and p the slice's own share: the ratio for the group `low` and its languages, 1 - ratio for `high`.
+        law: a name in `equations.LAWS`.
+        inputs: of the law, each one number or one for every x of the curve. By default, D is the budget and p
+            is the slice's own share: the ratio for the group `low` and its languages, 1 - ratio for `high`.
 
     Raises:
         UserError: an unknown law; inputs that are neither given nor known; scores of 1, where the error is 0.
     """
     if law not in LAWS:
-        raise UserError(f"law {law!r} is not known; known are {', '.join(LAWS)}")
+        raise UserError(f"law {law!r} is not known; the laws are {', '.join(LAWS)}")
     block = scores(study, objective, slice)
     known = law_inputs(study, slice, LAWS[law], block.x, inputs or {})
     return fit_scores(block, LAWS[law], known, study.confidence, replicates=replicates, seed=seed)
@@ -131,53 +120,52 @@ def fit_curve(
 def fit_scores(
     block: Scores,
     law: Law,
-    inputs: Mapping[str, Any],
+    inputs: Inputs,
     confidence: float = 0.95,
     *,
     replicates: int = 1000,
     seed: int = 0,
 ) -> FittedCurve:
-    """The same for scores that are at hand.
+    """Like `fit_curve`, for given scores.
 
     Raises:
-        UserError: inputs outside of the law's domain; scores of 1, where the error is 0.
+        UserError: inputs outside the law's domain; scores of 1, where the error is 0.
     """
     fit = fit_law(law, inputs, 1 - block.mean, seed=seed)
-    drawn = 1 - draw(block, replicates, seed)
+    drawn = 1 - draw_replicates(block, replicates, seed)
     if len(block.seeds) == 1 and fit.spread > 0:
         drawn = drawn * _run_noise(fit, block, replicates, seed)
     parameters = refit(fit, np.maximum(drawn, _LEAST_ERROR), seed=seed)
-    fitted = FittedCurve(
-        block.label, block.slice, fit, parameters, len(block.seeds), len(block.query_ids), confidence
-    )
-    return replace(fitted, fit=replace(fit, doubts=(*fit.doubts, *_spread_doubts(fitted))))
+    n_seeds, n_queries = len(block.seeds), len(block.query_ids)
+    fitted = FittedCurve(block.label, block.slice, fit, parameters, n_seeds, n_queries, confidence)
+    return replace(fitted, fit=replace(fit, doubts=(*fit.doubts, *_replicate_doubts(fitted))))
 
 
 def law_inputs(
-    study: Study, slice: str, law: Law, x: Float[np.ndarray, " X"], given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What a law takes, from what is given or what the study's x says.
+    study: Study, slice: str, law: Law, x: Float[np.ndarray, " X"], given: Inputs
+) -> dict[str, object]:
+    """The inputs of a law: those given, and those that follow from the study's x.
 
     Raises:
         UserError: an input is neither given nor known.
     """
-    found = dict(given)
-    for name in (known.name for known in law.inputs):
-        if name in found:
+    inputs = dict(given)
+    for name in law.input_names:
+        if name in inputs:
             continue
         if name == "D" and study.x == "total":
-            found[name] = x
+            inputs[name] = x
         elif name == "p" and study.x == "ratio" and (low := _is_low(study, slice)) is not None:
-            found[name] = x if low else 1 - x
+            inputs[name] = x if low else 1 - x
         else:
             raise UserError(
                 f"law {law.name}: {name} does not follow from {study.x} of {slice}; give it in inputs"
             )
-    return found
+    return inputs
 
 
 def _is_low(study: Study, slice: str) -> bool | None:
-    """Whether the ratio is this slice's own share; None where it is in neither group."""
+    """Whether the ratio is the slice's own share; None if the slice is in neither group."""
     for name, low in (("low", True), ("high", False)):
         if slice == f"group:{name}" or slice in study.groups.get(name, ()):
             return low
@@ -185,29 +173,30 @@ def _is_low(study: Study, slice: str) -> bool | None:
 
 
 def _run_noise(fit: Fit, block: Scores, count: int, seed: int) -> Float[np.ndarray, "R X"]:
-    """Factors as far from 1 as points are from the law, less what the queries' part has counted of that."""
+    """Factors as far from 1 as the points are from the law, without the part that queries already explain."""
     generator = np.random.default_rng(derive_seed("run noise", seed))
     freedom = len(fit.values) - len(fit.law.parameters)
     queries = MeanSquares.of(block.centred()).queries / len(block.query_ids)
-    apart = (np.trace(queries) - queries.sum() / len(queries)) / max(len(queries) - 1, 1)
-    variance = max(fit.spread**2 - apart / fit.values.mean() ** 2, 0.0)
+    between_x = (np.trace(queries) - queries.sum() / len(queries)) / max(len(queries) - 1, 1)
+    variance = max(fit.spread**2 - between_x / fit.values.mean() ** 2, 0.0)
     scale = np.sqrt(variance * freedom / generator.chisquare(freedom, (count, 1)))
     return np.asarray(np.exp(generator.normal(size=(count, len(fit.values))) * scale))
 
 
-def _spread_doubts(fitted: FittedCurve) -> list[str]:
-    """What replicates show: parameters that end at a bound of the search, or exponents of any size."""
+def _replicate_doubts(fitted: FittedCurve) -> list[str]:
+    """Doubts from the replicates: parameters at a bound of the search, and exponents of almost any size."""
     doubts = []
     for column, parameter in enumerate(fitted.law.parameters):
         drawn = fitted.parameters[:, column]
-        ends = [
+        reached = [
             bound
             for side, bound in (("low", parameter.low), ("high", parameter.high))
-            if side not in parameter.own and np.isclose(drawn, bound, rtol=1e-6).mean() > 1 - fitted.confidence
+            if side not in parameter.natural
+            and np.isclose(drawn, bound, rtol=1e-6).mean() > 1 - fitted.confidence
         ]
         low, high = fitted.interval(parameter.name)
-        if ends:
-            doubts.append(f"{parameter.name} reaches {ends[0]:g} in replicates")
-        elif not parameter.own and (low * high <= 0 or max(low / high, high / low) > WIDEST):
+        if reached:
+            doubts.append(f"{parameter.name} reaches {reached[0]:g} in replicates")
+        elif not parameter.natural and (low * high <= 0 or max(low / high, high / low) > WIDEST):
             doubts.append(f"{parameter.name} lies anywhere from {low:.3g} to {high:.3g}")
     return doubts

@@ -8,30 +8,26 @@ from optical_sweeps.curves.tables.paper_table import Cell, PaperTable
 
 
 def fits_table(fitted: Sequence[FittedCurve]) -> PaperTable:
-    """A row for each parameter of each fit."""
+    """One row for each parameter of each fit."""
     rows: list[tuple[Cell, ...]] = []
     records = []
-    for one in fitted:
-        for parameter in one.law.parameters:
-            value, (low, high) = one.fit.parameters[parameter.name], one.interval(parameter.name)
+    for curve in fitted:
+        fit, law, group = curve.fit, curve.law, curve.slice.removeprefix("group:")
+        doubts = "; ".join(fit.doubts)
+        for parameter in law.parameters:
+            value, (low, high) = fit.parameters[parameter.name], curve.interval(parameter.name)
             rows.append(
                 (
-                    one.label,
-                    one.slice.removeprefix("group:"),
-                    f"{one.law.name}: {one.law.equation}",
-                    parameter.name,
-                    f"{value:.3g}",
-                    f"{low:.3g} to {high:.3g}",
-                    "; ".join(one.fit.doubts) or "yes",
+                    curve.label, group, f"{law.name}: {law.equation}", parameter.name, f"{value:.3g}",
+                    f"{low:.3g} to {high:.3g}", doubts or "yes",
                 )
-            )
+            )  # fmt: skip
             records.append(
                 {
-                    "objective": one.label, "slice": one.slice, "law": one.law.name,
+                    "objective": curve.label, "slice": curve.slice, "law": law.name,
                     "parameter": parameter.name, "value": value, "low": low, "high": high,
-                    "unit": parameter.unit, "determined": one.fit.determined,
-                    "doubts": "; ".join(one.fit.doubts),
-                    "n_points": len(one.fit.values), "n_seeds": one.n_seeds,
+                    "unit": parameter.unit, "determined": fit.determined, "doubts": doubts,
+                    "n_points": len(fit.values), "n_seeds": curve.n_seeds,
                 }
             )  # fmt: skip
     header = ("objective", "slice", "law", "parameter", "value", "interval", "determined")
@@ -39,31 +35,30 @@ def fits_table(fitted: Sequence[FittedCurve]) -> PaperTable:
 
 
 def choices_table(choices: Mapping[tuple[str, str], Choice]) -> PaperTable:
-    """A row for each contender of each (objective, slice): its error on what it had not seen."""
+    """One row for each contender of each (objective, slice), with its held-out error."""
     rows: list[tuple[Cell, ...]] = []
     records = []
     for (objective, slice), choice in choices.items():
-        for one in choice.contenders:
-            law, taken = one.fit.law, one.fit.law.name == choice.law
-            largest = "" if one.largest is None else f"{100 * one.largest:.2f}"
+        for contender in choice.contenders:
+            law, is_determined = contender.fit.law, contender.fit.determined
+            is_chosen, largest = law.name == choice.law, contender.largest
             rows.append(
                 (
-                    objective,
-                    slice.removeprefix("group:"),
-                    law.name,
-                    str(len(law.parameters)),
-                    f"{100 * one.each:.2f}",
-                    largest,
-                    "yes" if one.fit.determined else "no",
-                    "chosen" if taken else "",
+                    objective, slice.removeprefix("group:"), law.name, str(len(law.parameters)),
+                    f"{100 * contender.each:.2f}", "" if largest is None else f"{100 * largest:.2f}",
+                    "yes" if is_determined else "no", "chosen" if is_chosen else "",
                 )
-            )
+            )  # fmt: skip
             records.append(
                 {
                     "objective": objective, "slice": slice, "law": law.name, "parameters": len(law.parameters),
-                    "each": one.each, "largest": one.largest, "determined": one.fit.determined, "chosen": taken,
+                    "each": contender.each, "largest": largest, "determined": is_determined,
+                    "chosen": is_chosen,
                 }
             )  # fmt: skip
     header = ("objective", "slice", "law", "parameters", "each x", "largest D", "determined", "")
-    caption = "Held-out error x 100 (root mean square): each x left out in turn, and the largest budget."
+    caption = (
+        "Held-out error x 100 (root mean square): of each x, left out in turn, and of the largest budget, left "
+        "out."
+    )
     return PaperTable(header, tuple(rows), 3, caption, tuple(records))

@@ -1,4 +1,4 @@
-"""The law that each curve of a study follows: chosen by held-out error, and drawn where it is determined."""
+"""The law of each curve of a study, chosen by held-out error."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ CANDIDATES: Mapping[str, tuple[str, ...]] = {
     "ratio": ("mixing",),
     "total": ("power", "power_offset", "saturating"),
 }
-"""By x, the laws whose inputs follow from it; `constant` always competes."""
+"""Swept variable -> the laws whose inputs follow from it; `constant` always competes."""
 
 REPLICATES = 400
 
@@ -24,31 +24,31 @@ Laws = Mapping[tuple[str, str], FittedCurve]
 
 @dataclass(frozen=True, eq=False)
 class StudyLaws:
-    """By (objective, slice).
+    """Laws by (objective, slice).
 
     Args:
         undecided: why a curve has no law.
     """
 
     choices: Mapping[tuple[str, str], Choice]
-    fitted: Mapping[tuple[str, str], FittedCurve]
+    fitted: Laws
     undecided: Mapping[tuple[str, str], str]
 
-    def drawn(self) -> Laws:
-        """Laws that the data determine; a constant is no trend and is not drawn."""
+    def determined(self) -> Laws:
+        """The laws that the data determine, without constants, which are not a trend."""
         return {
             key: law for key, law in self.fitted.items() if law.fit.determined and law.law.name != "constant"
         }
 
-    def without(self) -> str:
-        """Which curves have no law, and why; empty where all have one."""
+    def explain_undecided(self) -> str:
+        """The curves without a law, with the reasons; empty if every curve has one."""
         curves: dict[str, list[str]] = {}
         for (objective, slice), reason in self.undecided.items():
             curves.setdefault(reason, []).append(f"{objective} on {slice}")
-        return " ".join(f"No law for {', '.join(of)}: {reason}." for reason, of in curves.items())
+        return " ".join(f"No law for {', '.join(names)}: {reason}." for reason, names in curves.items())
 
     def tables(self) -> tuple[PaperTable, PaperTable]:
-        """Parameters of the chosen laws, and the contenders with their held-out errors."""
+        """The parameters of the chosen laws, and the contenders with their held-out errors."""
         return fits_table(list(self.fitted.values())), choices_table(self.choices)
 
 

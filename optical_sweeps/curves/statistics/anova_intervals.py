@@ -1,15 +1,16 @@
-"""Intervals that hold for other seeds and other queries, also where there are two to five seeds.
+"""Intervals for new seeds and new queries that hold for two to five seeds, by analysis of variance.
 
-A score is y = mean + seed + query + rest, seeds crossed with queries. From the mean squares MS of a two-way
-analysis of variance the variance of the overall mean is (MS_seeds + MS_queries - MS_rest) / (S Q), and the
-interval takes a t quantile whose degrees of freedom follow from those of its parts: Satterthwaite's (1946) or,
-where they are fewer, Cochran's (1964). A bootstrap of three seeds cannot know that three seeds say little about
-their own spread; t with two degrees does. Where MS_seeds falls below MS_rest, seeds count for nothing.
+A score is y = mean + seed + query + rest, with seeds and queries crossed. From the mean squares MS of a two-way
+analysis of variance, the variance of the overall mean is (MS_seeds + MS_queries - MS_rest) / (S Q). The
+interval uses a t quantile with the degrees of freedom of Satterthwaite (1946) or, where they are fewer, of
+Cochran (1964). A bootstrap of three seeds cannot know how little three seeds say about their spread; t with two
+degrees of freedom does. If MS_seeds is below MS_rest, the variance of seeds is taken as 0.
 
-For what is not a mean (a fit's parameters) `replicates` draws curves around the estimate: queries by the
-Bayesian bootstrap (Rubin 1981), seeds by normal draws of their estimated covariance, each divided by the root
-of a chi-square over its degrees of freedom, so that a mean's replicates have those same t tails. Seeds move a
-whole curve together (same draws of data at every x) and each x by itself; the second is pooled over x.
+For quantities that are not means (the parameters of a fit), `replicates` draws curves around the estimate:
+queries by the Bayesian bootstrap (Rubin 1981), seeds by normal draws with their estimated covariance. Both are
+divided by the root of a chi-square over its degrees of freedom, so that the replicates of a mean have the same
+t tails. The effect of a seed has two parts: one shifts the whole curve, with the same draw at every x; the
+other differs between values of x, and its variance is pooled over x.
 
 Shape legend: R replicates, X values of x, S seeds, Q queries.
 """
@@ -26,7 +27,7 @@ from optical_sweeps.seeds import derive_seed
 
 @dataclass(frozen=True, eq=False)
 class MeanSquares:
-    """Mean squares and products over x of seeds, queries and the rest.
+    """Mean squares and mean products over x of seeds, queries and the rest.
 
     >>> values = np.array([[[0.2, 0.4, 0.6], [0.3, 0.5, 0.7]]])
     >>> low, high = MeanSquares.of(values).interval(np.array([1.0]), 0.95)
@@ -43,35 +44,33 @@ class MeanSquares:
 
     @classmethod
     def of(cls, values: Float[np.ndarray, "X S Q"]) -> "MeanSquares":
-        """Of scores; with one seed, seeds and rest are 0."""
+        """The mean squares of scores; with one seed, those of seeds and rest are 0."""
         _, n_seeds, n_queries = values.shape
         mean = values.mean((1, 2))
         of_seeds, of_queries = values.mean(2) - mean[:, None], values.mean(1) - mean[:, None]
         rest = values - mean[:, None, None] - of_seeds[:, :, None] - of_queries[:, None, :]
         flat = rest.reshape(len(values), -1)
-        spare = (n_seeds - 1) * (n_queries - 1)
         return cls(
             mean,
             n_queries * of_seeds @ of_seeds.T / max(n_seeds - 1, 1),
             n_seeds * of_queries @ of_queries.T / max(n_queries - 1, 1),
-            flat @ flat.T / max(spare, 1),
+            flat @ flat.T / max((n_seeds - 1) * (n_queries - 1), 1),
             n_seeds,
             n_queries,
         )
 
     def error(self, contrast: Float[np.ndarray, " X"]) -> tuple[float, float]:
         """Standard error of `contrast @ mean`, and its degrees of freedom."""
-        seeds, queries, rest = (
-            float(contrast @ part @ contrast) for part in (self.seeds, self.queries, self.rest)
-        )
+        parts = (self.seeds, self.queries, self.rest)
+        seeds, queries, rest = (float(contrast @ part @ contrast) for part in parts)
         of_seeds = max(seeds - rest, 0.0)
         total = of_seeds + queries
         error = float(np.sqrt(total / (self.n_seeds * self.n_queries)))
+        few, many = self.n_seeds - 1, max(self.n_queries - 1, 1)
         if not of_seeds:
-            return error, float(max(self.n_queries - 1, 1))
-        few, many = self.n_seeds - 1, self.n_queries - 1
-        spread = seeds**2 / few + queries**2 / max(many, 1) + rest**2 / max(few * many, 1)
-        return error, min(total**2 / spread, _cochran(of_seeds / total, few, max(many, 1)))
+            return error, float(many)
+        satterthwaite = total**2 / (seeds**2 / few + queries**2 / many + rest**2 / (few * many))
+        return error, min(satterthwaite, _cochran(of_seeds / total, few, many))
 
     def interval(self, contrast: Float[np.ndarray, " X"], confidence: float) -> tuple[float, float]:
         """Bounds for `contrast @ mean`."""
@@ -88,14 +87,14 @@ def _cochran(share: float, few: int, many: int) -> float:
 
 
 def replicates(scores: Scores, count: int, seed: int) -> Float[np.ndarray, "R X"]:
-    """Curves that other queries and seeds might have given; see the head of this file.
+    """Curves that other queries and seeds could have given; see the module's docstring.
 
-    The same seed draws the same weights for the same queries, so blocks of one study stay paired.
+    A seed always draws the same weights for the same queries, so the scores of one study stay paired.
     """
     generator = np.random.default_rng(derive_seed("replicates", seed))
     values = scores.centred()
-    drawn = _of_queries(values, count, generator) + _of_seeds(values, count, generator)
-    return np.asarray(values.mean((1, 2)) + drawn)
+    deviations = _of_queries(values, count, generator) + _of_seeds(values, count, generator)
+    return np.asarray(values.mean((1, 2)) + deviations)
 
 
 def _of_queries(
@@ -107,7 +106,7 @@ def _of_queries(
         return np.zeros((count, len(by_query)))
     draws = generator.exponential(size=(count, n))
     weights = draws / draws.sum(1, keepdims=True) - 1 / n
-    # deviations of Dirichlet weights have (n - 1) / (n + 1) of the variance wanted; t tails as for seeds
+    # Dirichlet weights have (n - 1) / (n + 1) of the variance wanted; the chi-square gives t tails
     scale = np.sqrt((n + 1) / generator.chisquare(n - 1, (count, 1)))
     return np.asarray(scale * weights @ by_query.T)
 
@@ -119,23 +118,24 @@ def _of_seeds(
     if n_seeds < 2:
         return np.zeros((count, n_x))
     by_run = values.mean(2) - values.mean((1, 2))[:, None]
-    together = by_run.mean(0)
-    apart = by_run - together
-    squares = MeanSquares.of(values)
-    # a run's mean holds its share of the rest, which the queries' part has counted
-    rest = squares.rest / n_queries
-    shared = _t((together**2).sum() / (n_seeds - 1) - rest.mean(), n_seeds - 1, (count, 1), n_seeds, generator)
+    shift = by_run.mean(0)
+    residual = by_run - shift
+    # the mean of a run includes a share of the rest, which the part of the queries already covers
+    rest = MeanSquares.of(values).rest / n_queries
+    shift_variance = (shift**2).sum() / (n_seeds - 1) - rest.mean()
+    shifts = _t_draws(shift_variance, n_seeds - 1, (count, 1), n_seeds, generator)
     if n_x < 2:
-        return shared
+        return shifts
     freedom = (n_x - 1) * (n_seeds - 1)
-    own_rest = (np.trace(rest) - rest.sum() / n_x) / (n_x - 1)
-    own = _t((apart**2).sum() / freedom - own_rest, freedom, (count, n_x), n_seeds, generator)
-    return np.asarray(shared + own - own.mean(1, keepdims=True))
+    residual_rest = (np.trace(rest) - rest.sum() / n_x) / (n_x - 1)
+    residual_variance = (residual**2).sum() / freedom - residual_rest
+    residuals = _t_draws(residual_variance, freedom, (count, n_x), n_seeds, generator)
+    return np.asarray(shifts + residuals - residuals.mean(1, keepdims=True))
 
 
-def _t(
+def _t_draws(
     variance: float, freedom: int, shape: tuple[int, int], n_seeds: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "R X"]:
-    """Draws of a mean over seeds; one chi-square for a replicate, as one variance was estimated."""
+    """Draws of a mean over seeds, with one chi-square per replicate, because there is one variance estimate."""
     scale = np.sqrt(freedom / generator.chisquare(freedom, (shape[0], 1)))
     return np.asarray(generator.normal(size=shape) * np.sqrt(max(variance, 0.0) / n_seeds) * scale)

@@ -1,7 +1,4 @@
-"""Differences along x with intervals that agree with tests and crossings: of two objectives, of two groups.
-
-Intervals are those of `intervals.MeanSquares`: they hold for other queries and other seeds.
-"""
+"""Differences along x between two objectives or two groups, with the intervals that tests and crossings use."""
 
 import numpy as np
 
@@ -12,60 +9,42 @@ from optical_sweeps.errors import UserError
 
 
 def curve_of(block: Scores, confidence: float) -> Curve:
-    """A block's mean at each x, with its interval."""
+    """The mean of scores at each x, with its interval of `MeanSquares`."""
     squares = MeanSquares.of(block.centred())
-    bounds = np.array([squares.interval(place, confidence) for place in np.eye(len(block.x))])
-    counts = np.full(len(block.x), len(block.seeds))
-    return Curve(
-        block.label,
-        block.slice,
-        block.x,
-        block.mean,
-        bounds[:, 0],
-        bounds[:, 1],
-        counts,
-        len(block.query_ids),
-        confidence,
-    )
+    n_x = len(block.x)
+    low, high = np.array([squares.interval(contrast, confidence) for contrast in np.eye(n_x)]).T
+    n_seeds, n_queries = np.full(n_x, len(block.seeds)), len(block.query_ids)
+    return Curve(block.label, block.slice, block.x, block.mean, low, high, n_seeds, n_queries, confidence)
 
 
 def objective_difference(study: Study, first: str, second: str, slice: str) -> Scores:
-    """`first` less `second`, query by query and seed by seed."""
+    """`first` minus `second`, query by query and seed by seed.
+
+    Raises:
+        UserError: the study lacks one of them, or they share no x or no seed.
+    """
     return scores(study, first, slice).less(scores(study, second, slice))
 
 
 def group_gap(study: Study, objective: str, first: str = "high", second: str = "low") -> Scores:
-    """The first group less the second, of one objective; paired by run, and by query where both groups have it.
-
-    >>> import pandas
-    >>> rows = [
-    ...     (f"{r} {s}", "optical", r, s, l, q, 0.2 * (l == "de") + r / 10)
-    ...     for r in (0.0, 1.0) for s in (0, 1) for l in ("de", "ar") for q in "123"
-    ... ]
-    >>> names = ["run", "objective", "ratio", "seed", "language", "query_id", "value"]
-    >>> table = pandas.DataFrame(rows, columns=names).assign(split="test", measure="nDCG@10")
-    >>> study = Study(table, {"high": ("de",), "low": ("ar",)}, replicates=10)
-    >>> group_gap(study, "optical").mean.round(6).tolist()
-    [0.2, 0.2]
+    """The first group minus the second, for one objective; paired by run, and by query where both have it.
 
     Raises:
         UserError: the study lacks one of the groups.
     """
-    blocks = []
     for name in (first, second):
         if not study.groups.get(name):
-            raise UserError(f"group {name}: the study has no such group; see languages in its config")
-        blocks.append(scores(study, objective, f"group:{name}"))
-    one, other = blocks
-    ids = sorted({*one.query_ids, *other.query_ids})
-    values = np.zeros((*one.values.shape[:2], len(ids)))
-    kinds = np.full((2, len(ids)), -1)
+            raise UserError(f"group {name}: the study has no such group; see `languages` in its config")
+    one, other = (scores(study, objective, f"group:{name}") for name in (first, second))
+    ids = sorted({*one.query_ids, *other.query_ids})  # type: ignore[type-var]
     place = {query: column for column, query in enumerate(ids)}
+    values = np.zeros((*one.values.shape[:2], len(ids)))
+    strata_of_both = np.full((2, len(ids)), -1)
     for row, (sign, block) in enumerate(((1, one), (-1, other))):
         columns = [place[query] for query in block.query_ids]
-        # the mean over all of these queries is the block's own mean
+        # weighted, so that the mean over all of these queries is the mean of the block
         values[..., columns] += sign * len(ids) / len(columns) * block.values
-        kinds[row, columns] = block.strata
-    _, strata = np.unique(kinds, axis=1, return_inverse=True)
+        strata_of_both[row, columns] = block.strata
+    _, strata = np.unique(strata_of_both, axis=1, return_inverse=True)
     label = f"{objective}: {first} - {second}"
     return Scores(label, "group:all", one.x, one.seeds, tuple(ids), values, np.ravel(strata))

@@ -1,34 +1,31 @@
-"""How an encoder's token vectors lie in space: norms, anisotropy, spectrum.
+"""Norms, anisotropy and spectrum of an encoder's token vectors.
 
-Anisotropy: vectors crowd in a cone, so that any two of them have a high cosine (Ethayarajh 2019, arXiv
+Anisotropy: vectors lie in a narrow cone, so that any two of them have a high cosine (Ethayarajh 2019, arXiv
 1909.00512), which flattens transport plans. The spectrum is that of the covariance (Mu and Viswanath 2018,
-arXiv 1702.01417); what it amounts to in dimensions is its effective rank (Roy and Vetterli 2007).
+arXiv 1702.01417); its effective rank is a number of dimensions (Roy and Vetterli 2007).
 
 Shape legend: T tokens, d dimensions.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from optical_sweeps.curves.tables.paper_table import PaperTable
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True, eq=False)
 class EncoderReport:
-    """Of the vectors of many tokens.
+    """Statistics of the vectors of many tokens.
 
     Args:
-        norms: lengths before they were made 1: mean, standard deviation, 5% and 95% quantile.
-        mean_cosine: of two different tokens.
-        mean_norm: length of the mean of the unit vectors, in [0, 1]; 0 is no common direction.
-        spectrum: shares of the variance along principal axes, descending, in sum 1 (0 where all are the same).
+        norms: mean, standard deviation, 5% and 95% quantile of the lengths before normalisation.
+        mean_cosine: over pairs of different tokens.
+        mean_norm: length of the mean of the unit vectors, in [0, 1]; 0 without a common direction.
+        spectrum: shares of the variance along the principal axes, descending; their sum is 1, or 0 where all
+            vectors are equal.
     """
 
     tokens: int
@@ -39,13 +36,13 @@ class EncoderReport:
 
     @property
     def effective_rank(self) -> float:
-        """exp of the entropy of the spectrum: 1 for a line, d where all directions weigh the same."""
+        """exp of the entropy of the spectrum: 1 for a line, d where all directions have the same variance."""
         shares = self.spectrum[self.spectrum > 0]
         return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def encoder_report(vectors: Float[np.ndarray, "T d"], norms: Float[np.ndarray, " T"]) -> EncoderReport:
-    """Of L2-normalised token vectors, and of the lengths that they had before.
+    """The report of L2-normalised token vectors and of their lengths before normalisation.
 
     Raises:
         ValueError: fewer than two tokens.
@@ -74,7 +71,7 @@ def encoder_report(vectors: Float[np.ndarray, "T d"], norms: Float[np.ndarray, "
 
 
 def report_table(reports: Mapping[str, EncoderReport]) -> PaperTable:
-    """A row for each encoder and set of texts."""
+    """One row for each encoder and set of texts."""
     rows, records = [], []
     for name, report in reports.items():
         first, ten = float(report.spectrum[0]), float(report.spectrum[:10].sum())

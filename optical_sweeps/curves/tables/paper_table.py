@@ -1,8 +1,7 @@
-"""Tables of claims, fits and crossings, in Markdown, LaTeX (booktabs) and CSV.
+"""A table for a paper, in Markdown, LaTeX (booktabs) and CSV.
 
-Markdown and LaTeX are for reading: points (hundredths), two digits. CSV is for programs: the numbers
-themselves.
-Names come from configs and data and are escaped.
+Markdown and LaTeX are for reading: scores x 100 with two digits. CSV is for programs: the numbers themselves.
+Text from configs and data is escaped.
 """
 
 import csv
@@ -28,7 +27,7 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Marked:
-    """A cell: plain text, and marks of a verdict after it."""
+    """A cell with the marks of a verdict after its text."""
 
     text: str
     verdict: str = ""
@@ -39,11 +38,11 @@ Cell = str | Marked
 
 @dataclass(frozen=True)
 class PaperTable:
-    """Rows for reading and, of the same things, records for programs.
+    """Rows for reading, and records of the same content for programs.
 
     Args:
-        words: how many columns from the left are words, which align left.
-        caption: said below in Markdown and in \\caption in LaTeX.
+        words: number of text columns, which come first and are left-aligned.
+        caption: printed below the table in Markdown, and in \\caption in LaTeX.
     """
 
     header: tuple[str, ...]
@@ -53,17 +52,21 @@ class PaperTable:
     records: tuple[Mapping[str, object], ...]
 
     def render(self, kind: str) -> str:
-        """In `markdown`, `latex` or `csv`."""
+        """The table in `markdown`, `latex` or `csv`."""
         return {"markdown": _markdown, "latex": _latex, "csv": _csv}[kind](self)
 
 
 def plain_cell(cell: Cell) -> str:
     """A cell as plain text, with its marks."""
-    text, verdict = (cell.text, cell.verdict) if isinstance(cell, Marked) else (cell, "")
-    return f"{text} {_marks(verdict, 0)}".strip()
+    return _marked(_text(cell), cell, 0)
 
 
 def points(value: float, *, signed: bool = True) -> str:
+    """A score or a difference of scores, x 100.
+
+    >>> points(-0.0123), points(0.25, signed=False)
+    ('−1.23', '25.00')
+    """
     text = f"{100 * value:{'+' if signed else ''}.2f}"
     return text.replace("-", "−") if float(text) else text.lstrip("+-")
 
@@ -81,7 +84,6 @@ def _markdown(table: PaperTable) -> str:
 
 def _latex(table: PaperTable) -> str:
     columns = "".join("l" if column < table.words else "r" for column in range(len(table.header)))
-    body = [" & ".join(_in_latex(cell) for cell in row) + r" \\" for row in table.rows]
     lines = [
         r"% needs \usepackage{booktabs} and \usepackage[T1]{fontenc}",
         r"\begin{table}",
@@ -91,7 +93,7 @@ def _latex(table: PaperTable) -> str:
         r"\toprule",
         " & ".join(_in_latex(name) for name in table.header) + r" \\",
         r"\midrule",
-        *body,
+        *(" & ".join(_in_latex(cell) for cell in row) + r" \\" for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",
@@ -108,18 +110,22 @@ def _csv(table: PaperTable) -> str:
     return text.getvalue()
 
 
-def _marks(verdict: str, place: int) -> str:
-    return "".join(MARKS[word][place] for word in verdict.split(", ") if word in MARKS)
-
-
 def _in_markdown(cell: Cell) -> str:
-    text, verdict = (cell.text, cell.verdict) if isinstance(cell, Marked) else (cell, "")
-    text = re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(text.split()))
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return f"{text} {_marks(verdict, 0)}".strip()
+    text = re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(_text(cell).split()))
+    return _marked(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), cell, 0)
 
 
 def _in_latex(cell: Cell) -> str:
-    text, verdict = (cell.text, cell.verdict) if isinstance(cell, Marked) else (cell, "")
-    text = "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
-    return f"{text} {_marks(verdict, 1)}".strip()
+    text = "".join(_LATEX.get(letter, letter) for letter in " ".join(_text(cell).split()))
+    return _marked(text, cell, 1)
+
+
+def _text(cell: Cell) -> str:
+    return cell.text if isinstance(cell, Marked) else cell
+
+
+def _marked(text: str, cell: Cell, place: int) -> str:
+    """The text with the cell's marks: of Markdown at place 0, of LaTeX at place 1."""
+    verdict = cell.verdict if isinstance(cell, Marked) else ""
+    marks = "".join(MARKS[word][place] for word in verdict.split(", ") if word in MARKS)
+    return f"{text} {marks}".strip()

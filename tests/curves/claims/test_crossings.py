@@ -22,8 +22,8 @@ def difference(mean: list[float], x: list[float] | None = None, noise: float = 0
     return replace(scores, values=exact)
 
 
-def crossings(scores: Scores, logarithmic: bool = False) -> Crossings:
-    return crossings_of(scores, "optical", "contrastive", "ratio", 0.95, logarithmic=logarithmic)
+def crossings(scores: Scores, x_name: str = "ratio") -> Crossings:
+    return crossings_of(scores, "optical", "contrastive", x_name, 0.95)
 
 
 @given(st.floats(0.05, 0.95), st.floats(0.05, 0.5))
@@ -72,7 +72,7 @@ def test_a_touch_is_no_crossing_and_a_shared_stretch_is_one() -> None:
 def test_curves_that_are_the_same_are_said_to_be() -> None:
     found = crossings(difference([0.0, 0.0, 0.0], noise=0.0))
     assert found.leads is None
-    assert str(found) == "optical and contrastive on ar: the same at every ratio"
+    assert str(found) == "optical and contrastive on ar: equal at every ratio"
 
 
 def test_the_interval_is_where_the_difference_may_be_0() -> None:
@@ -99,7 +99,7 @@ def test_an_interval_that_leaves_the_range_says_so() -> None:
 
 def test_budgets_are_interpolated_between_logarithms() -> None:
     scores = difference([-0.1, 0.1], x=[100.0, 10_000.0])
-    (one,) = crossings(scores, logarithmic=True).found
+    (one,) = crossings(scores, "total").found
     assert one.x == pytest.approx(1000)
     assert one.low is not None
     assert 100 < one.low < 1000

@@ -5,7 +5,7 @@ import pandas
 import pytest
 from scipy import stats
 
-from optical_sweeps.curves.claims.pairwise_claims import TESTS, claims, slices_asked
+from optical_sweeps.curves.claims.pairwise_claims import TESTS, claims, slices_to_compare
 from optical_sweeps.curves.statistics.study import Study
 from optical_sweeps.curves.statistics.study_scores import scores
 from optical_sweeps.errors import UserError
@@ -78,7 +78,7 @@ def test_slices_of_the_same_languages_are_one_question(per_query: pandas.DataFra
     found = claims(study, test="t")
     assert [claim.slice for claim in found] == ["group:high"] * 5
     assert [claim.p_holm for claim in found] == pytest.approx(holm(np.array([claim.p for claim in found])))
-    asked = slices_asked(study, ["group:all", "de", "group:high", "de"])
+    asked = slices_to_compare(study, ["group:all", "de", "group:high", "de"])
     assert asked == {"group:all": "", "de": "", "group:high": "the languages of group:all"}
     assert len(claims(study, PAIR, list(asked), x=[0.5], test="t")) == 2
 
@@ -90,7 +90,7 @@ def test_a_slice_of_too_few_queries_is_left_out(per_query: pandas.DataFrame, gro
     study = Study(few, groups, replicates=10)
     found = claims(study, PAIR, ["fa", "de", "group:low", "group:all"], x=[0.5], test=test, draws=100)
     assert [claim.slice for claim in found] == ["de", "group:all"]
-    assert slices_asked(study, ["fa", "de"]) == {"fa": "too few queries", "de": ""}
+    assert slices_to_compare(study, ["fa", "de"]) == {"fa": "too few queries", "de": ""}
     with pytest.raises(UserError, match="group:low: too few queries for a test; choose"):
         claims(study, PAIR, ["group:low", "fa"], test=test)
 
@@ -100,7 +100,7 @@ def test_an_x_is_asked_of_the_pairs_that_share_it(per_query: pandas.DataFrame, g
     study = Study(per_query[~begun], groups, replicates=10)
     found = claims(study, [*PAIR, ("optical", "none")], ["ar"], x=[0.0, 0.5], test="t")
     assert [(claim.second, claim.x) for claim in found] == [("contrastive", 0), ("none", 0), ("none", 0.5)]
-    with pytest.raises(UserError, match=r"no ratio 0.5 in common"):
+    with pytest.raises(UserError, match=r"has ratio 0.5 in common"):
         claims(study, PAIR, ["ar"], x=[0.0, 0.5], test="t")
 
 
@@ -147,10 +147,10 @@ def test_questions_that_cannot_be_asked_are_refused(study: Study) -> None:
     for arguments, message in (
         ({"test": "wilcoxon"}, "test: 'wilcoxon' is not one of randomisation, t, crossed"),
         ({"margin": 0.0}, "margin 0.0 must be positive"),
-        ({"pairs": [("optical", "mse")]}, "objective mse on .*: the study holds no such runs"),
+        ({"pairs": [("optical", "mse")]}, "objective mse on .*: the study has no such runs"),
         ({"pairs": []}, "nothing to compare"),
         ({"pairs": [("optical", "none"), ("none", "optical")]}, "name each pair once"),
-        ({"x": [0.3]}, "no ratio 0.3 in common"),
+        ({"x": [0.3]}, "has ratio 0.3 in common"),
     ):
         with pytest.raises(UserError, match=message):
             claims(study, **arguments)  # type: ignore[arg-type]

@@ -8,11 +8,11 @@ import pytest
 
 from optical_sweeps.curves.claims.pairwise_claims import claims
 from optical_sweeps.curves.claims.stratified_claims import (
-    claims_of,
-    claims_of_all_table,
-    comparable,
-    crossings_of_all,
-    crossings_of_all_table,
+    claims_of_strata,
+    comparable_pairs,
+    crossings_of_strata,
+    strata_claims_table,
+    strata_crossings_table,
 )
 from optical_sweeps.curves.statistics.strata import strata
 from optical_sweeps.curves.statistics.study import Study
@@ -70,14 +70,14 @@ def test_x_may_be_the_budget(table: pandas.DataFrame, groups: Groups) -> None:
 
 def test_claims_of_all_strata_are_one_family(table: pandas.DataFrame, groups: Groups) -> None:
     parts = strata(table, groups, replicates=10)
-    found = claims_of(parts, test="t")
+    found = claims_of_strata(parts, test="t")
     every = [claim for of_one in found for claim in of_one]
     assert len(every) == 4 * 3 * 5
     assert [claim.p_holm for claim in every] == pytest.approx(holm(np.array([claim.p for claim in every])))
     alone = claims(parts[0].study, test="t")
     assert [claim.p for claim in alone] == [claim.p for claim in found[0]]
     assert any(one.p_holm < other.p_holm for one, other in zip(alone, found[0], strict=True))
-    shown = claims_of_all_table(parts, found)
+    shown = strata_claims_table(parts, found)
     assert shown.header[:4] == ("total", "backbone", "comparison", "slice")
     assert shown.words == 4
     assert all(len(row) == len(shown.header) for row in shown.rows)
@@ -87,15 +87,15 @@ def test_claims_of_all_strata_are_one_family(table: pandas.DataFrame, groups: Gr
 
 def test_crossings_are_of_the_pairs_that_claims_are_of(table: pandas.DataFrame, groups: Groups) -> None:
     parts = strata(table, groups, replicates=10)
-    found = crossings_of_all(parts, claims_of(parts, [("optical", "none")], ["ar"], test="t"))
+    found = crossings_of_strata(parts, claims_of_strata(parts, [("optical", "none")], ["ar"], test="t"))
     assert [[(one.first, one.second, one.slice) for one in of_one] for of_one in found] == [
         [("optical", "none", "ar")]
     ] * 4
-    assert len(crossings_of_all_table(parts, found).rows) >= 4
+    assert len(strata_crossings_table(parts, found).rows) >= 4
 
 
 def test_one_family_of_one_stratum_is_that_of_claims(per_query: pandas.DataFrame, groups: Groups) -> None:
-    (found,) = claims_of(strata(per_query, groups, replicates=10), test="t")
+    (found,) = claims_of_strata(strata(per_query, groups, replicates=10), test="t")
     expected = claims(Study(per_query, groups, replicates=10), test="t")
     for one, other in zip(found, expected, strict=True):
         assert one.p_holm == pytest.approx(other.p_holm)
@@ -108,12 +108,12 @@ def test_a_sweep_that_goes_on_is_compared_where_it_can_be(table: pandas.DataFram
     absent = small & (of["total"] == 500)  # a stratum without one of the objectives
     begun = small & (of["total"] == 2000) & (of["ratio"] > 0)  # one with a single ratio of it
     parts = strata(table[~absent & ~begun], groups, replicates=10)
-    found = claims_of(parts, test="t")
+    found = claims_of_strata(parts, test="t")
     assert [len(of_one) for of_one in found] == [3 * 5, 0, 3 * 5, 3]
-    assert [len(of_one) for of_one in crossings_of_all(parts, found)] == [3, 0, 3, 0]
-    assert "over 33 comparisons" in claims_of_all_table(parts, found).caption
-    assert comparable(parts[1].study) == []
-    assert comparable(parts[1].study, [("contrastive", "none"), ("optical", "none")]) == [
+    assert [len(of_one) for of_one in crossings_of_strata(parts, found)] == [3, 0, 3, 0]
+    assert "over 33 comparisons" in strata_claims_table(parts, found).caption
+    assert comparable_pairs(parts[1].study) == []
+    assert comparable_pairs(parts[1].study, [("contrastive", "none"), ("optical", "none")]) == [
         ("contrastive", "none")
     ]
 
@@ -122,37 +122,42 @@ def test_an_x_is_asked_of_the_strata_that_hold_it(table: pandas.DataFrame, group
     begun = table[(table["total"] != 2000) | (table["ratio"] != 0.5)]
     parts = strata(begun, groups, replicates=10)
     for pairs in (None, [("optical", "contrastive")]):
-        found = claims_of(parts, pairs, test="t", x=[0.5])
+        found = claims_of_strata(parts, pairs, test="t", x=[0.5])
         assert [len(of_one) for of_one in found] == [3, 3, 0, 0]
         every = [claim for of_one in found for claim in of_one]
         assert [claim.p_holm for claim in every] == pytest.approx(holm(np.array([claim.p for claim in every])))
-        assert [len(of_one) for of_one in claims_of(parts, pairs, test="t", x=[0.0, 0.5])] == [6, 6, 3, 3]
-        with pytest.raises(UserError, match=r"no ratio 0.3 in common"):
-            claims_of(parts, pairs, test="t", x=[0.5, 0.3])
-        with pytest.raises(UserError, match=r"no ratio 0.5 in common"):
-            claims_of(parts[2:], pairs, test="t", x=[0.5])
+        assert [len(of_one) for of_one in claims_of_strata(parts, pairs, test="t", x=[0.0, 0.5])] == [
+            6,
+            6,
+            3,
+            3,
+        ]
+        with pytest.raises(UserError, match=r"has ratio 0.3 in common"):
+            claims_of_strata(parts, pairs, test="t", x=[0.5, 0.3])
+        with pytest.raises(UserError, match=r"has ratio 0.5 in common"):
+            claims_of_strata(parts[2:], pairs, test="t", x=[0.5])
 
 
 def test_a_pair_that_no_stratum_holds_at_the_x_is_refused(table: pandas.DataFrame, groups: Groups) -> None:
     begun = table[(table["objective"] != "contrastive") | (table["ratio"] == 0)]
     parts = strata(begun, groups, replicates=10)
-    with pytest.raises(UserError, match=r"no ratio 0.5 in common"):
-        claims_of(parts, [("optical", "none"), ("optical", "contrastive")], test="t", x=[0.5])
+    with pytest.raises(UserError, match=r"has ratio 0.5 in common"):
+        claims_of_strata(parts, [("optical", "none"), ("optical", "contrastive")], test="t", x=[0.5])
 
 
 def test_a_stratum_of_too_few_queries_has_no_claims(table: pandas.DataFrame, groups: Groups) -> None:
     small = table[(table["backbone"] != "org/small") | (table["query_id"] == "q0")]
     parts = strata(small, groups, replicates=10)
-    assert [len(of_one) for of_one in claims_of(parts, test="t")] == [15, 0, 15, 0]
+    assert [len(of_one) for of_one in claims_of_strata(parts, test="t")] == [15, 0, 15, 0]
     with pytest.raises(UserError, match="group:high: too few queries"):
-        claims_of(parts[1::2], test="t")
+        claims_of_strata(parts[1::2], test="t")
 
 
 def test_what_no_stratum_holds_is_refused(table: pandas.DataFrame, groups: Groups) -> None:
     parts = strata(table, groups, replicates=10)
     with pytest.raises(UserError, match="objective nothing"):
-        claims_of(parts, [("optical", "contrastive"), ("optical", "nothing")], test="t")
+        claims_of_strata(parts, [("optical", "contrastive"), ("optical", "nothing")], test="t")
     with pytest.raises(UserError, match="nothing to compare"):
-        claims_of(parts, [], test="t")
+        claims_of_strata(parts, [], test="t")
     with pytest.raises(UserError, match="choose a measure and split"):
         strata(table.iloc[:0], groups)

@@ -102,8 +102,8 @@ def test_a_law_replaces_the_line_where_it_is_determined(groups: Groups) -> None:
     study = Study(table, groups, x="total", replicates=50)
     laws = laws_of(study, ["group:low"])
     assert laws.choices["optical", "group:low"].law == "power_offset"
-    assert set(laws.drawn()) == {("optical", "group:low")}
-    panel = group_figure(study, groups=("low",), laws=laws.drawn()).axes[0]
+    assert set(laws.determined()) == {("optical", "group:low")}
+    panel = group_figure(study, groups=("low",), laws=laws.determined()).axes[0]
     long = [line for line in panel.get_lines() if len(np.asarray(line.get_xdata())) == 100]
     (law,) = long
     np.testing.assert_allclose(
@@ -117,10 +117,10 @@ def test_a_law_replaces_the_line_where_it_is_determined(groups: Groups) -> None:
 def test_too_few_points_have_no_law_and_say_why(groups: Groups) -> None:
     study = Study(made_up_study(ratios=(0.0, 1.0)), groups, replicates=10)
     laws = laws_of(study, ["group:low"])
-    assert laws.drawn() == {}
+    assert laws.determined() == {}
     assert set(laws.undecided) == {("optical", "group:low"), ("contrastive", "group:low")}
     assert "needs three" in laws.undecided["optical", "group:low"]
-    assert laws.without().startswith("No law for contrastive on group:low, optical on group:low: ")
+    assert laws.explain_undecided().startswith("No law for contrastive on group:low, optical on group:low: ")
 
 
 @dataclass
@@ -149,7 +149,7 @@ def test_cost_is_hours_of_gpus_where_there_were_any() -> None:
     assert cost_key(runs) == "usage/hours"
     drawing = cost_drawing(runs, objectives, "nDCG@10", "test")
     assert drawing is not None
-    assert "against hours: " in drawing.caption
+    assert "against hours of training" in drawing.caption
     for run in runs:
         run.summary["usage/hours"] /= 1000
     panel = cost_figure(runs, objectives, "usage/hours", key, 3.03).axes[0]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_sweeps.curves.figures.fonts import families_for, spelt
+from optical_sweeps.curves.figures.fonts import families_for, romanised
 from optical_sweeps.curves.figures.plan_figure import KeptPlan, draw_plan, kept_plans, read_plan, write_plan
 from optical_sweeps.errors import UserError
 
@@ -36,14 +36,14 @@ def test_letters_without_a_font_are_spelt(tmp_path):
     families, missing = families_for(["Mikä когда", "\U000e0041"])
     assert families[0] == "DejaVu Sans"
     assert missing == {"\U000e0041"}  # a tag, which no font draws
-    assert spelt("a\U000e0041b", missing) != "a\U000e0041b"
+    assert romanised("a\U000e0041b", missing) != "a\U000e0041b"
     assert families_for(["Ποια ärger Łódź когда"]) == (["DejaVu Sans"], set())
 
 
 @given(st.text(max_size=20))
 def test_only_missing_letters_are_spelt(text):
-    assert spelt(text, set()) == text
-    assert spelt(text, {letter for letter in text if not letter.isascii()}).replace("·", "").isascii()
+    assert romanised(text, set()) == text
+    assert romanised(text, {letter for letter in text if not letter.isascii()}).replace("·", "").isascii()
 
 
 def test_plans_are_kept_and_read(tmp_path):
@@ -58,5 +58,5 @@ def test_plans_are_kept_and_read(tmp_path):
         '{"plan": [[1]], "student_tokens": ["a", "b"], "teacher_tokens": [], "title": ""}',
     ):
         path.write_text(broken)
-        with pytest.raises(UserError, match=r"fi-3\.plan\.json: no transport plan"):
+        with pytest.raises(UserError, match=r"fi-3\.plan\.json: not a transport plan"):
             read_plan(path)

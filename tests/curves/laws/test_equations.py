@@ -106,12 +106,12 @@ def test_complex_steps_are_the_derivatives(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "inputs", "message"),
     [
-        ("power", {"D": [0.0, 10.0]}, r"law power: D = 0 is outside of \(0, inf\]"),
-        ("data_mixture", {"D": 10.0, "p": [0.0]}, r"p = 0 is outside of \(0, 1\]"),
-        ("mixing", {"p": [1.2]}, r"p = 1.2 is outside of \[0, 1\]"),
+        ("power", {"D": [0.0, 10.0]}, r"law power: D = 0 is outside \(0, inf\]"),
+        ("data_mixture", {"D": 10.0, "p": [0.0]}, r"p = 0 is outside \(0, 1\]"),
+        ("mixing", {"p": [1.2]}, r"p = 1.2 is outside \[0, 1\]"),
         ("power", {"D": [np.nan]}, "D = nan"),
-        ("power", {}, "inputs are D; see to D"),
-        ("power", {"D": 1.0, "N": 1.0}, "inputs are D; see to N"),
+        ("power", {}, "its inputs are D; missing or unknown: D"),
+        ("power", {"D": 1.0, "N": 1.0}, "its inputs are D; missing or unknown: N"),
     ],
 )
 def test_inputs_that_a_law_is_not_of_are_refused(name: str, inputs: dict[str, object], message: str) -> None:

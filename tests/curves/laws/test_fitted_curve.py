@@ -100,7 +100,7 @@ def test_a_share_that_helps_is_found_to(per_query: pandas.DataFrame, groups: Gro
 
 
 def test_an_unknown_law_is_one_line_that_names_the_known(per_query: pandas.DataFrame, groups: Groups) -> None:
-    with pytest.raises(UserError, match="law 'logistic' is not known; known are constant, power"):
+    with pytest.raises(UserError, match="law 'logistic' is not known; the laws are constant, power"):
         fit_curve(Study(per_query, groups, replicates=10), "optical", "ar", "logistic")
 
 

@@ -122,7 +122,7 @@ UNDETERMINED = {
         "data_mixture",
         {"D": PAIRS, "p": np.full(10, 0.5)},
         noiseless("power_offset"),
-        "trade against each other",
+        "compensate for each other",
     ),
     "a law of data where data do nothing": ("saturating", {"D": PAIRS}, FLAT, "fits as well"),
 }

@@ -69,14 +69,14 @@ def test_seeds_that_are_not_everywhere_are_left_out(per_query: pandas.DataFrame,
 def test_blocks_that_cannot_be_had_are_refused(per_query: pandas.DataFrame, groups: Groups) -> None:
     study = Study(per_query, groups, replicates=10)
     for objective, slice in (("mse", "ar"), ("optical", "yo"), ("optical", "group:middle")):
-        with pytest.raises(UserError, match="the study holds no such runs"):
+        with pytest.raises(UserError, match="the study has no such runs"):
             scores(study, objective, slice)
     nowhere = without(without(per_query, "optical", 0.5, 1), "optical", 0.25, 0)
-    with pytest.raises(UserError, match="objective optical: no seed stands at every ratio"):
+    with pytest.raises(UserError, match="objective optical: no seed has a run at every ratio"):
         scores(Study(nowhere, groups, replicates=10), "optical", "ar")
     apart = per_query.assign(
         seed=per_query["seed"].where(per_query["objective"] != "optical", per_query["seed"] + 5)
     )
     other = Study(apart, groups, replicates=10)
-    with pytest.raises(UserError, match="no x or no seed in common"):
+    with pytest.raises(UserError, match="no shared x or seed"):
         scores(other, "optical", "ar").less(scores(other, "contrastive", "ar"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optical_sweeps.curves.tables.per_query_files import KEYS, read_queries, stacked
+from optical_sweeps.curves.tables.per_query_files import KEYS, read_per_query, stacked
 
 ROWS = st.lists(
     st.tuples(
@@ -31,7 +31,7 @@ def test_rows_are_those_of_pandas(tmp_path_factory: pytest.TempPathFactory, file
         frame = pandas.DataFrame(rows, columns=list(KEYS), dtype=str)
         frame["value"] = np.arange(len(rows), dtype=float)
         frame.to_parquet(folder / name, index=False)
-        tables.append(read_queries(folder / name, ["test"], ["nDCG@10"]))
+        tables.append(read_per_query(folder / name, ["test"], ["nDCG@10"]))
         kept = frame[(frame["split"] == "test") & (frame["measure"] == "nDCG@10")]
         frames.append(kept.assign(run=name, ratio=0.5))
     facts = pandas.DataFrame({"run": names[: len(files)], "ratio": 0.5})
@@ -46,7 +46,7 @@ def test_keys_that_are_no_text_are_read_too(tmp_path: Path) -> None:
         {"split": "test", "language": "ar", "measure": "nDCG@10", "query_id": [7, 3], "value": [0.1, 0.2]}
     )
     frame.to_parquet(path, index=False)
-    found = stacked([read_queries(path, ["test"], ["nDCG@10"])], pandas.DataFrame({"run": ["a"]}))
+    found = stacked([read_per_query(path, ["test"], ["nDCG@10"])], pandas.DataFrame({"run": ["a"]}))
     assert found["query_id"].tolist() == [3, 7]
     assert found["value"].tolist() == [0.2, 0.1]
-    assert len(read_queries(path, ["dev"], ["nDCG@10"])) == 0
+    assert len(read_per_query(path, ["dev"], ["nDCG@10"])) == 0

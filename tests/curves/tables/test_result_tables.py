@@ -77,12 +77,6 @@ def test_zero_shot_has_no_ratio_budget_or_seed() -> None:
     assert table[table["objective"] == "optical"]["total"].tolist() == [100, 100, 100]
 
 
-def test_the_callers_columns_are_taken() -> None:
-    table = result_table([run("a")], {"objective": "objective", "t": "objective.temperature", "x": "not.there"})
-    assert table["t"].tolist() == [1, 1, 1]
-    assert table["x"].isna().all()
-
-
 def test_order_depends_on_content_alone() -> None:
     runs = [run("b", seed=1), run("a"), run("c", "NoDistillation")]
     pandas.testing.assert_frame_equal(result_table(runs), result_table(runs[::-1]))
@@ -100,17 +94,6 @@ def test_no_runs_give_an_empty_table() -> None:
     assert missing_points(result_table([])) == []
 
 
-def test_missing_points_of_given_axes() -> None:
-    table = result_table([run("a", ratio=0.0), run("b", ratio=1.0, seed=1), run("z", "NoDistillation", seed=1)])
-    axes = {"objective": ["optical", "none"], "ratio": [0, 1], "seed": [0, 1]}
-    assert describe_missing(missing_points(table, axes)) == [
-        "missing: objective=optical ratio=0 seed=1",
-        "missing: objective=optical ratio=1 seed=0",
-    ]
-    without = result_table([run("a", ratio=0.0)])
-    assert {"objective": "none"} in missing_points(without, axes)
-
-
 def test_missing_points_of_the_grid_that_is_seen() -> None:
     runs = [run(f"{o}{r}{s}", o, r, s) for o in ("Optical", "Contrastive") for r in (0.0, 0.5) for s in (0, 1)]
     runs.append(run("z", "NoDistillation"))
@@ -118,6 +101,8 @@ def test_missing_points_of_the_grid_that_is_seen() -> None:
     (missing,) = missing_points(result_table(runs[1:]))
     assert missing["objective"] == "optical"
     assert (missing["ratio"], missing["seed"]) == (0.0, 0)
+    (line,) = describe_missing([missing])
+    assert line.startswith("missing: objective=optical protocol=fixed_total ratio=0.0")
 
 
 def queries(path: Path, **changes: Any) -> Path:
@@ -144,7 +129,7 @@ def test_per_query_table_takes_the_wanted_rows_of_finished_runs(tmp_path: Path) 
 
 
 def test_a_run_without_per_query_values_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"run a: its log holds no per_query\.parquet"):
+    with pytest.raises(UserError, match=r"run a: its log has no per_query\.parquet"):
         per_query_table([run("a")])
     path = tmp_path / "per_query.parquet"
     path.write_bytes(b"not parquet")
@@ -160,7 +145,7 @@ def test_groups_come_from_the_configs() -> None:
     other = RunLog("c", {"languages": {"high": [], "low": ["ar"]}}, {})
     with pytest.raises(UserError, match="groups of a, c differ"):
         language_groups([run("a"), other])
-    with pytest.raises(UserError, match="no run names any"):
+    with pytest.raises(UserError, match="no run has any"):
         language_groups([RunLog("d", {}, {})])
 
 
