@@ -54,13 +54,13 @@ def claims_tables(strata: Sequence["Stratum"], settings: ClaimsSettings) -> Clai
         UserError: the study cannot answer the questions.
     """
     from optical_sweeps.curves.claims.stratified_claims import (
-        claims_of,
-        claims_of_all_table,
-        crossings_of_all,
-        crossings_of_all_table,
+        claims_of_strata,
+        crossings_of_strata,
+        strata_claims_table,
+        strata_crossings_table,
     )
 
-    claims = claims_of(
+    claims = claims_of_strata(
         strata,
         settings.pairs,
         settings.slices,
@@ -71,19 +71,19 @@ def claims_tables(strata: Sequence["Stratum"], settings: ClaimsSettings) -> Clai
         draws=settings.draws,
         seed=settings.seed,
     )
-    table = claims_of_all_table(strata, claims)
+    table = strata_claims_table(strata, claims)
     notes = _omitted_slices(strata, settings.slices) + _too_few_draws(len(table.rows), settings)
-    crossings = crossings_of_all_table(strata, crossings_of_all(strata, claims))
+    crossings = strata_crossings_table(strata, crossings_of_strata(strata, claims))
     return ClaimsTables(replace(table, caption=table.caption + notes), crossings)
 
 
 def _omitted_slices(strata: Sequence["Stratum"], slices: Sequence[str] | None) -> str:
     """The slices that were not tested and why, with the names of their strata unless it is all of them."""
-    from optical_sweeps.curves.claims.pairwise_claims import slices_asked
+    from optical_sweeps.curves.claims.pairwise_claims import slices_to_compare
 
     strata_of: dict[str, list[str]] = {}
     for stratum in strata:
-        for slice, reason in slices_asked(stratum.study, slices).items():
+        for slice, reason in slices_to_compare(stratum.study, slices).items():
             if reason:
                 strata_of.setdefault(f"{slice} ({reason})".replace("group:", ""), []).append(stratum.name)
     texts = [

@@ -101,11 +101,11 @@ class StudyFigures:
     def _claims(self, strata: Sequence["Stratum"]) -> Iterator[IndexEntry]:
         if not self.settings.pairs and not any(self._pairs(stratum) for stratum in strata):
             return
-        from optical_sweeps.curves.claims.pairwise_claims import NothingToAsk
+        from optical_sweeps.curves.claims.pairwise_claims import NothingToCompare
 
         try:
             tables = claims_tables(strata, self.settings)
-        except NothingToAsk as error:
+        except NothingToCompare as error:
             yield IndexEntry("", "claims", f"Not made: {error}.", ())
             return
         yield _table("claims", tables.claims, "", self.output)
@@ -183,9 +183,9 @@ class StudyFigures:
 
     def _pairs(self, stratum: "Stratum") -> list[tuple[str, str]]:
         """The requested comparisons for which the stratum has runs."""
-        from optical_sweeps.curves.claims.stratified_claims import comparable
+        from optical_sweeps.curves.claims.stratified_claims import comparable_pairs
 
-        return comparable(stratum.study, self.settings.pairs)
+        return comparable_pairs(stratum.study, self.settings.pairs)
 
     def _drawing(self, drawing: "Drawing", stratum: str, folder: Path) -> IndexEntry:
         """A figure at every width, or the reason if runs that it needs are missing."""
@@ -213,7 +213,7 @@ def _laws_entries(
 ) -> Iterator[IndexEntry]:
     """The tables of fitted laws, and a note on slices without a fit."""
     if laws is not None and laws.undecided:
-        yield IndexEntry(stratum.name, "laws", laws.without(), ())
+        yield IndexEntry(stratum.name, "laws", laws.explain_undecided(), ())
     if laws is not None and laws.fitted:
         for name, table in zip(names, laws.tables(), strict=False):
             yield _table(name, table, stratum.name, folder)

@@ -145,14 +145,14 @@ def test_a_budget_without_the_requested_x_does_not_prevent_the_others(sweep, tmp
     run(claims, sweep, f"output={tmp_path}/tables", "at=[0.5]")
     rows = rows_of(tmp_path / "tables" / "claims.csv")
     assert [(row["total"], row["x"]) for row in rows] == [("80", "0.5")] * 3
-    assert "no ratio 0.3 in common" in refusal(claims, sweep, "at=[0.3]")
+    assert "no pair of objectives has ratio 0.3 in common" in refusal(claims, sweep, "at=[0.3]")
 
 
 def test_the_index_says_which_claims_could_not_be_made(sweep, tmp_path, capsys):
     own = [f"output={tmp_path}/part", "widths.text=null", "fits=false", "at=[0.3]"]
     run(figures, sweep, *own)
     assert not list((tmp_path / "part").glob("claims.*"))
-    reason = "Not made: claims: no ratio 0.3 in common"
+    reason = "Not made: claims: no pair of objectives has ratio 0.3 in common"
     assert reason in (tmp_path / "part" / "index.md").read_text()
     assert reason in capsys.readouterr().out
 
@@ -261,7 +261,7 @@ def test_figures_that_need_missing_runs_are_left_out(sweep, tmp_path, capsys):
     names = {path.name for path in (tmp_path / "part").iterdir()}
     assert {"groups-column.pdf", "cost-column.pdf", "table.csv"} <= names
     assert not {"gap-column.pdf", "claims.csv"} & names
-    reason = "Not drawn: objective optical: no seed stands at every ratio"
+    reason = "Not drawn: objective optical: no seed has a run at every ratio"
     assert reason in (tmp_path / "part" / "index.md").read_text()
     assert reason in capsys.readouterr().out
 
