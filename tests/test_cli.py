@@ -170,14 +170,6 @@ def test_python_m_is_the_same_program(tmp_path):
     assert output("--help", cwd=tmp_path, program=program) == output("--help", cwd=tmp_path)
 
 
-def test_help_and_version_import_nothing_heavy(tmp_path):
-    program = (sys.executable, "-X", "importtime", "-m", "optical_sweeps")
-    done = command("--help", cwd=tmp_path, program=program)
-    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
-    assert "optical_sweeps" in imported
-    assert imported.isdisjoint({"torch", "transformers", "lightning", "wandb", "pandas", "numpy", "hydra"})
-
-
 @pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.config])
 def test_cfg_prints_the_config_without_a_run(name, tmp_path):
     config = yaml.safe_load(output(name, "--cfg", "job", cwd=tmp_path))

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands.registry import COMMANDS
-from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec, build_part, resolved
+from tests.support.configs import compose
 
 CONF = conf_folder()
 ROOTS = sorted({command.config for command in COMMANDS.values() if command.config})
@@ -37,18 +36,6 @@ def _options() -> list[tuple[str, str]]:
     return [(str(path.parent), path.stem) for path in files if str(path.parent) != "."]
 
 
-def _compose(root: str, *overrides: str):
-    register_resolvers()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(root, overrides=list(overrides))
-
-
-def _compose_with_hydra(*overrides: str):
-    register_resolvers()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", overrides=list(overrides), return_hydra_config=True)
-
-
 @pytest.fixture
 def required(tmp_path) -> dict[tuple[str, str], list[str]]:
     """Values that a user must set."""
@@ -69,24 +56,24 @@ def required(tmp_path) -> dict[tuple[str, str], list[str]]:
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_the_config_of_every_command_composes(root):
-    assert _compose(root)
+    assert compose(root)
 
 
 @pytest.mark.parametrize(("group", "name"), _options(), ids=lambda value: value)
 def test_every_option_composes_and_builds(group, name, required):
     if group in ("hydra/launcher", "hydra/sweeper"):
-        assert _compose_with_hydra(f"{group}={name}").hydra[group.removeprefix("hydra/")]._target_
+        assert compose("train", f"{group}={name}", with_hydra=True).hydra[group.removeprefix("hydra/")]._target_
         return
     if group.startswith("hydra"):
         assert OmegaConf.load(CONF / group / f"{name}.yaml").version == 1
         return
     if group == "translator":
-        assert build_part(group, resolved(_compose("compare", f"translator={name}"))["translator"]).name
+        assert build_part(group, resolved(compose("compare", f"translator={name}"))["translator"]).name
         return
     if group == "transport":
-        config = _compose("train", f"transport@objective.solver={name}")
+        config = compose("train", f"transport@objective.solver={name}")
     else:
-        config = _compose("train", f"{group}={name}", *required.get((group, name), []))
+        config = compose("train", f"{group}={name}", *required.get((group, name), []))
     assert RunSpec.from_config(config).objective.name
 
 

@@ -64,7 +64,8 @@ class SubspaceCost(nn.Module):
 
     def forward(self, source: Float[Tensor, "B n d"], target: Float[Tensor, "B m d"]) -> Float[Tensor, "B n m"]:
         with torch.autocast(source.device.type, enabled=False):
-            basis = torch.linalg.qr(_Reversed.apply(self.weight).mT).Q.to(_wide(source).dtype)  # d x k
+            reversed_weight = _Reversed.apply(self.weight)  # type: ignore[no-untyped-call]
+            basis = torch.linalg.qr(reversed_weight.mT).Q.to(_wide(source).dtype)  # d x k
             return squared_euclidean_cost(_wide(source) @ basis, _wide(target) @ basis)
 
 

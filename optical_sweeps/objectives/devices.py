@@ -29,7 +29,7 @@ def gathered(rows: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "G ..."]:
         return rows
     sizes = _sizes(rows)
     room = pad(rows, (0, 0) * (rows.ndim - 1) + (0, max(sizes) - len(rows)))
-    everyone = _AllGather.apply(room)
+    everyone = _AllGather.apply(room)  # type: ignore[no-untyped-call]
     return torch.cat([part[:size] for part, size in zip(everyone, sizes, strict=True)])
 
 

@@ -71,7 +71,7 @@ def _listed(values: tuple[str, ...], limit: int = 8) -> str:
 
 def _duration(hours: float) -> str:
     """
-    >>> _duration(0.005), _duration(0.5), _duration(30)
+    >>> _duration(0.005), _duration(0.5), _duration(30.0)
     ('18 s', '30 min', '30.0 h')
     """
     if hours < 1 / 60:

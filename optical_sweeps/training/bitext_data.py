@@ -49,7 +49,7 @@ class OrderedDataModule(lightning.LightningDataModule):
     def steps_left(self) -> int:
         return len(self.order) - self.first_step
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[object]:
         """The batches after the first `first_step`; the number of workers changes only the speed."""
         return DataLoader(
             self.dataset,

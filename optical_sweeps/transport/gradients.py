@@ -26,7 +26,7 @@ def implicit_plan(plan: TransportPlan) -> TransportPlan:
     """
     problem = plan.problem
     tensors = (problem.cost, problem.a, problem.b, plan.matrix.detach(), plan.epsilon)
-    return replace(plan, matrix=_ImplicitPlan.apply(*tensors))
+    return replace(plan, matrix=_ImplicitPlan.apply(*tensors))  # type: ignore[no-untyped-call]
 
 
 class _ImplicitPlan(torch.autograd.Function):

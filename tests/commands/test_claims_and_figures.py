@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pandas
 import pytest
-from hydra import compose, initialize_config_dir
 
-from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import claims, figures
 from optical_sweeps.curves.figures.plan_figure import KeptPlan, write_plan
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.study_logs import select_rows
+from tests.support.configs import compose
 from tests.support.finished_sweeps import write_sweep
 
 
@@ -39,8 +38,7 @@ def sweep(finished, tmp_path):
 def run(command, sweep, *overrides) -> None:
     """Run `claims` or `figures` with these overrides."""
     name = command.__name__.rpartition(".")[2]
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        config = compose(name, ["source=records", "replicates=50", "draws=500", *overrides])
+    config = compose(name, "source=records", "replicates=50", "draws=500", *overrides)
     command.run(config, Path(sweep))
 
 

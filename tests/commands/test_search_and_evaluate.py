@@ -11,14 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 
 from optical_sweeps.artifacts import ArtifactStore
-from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import evaluate, search
 from optical_sweeps.errors import UserError
-from optical_sweeps.runs.spec.resolvers import register_resolvers
 from tests.support.command_line import call
+from tests.support.configs import compose
 
 STUDY = """
 data=synthetic languages=synthetic backbone=tiny objective=optical logger=disabled sweep.name=small
@@ -60,9 +58,7 @@ def there(study, monkeypatch) -> Path:
 
 
 def composed(command: str, *overrides: str):
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose(command, overrides=[*overrides, "machine.threads=1"])
+    return compose(command, *overrides, "machine.threads=1")
 
 
 def first_query(folder: Path) -> str:

@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from optical_sweeps.cli import conf_folder
 from optical_sweeps.comparison.human_queries import human_queries
 from optical_sweeps.comparison.systems_comparison import compare
 from optical_sweeps.corpora.builders.files import FilesCorpus
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.runs import read_run
-from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import resolved
+from tests.support.configs import compose
 from tests.support.translation_models import make_nllb
 
 TITLES = [
@@ -57,9 +55,7 @@ def composed(root: Path, *more: str) -> tuple[dict[str, Any], list[str]]:
         "encoder.dim=16", "teacher.training.epochs=1", "mixture.total=2", "mixture.ratio=0", "logger=disabled",
         "machine.threads=1", *more,
     ]  # fmt: skip
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return resolved(compose("compare", overrides)), overrides
+    return resolved(compose("compare", *overrides)), overrides
 
 
 def test_titles_of_relevant_documents_are_the_english_of_their_translations(root):

@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
@@ -15,6 +14,7 @@ from optical_sweeps.corpora.builders.emoji import EmojiCorpus
 from optical_sweeps.corpora.builders.synthetic import DAUGHTERS, SyntheticCorpus
 from optical_sweeps.corpora.mixture import FixedHigh, FixedTotal, Natural
 from optical_sweeps.errors import UserError
+from tests.support.configs import compose
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -99,8 +99,7 @@ COLLECTIONS = {  # config -> the number of its languages, and a query and a docu
 
 def compose_data(name: str, *overrides: str):
     """The data of a run, as Hydra composes it."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", [f"data={name}", *overrides]).data
+    return compose("train", f"data={name}", *overrides).data
 
 
 @pytest.mark.parametrize(("name", "facts"), COLLECTIONS.items())
@@ -153,8 +152,7 @@ def test_the_command_of_the_documentation_composes(irds):
     """Translated topics over MIRACL's English passages."""
     command = DOCS[DOCS.index("    optical-sweeps train") :].split("\n\n")[0].replace("\\\n", " ")
     words = shlex.split(command)[2:]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", words)
+    config = compose("train", *words)
     corpus = instantiate(config.data, _convert_="all")
     assert corpus.collections.queries_file == "topics/{language}.{split}.tsv"
     assert corpus.collections.query_language == "{language}"

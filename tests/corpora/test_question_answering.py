@@ -4,9 +4,7 @@ import gzip
 import json
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from optical_sweeps.cli import conf_folder
 from optical_sweeps.corpora.builders.pair_sources import FilePairs
 from optical_sweeps.corpora.builders.tydi_qa import TydiQaCollections
 from optical_sweeps.corpora.builders.xor_tydi import XorTydiCollections
@@ -18,8 +16,8 @@ from optical_sweeps.retrieval.settings import IndexSettings
 from optical_sweeps.runs.distillation.search_and_evaluate import measure_collections
 from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
-from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec, resolved
+from tests.support.configs import compose
 
 
 def paragraph(context: str, *questions: tuple[str, str]) -> dict:
@@ -101,9 +99,7 @@ def test_a_run_is_refused_for_an_id_of_two_words(tydi, tmp_path):
         f"data.collections.dev_file={source.dev_file}",
         f"data.bitexts.sources=[{{files: '{tmp_path}/pairs.tsv'}}]",
     ]
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        settings = resolved(compose("train", overrides))
+    settings = resolved(compose("train", *overrides))
     pairs = {"_target_": f"{FilePairs.__module__}.FilePairs", "file": str(tmp_path / "pairs.tsv")}
     settings["data"]["teacher_pairs"] = pairs
     spec = RunSpec.from_plain(settings)

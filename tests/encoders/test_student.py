@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
-from optical_sweeps.cli import conf_folder
 from optical_sweeps.encoders import packed_bert
 from optical_sweeps.encoders.backbones import TinyBackbone, layer_list
 from optical_sweeps.encoders.checkpoints import (
@@ -19,6 +17,7 @@ from optical_sweeps.encoders.checkpoints import (
 from optical_sweeps.encoders.student import StudentSettings, build_student
 from optical_sweeps.encoders.token_encoder import build_token_encoder
 from optical_sweeps.errors import UserError
+from tests.support.configs import compose
 
 BACKBONE = TinyBackbone(hidden_size=32)
 
@@ -185,8 +184,7 @@ def test_bad_settings_name_their_key(arguments, message):
 def test_every_config_describes_a_student(name):
     from hydra.utils import instantiate
 
-    with initialize_config_dir(str(conf_folder() / "student"), version_base="1.3"):
-        given = ["checkpoint=multirun/a/b"] if name == "checkpoint" else []
-        settings = instantiate(compose(name, overrides=given), _convert_="all")
+    given = ["checkpoint=multirun/a/b"] if name == "checkpoint" else []
+    settings = instantiate(compose(name, *given), _convert_="all")
     assert isinstance(settings, StudentSettings)
     assert (settings == StudentSettings()) == (name == "teacher")

@@ -1,6 +1,5 @@
 """Against SciPy, and against enumeration by hand on small samples."""
 
-import doctest
 from itertools import product
 
 import numpy as np
@@ -10,16 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from optical_sweeps.evaluation import significance
 from optical_sweeps.evaluation.significance import Estimate, holm, randomisation_test
 
 scores = st.floats(-1, 1, allow_subnormal=False).map(lambda value: round(value, 3))
 samples = arrays(float, st.integers(2, 30), elements=scores)
 p_values = arrays(float, st.integers(1, 12), elements=st.floats(0, 1))
-
-
-def test_examples_run() -> None:
-    assert doctest.testmod(significance).failed == 0
 
 
 @given(samples, st.floats(0.01, 0.5))

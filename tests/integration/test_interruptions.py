@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from optical_sweeps.cli import conf_folder
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import Interrupted
 from optical_sweeps.runs.distillation.pipeline import perform_unless_done
 from optical_sweeps.runs.run_folder import RunFolder
-from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec
+from tests.support.configs import compose
 
 SMALL = (
     "data=synthetic", "data.lexicon_size=120", "data.topics=40", "data.documents_per_topic=2",
@@ -42,10 +40,8 @@ def run(tmp_path, artifacts) -> Any:
     """Does the run, in this process, and tells what its folder holds."""
 
     def work(name: str, *overrides: str) -> RunFolder:
-        register_resolvers()
         places = (f"paths.sweeps={tmp_path / name}", f"paths.artifacts={artifacts}")
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            spec = RunSpec.from_config(compose("train", [*SMALL, *places, *overrides]))
+        spec = RunSpec.from_config(compose("train", *SMALL, *places, *overrides))
         folder = RunFolder(spec.folder)
         work.folder = folder
         perform_unless_done(spec, folder)

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from optical_sweeps.cli import conf_folder
 from optical_sweeps.runs.spec.identity import NEUTRAL_KEYS, numeric_facts, run_id
-from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import resolved
+from tests.support.configs import compose
 
 PRINTS = {"corpus": "c0ffee", "backbone": "decade"}
 NEUTRAL_GROUPS = ("paths", "logger", "machine", "sweep")
@@ -23,9 +22,7 @@ json_leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=Fa
 
 
 def composed(*overrides: str) -> dict[str, Any]:
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return resolved(compose("train", overrides=list(overrides)))
+    return resolved(compose("train", *overrides))
 
 
 CONFIG = composed()

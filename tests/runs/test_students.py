@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 
-from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import evaluate, inspect
 from optical_sweeps.encoders.checkpoints import fingerprint
 from optical_sweeps.errors import UserError
@@ -16,8 +14,8 @@ from optical_sweeps.runs.distillation.pipeline import perform_unless_done
 from optical_sweeps.runs.distillation.query_encoders import load_encoders
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.prepare import prepare
-from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec
+from tests.support.configs import compose
 
 STUDY = """
 data=synthetic languages=synthetic backbone=tiny logger=disabled sweep.name=small
@@ -42,9 +40,7 @@ RUNS = {
 
 
 def spec_of(*overrides: str) -> RunSpec:
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return RunSpec.from_config(compose("train", [*STUDY.split(), *overrides]))
+    return RunSpec.from_config(compose("train", *STUDY.split(), *overrides))
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +83,7 @@ def test_a_run_ends_with_measures_of_every_language(name):
 @pytest.mark.parametrize("name", ["document", "both", "lora", "untrained lora"])
 def test_evaluate_finds_what_the_run_found(name, capsys):
     _, path, record = done(name)
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        config = compose("evaluate", ["output=again", "machine.threads=1"])
+    config = compose("evaluate", "output=again", "machine.threads=1")
     evaluate.run(config, path)
     for file in Path("again/runs").iterdir():
         assert file.read_bytes() == (path / "runs" / file.name).read_bytes()
@@ -110,12 +104,10 @@ def test_a_side_that_was_not_trained_is_the_teachers():
 def test_a_look_inside_is_at_the_student_wherever_the_data_come_from():
     """The run's own corpus, and the same one named: the same student, solver and report."""
     _, path, _ = done("document")
-    register_resolvers()
     own_data = [word for word in STUDY.split() if word.lstrip("+").startswith("data")]
     for name, more in (("own", ()), ("named", own_data)):
         asked = ["language=near", "row=0", "report=true", "pairs=20", f"output={name}"]
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            config = compose("inspect", [*asked, "machine.threads=1", *more])
+        config = compose("inspect", *asked, "machine.threads=1", *more)
         inspect.run(config, path)
     for file in ("near-0.plan.json", "encoder.csv"):
         assert Path("own", file).read_text() == Path("named", file).read_text()
@@ -180,11 +172,9 @@ def test_what_makes_no_sense_is_one_line(overrides, message):
 
 
 def loaded(path: Path) -> Any:
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        from optical_sweeps.runs.spec.run_spec import resolved
+    from optical_sweeps.runs.spec.run_spec import resolved
 
-        return load_encoders({**resolved(compose("evaluate", ["machine.threads=1"])), "run": path})
+    return load_encoders({**resolved(compose("evaluate", "machine.threads=1")), "run": path})
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
-from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import export as export_command
 from optical_sweeps.console import no_progress
 from optical_sweeps.corpora.triples import Triples
@@ -26,9 +24,9 @@ from optical_sweeps.runs.shared.hard_negatives import mined_rows
 from optical_sweeps.runs.shared.prepare import all_texts
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.shared.trained_teacher import teacher_folder
-from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.teacher_settings import NegativeMining
+from tests.support.configs import compose
 
 STUDY = """
 data=synthetic languages=synthetic backbone=tiny objective=optical logger=disabled sweep.name=small
@@ -44,10 +42,8 @@ mixture.total=40 mixture.ratio=0.5 machine.threads=1
 @pytest.fixture
 def composed(tmp_path):
     def make(*overrides: str, root: str = "train"):
-        register_resolvers()
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            own = [f"paths.artifacts={tmp_path}/artifacts"] if root == "train" else []
-            return compose(root, overrides=[*overrides, *own])
+        own = [f"paths.artifacts={tmp_path}/artifacts"] if root == "train" else []
+        return compose(root, *overrides, *own)
 
     return make
 

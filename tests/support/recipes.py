@@ -5,10 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-
-from optical_sweeps.cli import conf_folder
-from optical_sweeps.runs.spec.resolvers import register_resolvers
+from tests.support.configs import compose
 
 SMALL = (
     "backbone=tiny", "backbone.hidden_size=32", "backbone.layers=1", "encoder.dim=16", "encoder.query_length=8",
@@ -52,6 +49,4 @@ def run(folder: Path, home: Path, *arguments: str) -> str:
 
 
 def composed(experiment: str, *overrides: str):
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose("train", [f"experiment={experiment}", *overrides], return_hydra_config=True)
+    return compose("train", f"experiment={experiment}", *overrides, with_hydra=True)

@@ -1,18 +1,13 @@
 """The note that says what runs share: one for those that share all of it."""
 
-from hydra import compose, initialize_config_dir
-
-from optical_sweeps.cli import conf_folder
-from optical_sweeps.runs.spec.resolvers import register_resolvers
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.sweeps.preparation import marker_of
+from tests.support.configs import compose
 
 
 def marker(*overrides: str) -> str:
-    register_resolvers()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        study = ("data=synthetic", "languages=synthetic", "backbone=tiny", "data.documents_per_topic=2")
-        return str(marker_of(RunSpec.from_config(compose("train", overrides=[*study, *overrides]))))
+    study = ("data=synthetic", "languages=synthetic", "backbone=tiny", "data.documents_per_topic=2")
+    return str(marker_of(RunSpec.from_config(compose("train", *study, *overrides))))
 
 
 def test_runs_over_an_index_of_another_precision_have_a_note_of_their_own():

@@ -9,9 +9,7 @@ from typing import Any
 
 import pandas
 import pytest
-from hydra import compose, initialize_config_dir
 
-from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands import curves
 from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
 from optical_sweeps.curves.tables.robustness_tables import robustness_table
@@ -26,6 +24,7 @@ RunClient = Callable[..., subprocess.CompletedProcess[str]]
 LOG_A_SWEEP = """
 import json, pandas, random
 from optical_sweeps.runs.metrics_log import MetricsLog
+from tests.support.configs import compose
 
 def config_of(name, ratio, seed):
     return {"seed": seed, "objective": {"name": name}, "backbone": {"name": "tiny"},
@@ -143,8 +142,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings_of(*overrides: str) -> Any:
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose("curves", list(overrides))
+    return compose("curves", *overrides)
 
 
 def test_curves_from_the_service_alone(

@@ -56,10 +56,3 @@ def test_works_where_nothing_can_be_cached(tmp_path):
     """)
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment, cwd=tmp_path)
-
-
-def test_the_package_can_be_used_without_importing_the_compiler():
-    script = (
-        "import sys, optical_sweeps.transport; assert 'numba' not in sys.modules and 'ot' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True)
