@@ -1,4 +1,4 @@
-"""A sweep that ran offline, brought to a server: what the server then says, and the dashboard it gets."""
+"""A sweep that ran offline and is synchronised: the runs on the server, and the dashboard."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def test_every_run_arrives(sweep: Path, synchronised: Finished, server: WandbSer
         assert arrived.stored["per_query.parquet"].content == run.files["per_query.parquet"].read_bytes()
 
 
-def test_a_second_time_adds_nothing(
+def test_a_second_synchronisation_adds_nothing(
     sweep: Path, synchronised: Finished, online: Online, server: WandbServer
 ) -> None:
     before = server.row_count()
@@ -130,7 +130,7 @@ def test_the_service_gives_the_same_curves_as_the_logs(
 
 @pytest.fixture(scope="module")
 def specification(sweep: Path, there: Command) -> dict[str, Any]:
-    """Of the dashboard, as a user without key and network gets it."""
+    """The specification of the dashboard, made without key and network."""
     first, second = (there(sweep, "dashboard", str(FOLDER), "--dry-run") for _ in range(2))
     assert (first.code, first.err) == (0, "")
     assert first.out == second.out
@@ -139,7 +139,7 @@ def specification(sweep: Path, there: Command) -> dict[str, Any]:
 
 
 def named_metrics(spec: Any) -> Iterator[str]:
-    """What panels name: `metrics` of lines and bars, axes of scatters, columns of parallel coordinates."""
+    """Metrics of panels: of lines and bars, axes of scatter plots, columns of parallel coordinates."""
     if isinstance(spec, list):
         for item in spec:
             yield from named_metrics(item)
@@ -205,7 +205,7 @@ def test_a_server_that_is_down_gets_no_dashboard(
 def test_a_run_that_lost_its_server_ends_well_and_follows_later(
     study: Path, online: Online, server: WandbServer
 ) -> None:
-    """Begun online, and no row ever arrives: the measures stand, one line says so, `sync` brings the rows."""
+    """If a run starts online and no row arrives, it keeps its measures, warns once, and `sync` sends the rows."""
     point = ("mixture.ratio=1", "seed=7", "sweep.name=cut", "logger.mode=online", "logger.finish_timeout=3")
     server.inject(Fault("file_stream", disconnect="before"))
     trained = online(study, *SWEEP, "objective=contrastive", *point)
@@ -227,7 +227,7 @@ def test_a_run_that_lost_its_server_ends_well_and_follows_later(
     assert online(study, "sweep", "sync", "multirun/cut").lines[0].startswith("0 runs uploaded, 1 before")
 
 
-def test_the_key_lies_nowhere(sweep: Path, synchronised: Finished, server: WandbServer) -> None:
+def test_the_key_is_not_written_to_any_file(sweep: Path, synchronised: Finished, server: WandbServer) -> None:
     """After training, synchronising, curves and dashboards, on a terminal and in every file."""
     files = [path for path in sweep.rglob("*") if path.is_file()]
     assert [path for path in files if server.key.encode() in path.read_bytes()] == []

@@ -1,4 +1,4 @@
-"""What a report holds is what the folders say."""
+"""A report contains what the run folders contain."""
 
 import json
 
@@ -24,7 +24,7 @@ def contents(sweep):
     return gather(Grid.load(sweep), sweep / "report.html")
 
 
-def test_every_grid_point_is_there_with_its_state(contents):
+def test_every_grid_point_is_listed_with_its_state(contents):
     states = {run["id"]: run["state"] for run in contents["runs"]}
     assert states.pop("broken") == "failed"
     assert states.pop("absent") == "missing"
@@ -32,7 +32,7 @@ def test_every_grid_point_is_there_with_its_state(contents):
     assert set(states.values()) == {"done"}
 
 
-def test_a_failure_tells_why(contents):
+def test_a_failure_has_its_cause(contents):
     (broken,) = (run for run in contents["runs"] if run["id"] == "broken")
     assert (broken["cause"], broken["message"]) == ("nan", "the loss is nan")
 
@@ -50,12 +50,12 @@ def test_scores_are_those_of_the_records(sweep, contents):
                     )
 
 
-def test_what_varies_is_the_ratio_alone(sweep):
+def test_only_the_ratio_varies(sweep):
     """Neither seeds nor the parts of an objective are swept keys."""
     assert varied_keys(read_runs(Grid.load(sweep))) == ["mixture.ratio"]
 
 
-def test_points_are_runs_that_differ_in_seed(contents):
+def test_a_point_has_runs_that_only_differ_in_seed(contents):
     for point in contents["points"]:
         runs = [contents["runs"][number] for number in point["runs"]]
         assert len({(run["objective"], *run["values"]) for run in runs}) == 1
@@ -65,14 +65,14 @@ def test_points_are_runs_that_differ_in_seed(contents):
     ]
 
 
-def test_intervals_hold_the_mean(contents):
+def test_intervals_contain_the_mean(contents):
     for point in contents["points"]:
         for place, bounds in enumerate(point["intervals"]):
             scores = [contents["runs"][n]["scores"][0][0][place] for n in point["runs"]]
             assert bounds[0] <= sum(scores) / len(scores) <= bounds[1]
 
 
-def test_configs_come_back_from_what_differs(sweep, contents):
+def test_configs_are_restored_from_their_differences(sweep, contents):
     keys, base, differ = (contents["configs"][name] for name in ("keys", "base", "differ"))
     for run, changes in differ.items():
         config = json.loads((sweep / run / "record.json").read_text())["config"]
@@ -104,7 +104,7 @@ def test_a_broken_record_is_named(tmp_path):
         gather(Grid.load(tmp_path), tmp_path / "report.html")
 
 
-def test_runs_without_per_query_scores_are_told_of(tmp_path):
+def test_runs_without_per_query_scores_are_reported(tmp_path):
     write_sweep(tmp_path, ratios=(0,), seeds=(1,))
     (tmp_path / "zero" / "per_query.parquet").unlink()
     contents = gather(Grid.load(tmp_path), tmp_path / "report.html")

@@ -1,4 +1,4 @@
-"""Files of expected scores: read, refused, and held against a sweep."""
+"""Files of expected scores: reading, refusals, and comparison with a sweep."""
 
 import json
 
@@ -53,7 +53,7 @@ def test_verdicts_follow_the_tolerances(sweep):
     [({"mixture.ratio": 0.75}, "0 runs"), ({}, "2 runs"), ({"mixture.ratio": 2}, "failed")],
     ids=["none", "several", "failed"],
 )
-def test_a_run_that_cannot_be_told_fails(sweep, where, note):
+def test_an_entry_that_does_not_match_one_finished_run_fails(sweep, where, note):
     if not where:
         where = {"mixture.total": 80}
     (cell,) = check_expected(read_expected(_file(sweep, _entry(0.3, **where))), read_runs(Grid.load(sweep)))
@@ -86,6 +86,6 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path, content, message):
     assert "\n" not in str(refusal.value)
 
 
-def test_the_demos_file_is_sound():
+def test_the_file_of_the_demo_is_valid():
     entries = read_expected(conf_folder() / "expected_demo.yaml")
     assert {entry.where["objective"] for entry in entries} >= {"none", "contrastive"}

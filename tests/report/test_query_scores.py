@@ -1,4 +1,4 @@
-"""Per-query scores come back from their packing, to within its steps."""
+"""Packed per-query scores are restored up to the rounding."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ def _unpacked(pack) -> np.ndarray:
 
 @settings(deadline=None)
 @given(TABLES)
-def test_scores_come_back(values):
+def test_scores_are_restored(values):
     pack, left_out = packed(_scores(values), {}, room=10**6)
     bytes_ = _unpacked(pack)
     assert not left_out
@@ -46,7 +46,7 @@ def test_equal_runs_share_a_row():
     assert pack["count"] == 1
 
 
-def test_texts_travel_with_their_queries():
+def test_texts_are_packed_with_their_queries():
     texts = {("ar", "q0"): ("<script>", "x" * 1000)}
     pack, _ = packed(_scores(np.array([[0.5, 1.0]])), texts, room=10**6)
     rows = json.loads(zlib.decompress(base64.b64decode(pack["texts"])))["ar"]
@@ -55,7 +55,7 @@ def test_texts_travel_with_their_queries():
     assert rows[1] == ["q1"]
 
 
-def test_what_does_not_fit_is_drawn_and_told_of():
+def test_scores_that_do_not_fit_are_sampled_and_reported():
     values = np.random.default_rng(0).random((20, 2000))
     pack, left_out = packed(_scores(values), {}, room=20_000)
     assert len(pack["rows"]) + len(pack["texts"]) <= 20_000

@@ -1,4 +1,4 @@
-"""Intervals of the page's means cover at other seeds and queries."""
+"""The intervals of the page cover the mean over other seeds and queries."""
 
 import numpy as np
 
@@ -24,14 +24,14 @@ def test_they_cover_with_two_seeds():
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
-def test_one_seed_gives_the_queries_interval():
+def test_with_one_seed_the_interval_is_over_queries():
     values = np.random.default_rng(1).normal(0.5, 0.1, (1, 50))
     ((low, high),) = bounds([MeanSquares.from_scores(values)])
     error = values.std(ddof=1) / np.sqrt(50)
     assert np.isclose((high - low) / 2, 2.0096 * error, rtol=1e-4)  # t with 49 degrees of freedom
 
 
-def test_a_group_weighs_its_languages_alike():
+def test_a_group_weights_its_languages_equally():
     queries = (("ar", "1"), ("ar", "2"), ("ar", "3"), ("ko", "4"))
     scores = QueryScores(("a", "b"), queries, np.array([[0.0, 0.3, 0.6, 0.8], [0.0, 0.3, 0.6, 0.8]]))
     (found,) = Intervals(scores, {"low": ("ar", "ko")}).along([["a", "b"]], "group:low")

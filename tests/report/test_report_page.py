@@ -1,4 +1,4 @@
-"""The file is whole, asks for nothing, and holds data as text alone."""
+"""The page is complete, makes no requests, and contains data only as text."""
 
 import json
 import re
@@ -66,7 +66,7 @@ JSON = st.recursive(
 
 @settings(deadline=None)
 @given(JSON)
-def test_data_comes_back_and_holds_no_tag(value):
+def test_data_is_restored_and_contains_no_tag(value):
     text = data_text(value)
     assert "<" not in text
     assert json.loads(text) == value

@@ -1,4 +1,4 @@
-"""Sweeps as their folders look when all is done, made without training."""
+"""Folders of finished sweeps, written without training."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ MEASURES = ("nDCG@10", "MRR@10")
 
 
 def means(of: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """By slice, of values by language."""
+    """Means by slice from values by language."""
     found = {language: float(values.mean()) for language, values in of.items()}
     for group, members in {**LANGUAGES, "all": EVERYONE}.items():
         found[f"group:{group}"] = sum(found[language] for language in members) / len(members)
@@ -45,10 +45,10 @@ def config(objective: str, ratio: float, seed: int) -> dict:
 def write_sweep(
     folder: Path, *, ratios=(0, 0.5, 1), seeds=(1, 2), queries: int = 12, hostile: str = ""
 ) -> list[str]:
-    """Two objectives and zero-shot, a failed and a missing run; returns the ids of the finished ones.
+    """Write runs of two objectives and zero-shot, a failed and a missing run; returns the ids of finished runs.
 
     Args:
-        hostile: text that stands in configs, failures and versions.
+        hostile: text to insert into configs, failures and versions.
     """
     grid, done = [], []
     for objective in ("optical", "contrastive"):

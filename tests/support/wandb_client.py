@@ -1,4 +1,4 @@
-"""Programs that log with the real W&B client, each in a process of its own."""
+"""Programs that log with the real W&B client, each in its own process."""
 
 import os
 import subprocess
@@ -47,7 +47,7 @@ def rows_on_disk():
 
 
 def client_in(folder: Path) -> RunClient:
-    """The same in any folder; its user has never set W&B up."""
+    """Runs programs in a folder, as a user without any W&B setup."""
     (folder / "home").mkdir()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     clean |= {"HOME": str(folder / "home"), "NETRC": str(folder / "home/.netrc")}

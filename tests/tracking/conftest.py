@@ -1,4 +1,4 @@
-"""Programs that log with the real W&B client, each in a process of its own."""
+"""Programs that log with the real W&B client, each in its own process."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ from tests.support.wandb_client import RunClient, client_in
 
 @pytest.fixture
 def run_client(tmp_path: Path) -> RunClient:
-    """Runs a program in a process of its own, with `begin`, `log_until_on_disk` and SWEEP = `tmp_path`."""
+    """Runs a program in its own process, with `begin`, `log_until_on_disk` and SWEEP = `tmp_path`."""
     return client_in(tmp_path)

@@ -1,4 +1,4 @@
-"""Dashboards as code: what they show, that they are the same each time, and what the service then holds."""
+"""Dashboards as code: their content, that it is the same on every call, and what the service then stores."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.dashboards.logged_sweep import LoggedSweep, logged_sweep
 from optical_sweeps.tracking.dashboards.saving import save
-from optical_sweeps.tracking.dashboards.sections import sections
+from optical_sweeps.tracking.dashboards.sections import Panel, sections
 from optical_sweeps.tracking.dashboards.views import MARK, specifications
 from optical_sweeps.tracking.run_log import RunLog
 from tests.support.command_line import call
@@ -48,7 +48,7 @@ def logged(group: str | None = "demo", **changes: Any) -> LoggedSweep:
     return replace(found, **changes)
 
 
-def test_what_differs_between_runs_is_a_setting_and_the_rest_is_not() -> None:
+def test_settings_are_the_keys_that_differ_between_runs() -> None:
     found = logged()
     assert found.settings == ("mixture.ratio", "objective._target_", "seed")
     assert found.axes == {"ratio": "mixture.ratio"}
@@ -56,8 +56,14 @@ def test_what_differs_between_runs_is_a_setting_and_the_rest_is_not() -> None:
     assert found.groups == ("group:all", "group:high", "group:low")
 
 
-def test_panels_name_what_was_logged_and_nothing_else() -> None:
-    shown = {metric for section in sections(logged()) for panel in section.panels for metric in panel.metrics}
+def metrics_of(panel: Panel) -> tuple[str, ...]:
+    return getattr(panel, "metrics", None) or ((panel.metric,) if hasattr(panel, "metric") else ())
+
+
+def test_panels_only_name_logged_metrics() -> None:
+    shown = {
+        metric for section in sections(logged()) for panel in section.panels for metric in metrics_of(panel)
+    }
     assert shown <= logged().metrics
     assert {"train/plan_entropy", "train/plan_marginal_error", "train/plan_cost", "usage/hours"} <= shown
     without = replace(logged(), metrics=frozenset(m for m in logged().metrics if "plan" not in m))
@@ -65,13 +71,13 @@ def test_panels_name_what_was_logged_and_nothing_else() -> None:
     assert "Transport plan" not in [section.title for section in sections(without)]
 
 
-def test_diagnostics_of_a_combination_are_found_by_their_end() -> None:
+def test_diagnostics_of_a_combined_objective_are_shown() -> None:
     (section,) = [
         section
         for section in sections(logged(metrics=frozenset({"train/optical_plan_entropy", "train/loss"})))
         if section.title == "Transport plan"
     ]
-    assert [panel.metrics for panel in section.panels] == [("train/optical_plan_entropy",)]
+    assert [metrics_of(panel) for panel in section.panels] == [("train/optical_plan_entropy",)]
 
 
 def test_zero_shot_runs_have_no_curve() -> None:
@@ -81,17 +87,17 @@ def test_zero_shot_runs_have_no_curve() -> None:
     assert found.objectives == ("optical_sweeps.objectives.Contrastive", "optical_sweeps.objectives.Optical")
 
 
-def test_perturbed_queries_stand_beside_those_that_are_not() -> None:
+def test_perturbed_queries_are_shown_next_to_the_original_ones() -> None:
     names = frozenset({"test/nDCG@10/group:low", "test+typing@0.1/nDCG@10/group:low", "dev/nDCG@10/group:low"})
     (section,) = [
         section for section in sections(logged(metrics=names)) if section.title == "Perturbed queries"
     ]
-    assert [panel.metrics for panel in section.panels] == [
+    assert [metrics_of(panel) for panel in section.panels] == [
         ("test/nDCG@10/group:low", "test+typing@0.1/nDCG@10/group:low")
     ]
 
 
-def test_a_measure_that_nobody_logged_is_refused() -> None:
+def test_a_measure_that_was_not_logged_is_refused() -> None:
     with pytest.raises(UserError, match=r"no run logged nDCG@7; logged measures: nDCG@10"):
         logged_sweep(RUNS, project=PROJECT, entity=None, group=None, measure="nDCG@7")
     with pytest.raises(UserError, match="no run to show"):
@@ -153,7 +159,7 @@ def test_the_specification_is_the_same_in_another_process() -> None:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbServer]:
-    """A server whose key the user has."""
+    """A server to which the user is logged in."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "home/.netrc"))
@@ -170,7 +176,7 @@ def views(server: WandbServer) -> list[dict[str, Any]]:
 
 
 def without_projects(spec: Any) -> Any:
-    """The project's number is the service's."""
+    """A specification without the project's number, which the service assigns."""
     if isinstance(spec, dict):
         return {key: without_projects(value) for key, value in spec.items() if key != "project"}
     return [without_projects(item) for item in spec] if isinstance(spec, list) else spec
@@ -219,7 +225,7 @@ def test_another_sweep_and_another_report_are_left_alone(server: WandbServer) ->
     ],
     ids=["no answers", "key refused", "not taken"],
 )
-def test_what_goes_wrong_is_one_line(server: WandbServer, fault: Fault, said: str) -> None:
+def test_errors_are_one_line(server: WandbServer, fault: Fault, said: str) -> None:
     server.inject(fault)
     with pytest.raises(UserError) as refused:
         save(logged(), timeout=2.0 if fault.disconnect else 30.0)
@@ -230,7 +236,7 @@ def test_what_goes_wrong_is_one_line(server: WandbServer, fault: Fault, said: st
     assert server.key not in line
 
 
-def test_a_project_that_nobody_logged_to_is_refused(server: WandbServer) -> None:
+def test_a_project_without_runs_is_refused(server: WandbServer) -> None:
     with pytest.raises(UserError, match=r"tester/empty: does not exist yet; synchronise the sweep first"):
         save(logged(project="empty"))
     assert views(server) == []
@@ -243,7 +249,7 @@ def test_without_a_key_it_says_so(server: WandbServer, monkeypatch: pytest.Monke
     assert server.requests == []
 
 
-def test_of_a_project_it_asks_the_service(
+def test_a_project_is_read_from_the_service(
     server: WandbServer, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

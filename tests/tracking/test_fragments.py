@@ -1,4 +1,4 @@
-"""Logs as crashes, disks and two writers leave them: what is read was written, or is said to be missing."""
+"""Logs damaged by crashes, disks and two writers: rows are correct, or reported as missing."""
 
 import json
 import random
@@ -21,7 +21,7 @@ ROWS = {
 
 
 def records(first: int = 1, last: int = STEPS, started: int = 0) -> list[bytes]:
-    """A fragment's records as the client writes them: before each row its summary."""
+    """A fragment's records as the client writes them: a summary before each row."""
     found = [run_record("run0", started=started, seed=1)]
     for step in range(first, last + 1):
         number = len(found) + 1
@@ -46,7 +46,7 @@ def read(*logs: bytes) -> tuple[list[RunLog], list[str]]:
 
 
 def is_honest(runs: list[RunLog], warnings: list[str], rows: dict[int, Any] = ROWS) -> bool:
-    """Every row that is there is right; and a run that counts as complete lacks nothing."""
+    """Every row is correct, and nothing is missing from a run that counts as complete."""
     for run in runs:
         assert all(found == rows[found["step"]] for found in run.history)
         if run.complete:
@@ -79,7 +79,7 @@ def test_flipped_bits_and_cuts(place: int, bits: list[int], cut: bool) -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_blocks_of_two_writers_in_one_file(data: st.DataObject) -> None:
-    """Both wrote the same name: whichever blocks stayed, in whatever order."""
+    """Two processes wrote to the same file: any of their blocks remain, in any order."""
     logs = [encode(records())[0], encode(records(20, STEPS, started=5))[0]]
     blocks = [log[at : at + 32768] for log in logs for at in range(0, len(log), 32768)]
     order = data.draw(st.permutations(range(len(blocks))))
@@ -98,7 +98,7 @@ def test_blocks_of_two_writers_in_one_file(data: st.DataObject) -> None:
     seed=st.integers(0, 1000),
 )
 def test_fragments_of_a_run_killed_several_times(ends: list[tuple[int, int]], seed: int) -> None:
-    """Each start goes on somewhere behind the last checkpoint, and is cut within its rows."""
+    """Each start resumes after the last checkpoint and is cut off within its rows."""
     logs, reached = [], 0
     for number, (length, back) in enumerate(ends):
         first = max(1, reached + 1 - back)
@@ -118,8 +118,8 @@ def test_fragments_of_a_run_killed_several_times(ends: list[tuple[int, int]], se
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=12)), max_size=6))
-def test_values_that_are_no_json_do_not_spill_over(items: list[tuple[str, str]]) -> None:
-    """A row whose values are not JSON keeps what is, under its own keys."""
+def test_invalid_json_does_not_affect_other_values(items: list[tuple[str, str]]) -> None:
+    """A row with invalid values keeps its valid values under their own keys."""
     written = [{"nested_key": [key], "value_json": text} for key, text in items]
     step = {"nested_key": ["step"], "value_json": "3"}
     good = {"nested_key": ["good"], "value_json": "0.5"}
@@ -134,8 +134,8 @@ def test_values_that_are_no_json_do_not_spill_over(items: list[tuple[str, str]])
             assert found[key] == json.loads(text) or found[key] != found[key]
 
 
-def test_values_that_other_readers_choke_on(tmp_path: Path) -> None:
-    """Half a character, an integer longer than Python converts, too deep a nest: never fatal."""
+def test_unusual_values(tmp_path: Path) -> None:
+    """A lone surrogate, an integer longer than Python converts, and deep nesting are never fatal."""
     texts = {"half": '"\\ud800"', "long": "9" * 5000, "deep": "[" * 10**5, "good": "0.5", "step": "3"}
     items = [{"nested_key": [key], "value_json": text} for key, text in texts.items()]
     summary = message(2, summary={"update": items})

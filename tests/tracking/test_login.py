@@ -9,7 +9,7 @@ KEY = "0123456789abcdef" * 3
 
 @pytest.fixture(autouse=True)
 def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder where W&B was never set up."""
+    """A home folder without any W&B setup."""
     for name in ("API_KEY", "IDENTITY_TOKEN_FILE", "MODE", "BASE_URL", "CONFIG_DIR"):
         monkeypatch.delenv(f"WANDB_{name}", raising=False)
     monkeypatch.delenv("NETRC", raising=False)
@@ -56,12 +56,12 @@ def test_credentials_of_another_machine_do_not_count(fresh_home: Path, monkeypat
 
 
 @pytest.mark.parametrize("content", ["machine\n", "\xff\xfe", "machine api.wandb.ai login user\n"])
-def test_a_broken_netrc_is_no_login(fresh_home: Path, content: str) -> None:
+def test_a_broken_netrc_does_not_count_as_a_login(fresh_home: Path, content: str) -> None:
     (fresh_home / ".netrc").write_bytes(content.encode("latin1"))
     assert preferred_mode() == "offline"
 
 
-def test_the_users_choices_are_obeyed(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_settings_take_precedence(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     write_settings(fresh_home, "mode = offline")
     assert preferred_mode() == "offline"
@@ -76,6 +76,6 @@ def test_credentials_in_wandbs_settings(fresh_home: Path) -> None:
     assert preferred_mode() == "online"
 
 
-def test_broken_settings_are_passed_over(fresh_home: Path) -> None:
+def test_broken_settings_are_ignored(fresh_home: Path) -> None:
     write_settings(fresh_home, "= nonsense\n[[")
     assert preferred_mode() == "offline"

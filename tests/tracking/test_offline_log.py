@@ -24,7 +24,7 @@ places = st.integers(0, 10**7)
 
 
 def payloads_of(sizes: list[int]) -> list[bytes]:
-    """Different bytes of these sizes."""
+    """Different payloads of these sizes."""
     return [random.Random(number).randbytes(size) for number, size in enumerate(sizes)]
 
 
@@ -42,7 +42,7 @@ def test_reads_back_what_was_written(sizes: list[int]) -> None:
 
 @settings(deadline=None)
 @given(sizes_of_payloads, places)
-def test_a_cut_loses_the_tail_alone(sizes: list[int], place: int) -> None:
+def test_a_cut_only_loses_the_end(sizes: list[int], place: int) -> None:
     payloads = payloads_of(sizes)
     log, ends = encode(payloads)
     cut = place % (len(log) + 1)
@@ -79,7 +79,7 @@ def test_a_flipped_bit_costs_one_record_at_most(sizes: list[int], place: int, bi
     assert padding or damage.truncated or damage.places
 
 
-def test_a_flip_in_a_payload_costs_that_record_alone() -> None:
+def test_a_flip_in_a_payload_only_loses_that_record() -> None:
     payloads = [b"one", b"two", b"three"]
     log, ends = encode(payloads)
     spoilt = bytearray(log)
@@ -89,7 +89,7 @@ def test_a_flip_in_a_payload_costs_that_record_alone() -> None:
     assert damage == LogDamage(places=1, lost_bytes=10)
 
 
-def test_a_block_of_garbage_in_the_middle_is_passed_over() -> None:
+def test_a_block_of_garbage_in_the_middle_is_skipped() -> None:
     payloads = [bytes([number]) * 1000 for number in range(100)]
     log, ends = encode(payloads)
     spoilt = log[:BLOCK] + b"\xff" * BLOCK + log[2 * BLOCK :]
@@ -104,14 +104,14 @@ def test_a_block_of_garbage_in_the_middle_is_passed_over() -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=2000))
-def test_any_bytes_behind_the_header_are_survived(garbage: bytes) -> None:
+def test_arbitrary_bytes_after_the_header_raise_nothing(garbage: bytes) -> None:
     found, damage = read(HEADER + garbage)
     assert bool(found) or not garbage or damage.truncated or damage.places or len(garbage) < 7
 
 
 @settings(deadline=None)
 @given(st.binary(min_size=1, max_size=100))
-def test_a_file_of_another_kind_is_named(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_a_file_of_another_kind_is_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("log") / "run-x.wandb"
     path.write_bytes(content)
     if HEADER.startswith(content[: len(HEADER)]):
@@ -148,7 +148,7 @@ def test_lost_records_are_counted_by_their_numbers(tmp_path: Path) -> None:
     assert 1 <= reader.damage.lost_records == 399 - len(found) <= 4
 
 
-def test_an_intact_payload_that_is_no_record_is_counted(tmp_path: Path) -> None:
+def test_an_intact_payload_that_is_not_a_record_is_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "run-x.wandb", [record(1), b"\x0f\xff\xff", record(3)])
     reader = OfflineLog(path)
     assert [message.num for message in reader] == [1, 3]

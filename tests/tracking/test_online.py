@@ -1,4 +1,4 @@
-"""The real client against a server that works, and against one that does not."""
+"""The real client against a server that works, and against a faulty one."""
 
 import re
 import shlex
@@ -26,7 +26,7 @@ QUICK = {
     "WANDB__FILE_TRANSFER_RETRY_WAIT_MIN_SECONDS": "1",
     "WANDB__FILE_TRANSFER_RETRY_WAIT_MAX_SECONDS": "1",
 }
-"""The client waits for seconds where a test cannot."""
+"""Shorter retry waits of the client, for tests."""
 
 FAULTS = (
     Fault("file_stream", status=429, headers={"Retry-After": "1", "RateLimit-Remaining": "0"}, times=1),
@@ -50,7 +50,7 @@ def server() -> Iterator[WandbServer]:
 
 @pytest.fixture
 def client(run_client: RunClient, server: WandbServer) -> RunClient:
-    """Runs a program of a user who is logged in to the server."""
+    """Runs a program as a user who is logged in to the server."""
 
     def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return run_client(program, **{**QUICK, **server.environment(), **environment})
@@ -68,7 +68,7 @@ def logged(server: WandbServer, name: str = "run0") -> RunState:
 
 
 def command_of(warning: str) -> list[str]:
-    """What a warning says to do."""
+    """The command that a warning tells the user to run."""
     found = re.search(r"`(wandb sync .*)`", warning)
     assert found, warning
     return shlex.split(found[1])
@@ -87,7 +87,7 @@ def files_with(text: str, folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
-def test_a_run_arrives_whole(client: RunClient, server: WandbServer, tmp_path: Path) -> None:
+def test_a_run_arrives_completely(client: RunClient, server: WandbServer, tmp_path: Path) -> None:
     done = client(
         f"""
         (SWEEP / "per_query.parquet").write_bytes(b"rows")
@@ -119,7 +119,7 @@ def test_a_run_arrives_whole(client: RunClient, server: WandbServer, tmp_path: P
     assert files_with(server.key, tmp_path) == []
 
 
-def test_a_killed_run_goes_on_without_loss_or_double(client: RunClient, server: WandbServer) -> None:
+def test_a_killed_run_resumes_without_lost_or_duplicated_rows(client: RunClient, server: WandbServer) -> None:
     killed = client(
         f"""
         run = begin("run0", {online()})
@@ -145,7 +145,7 @@ def test_a_killed_run_goes_on_without_loss_or_double(client: RunClient, server: 
     assert (run.state, run.summary["test/nDCG@10/ar"]) == ("finished", 0.5)
 
 
-def test_rows_that_never_left_the_disk_follow_when_the_run_goes_on(
+def test_rows_that_are_only_on_disk_are_sent_when_the_run_resumes(
     client: RunClient, server: WandbServer
 ) -> None:
     server.inject(Fault("file_stream", disconnect="before"))
@@ -169,7 +169,7 @@ def test_rows_that_never_left_the_disk_follow_when_the_run_goes_on(
     assert logged(server).values("step") == list(range(1, 31))
 
 
-def test_rows_of_a_killed_run_that_goes_on_offline_are_synchronised_too(
+def test_rows_of_a_killed_run_that_resumes_offline_are_synchronised(
     client: RunClient, server: WandbServer, tmp_path: Path
 ) -> None:
     server.inject(Fault("file_stream", disconnect="before"))
@@ -227,9 +227,7 @@ def test_fragments_written_offline_are_one_history_on_the_server(
     assert (run.state, run.summary["test/nDCG@10/ar"]) == ("finished", 0.5)
 
 
-def test_what_goes_wrong_in_between_is_not_seen_in_the_end(
-    client: RunClient, server: WandbServer, tmp_path: Path
-) -> None:
+def test_temporary_faults_leave_no_trace(client: RunClient, server: WandbServer, tmp_path: Path) -> None:
     server.inject(*FAULTS)
     done = client(
         f"""
@@ -344,7 +342,7 @@ def test_a_run_that_cannot_begin_online_is_kept_offline(
     assert files_with(server.key, tmp_path) == []
 
 
-def test_another_key_is_refused_and_written_nowhere(
+def test_an_invalid_key_is_refused_and_not_written(
     client: RunClient, server: WandbServer, tmp_path: Path
 ) -> None:
     key = "5ec4e7" * 7
@@ -360,7 +358,7 @@ def test_another_key_is_refused_and_written_nowhere(
     assert files_with(key, tmp_path) == []
 
 
-def test_nothing_waits_after_a_start_that_caught_up(
+def test_earlier_starts_need_no_synchronisation_after_a_start_that_ended_online(
     client: RunClient, server: WandbServer, tmp_path: Path
 ) -> None:
     """Rows of an offline start reach the server with the start that ends online."""

@@ -1,4 +1,4 @@
-"""Reading runs back through the real public API."""
+"""Reading runs through the real public API."""
 
 import math
 import threading
@@ -19,7 +19,7 @@ PROJECT = "study"
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbServer]:
-    """A server whose key the user has."""
+    """A server to which the user is logged in."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))  # the API makes a folder for each run it lists
     monkeypatch.setenv("NETRC", str(tmp_path / "home/.netrc"))
@@ -53,7 +53,7 @@ def names(runs: list[RunLog]) -> list[str]:
     return [run.id for run in runs]
 
 
-def test_a_run_says_what_was_logged(server: WandbServer, tmp_path: Path) -> None:
+def test_a_run_contains_what_was_logged(server: WandbServer, tmp_path: Path) -> None:
     add(server, "run1", tags=["a"])
     (run,) = read(tmp_path)
     assert (run.id, run.group, run.tags, run.complete) == ("run1", "demo", ("a",), True)
@@ -76,7 +76,7 @@ def test_runs_come_page_by_page(server: WandbServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exported", [0, 700])
-def test_history_is_all_rows_and_no_sample(server: WandbServer, tmp_path: Path, exported: int) -> None:
+def test_history_contains_all_rows_and_not_a_sample(server: WandbServer, tmp_path: Path, exported: int) -> None:
     run = add(server, "run1", count=exported or 1)
     if exported:
         run.export_history()
@@ -85,7 +85,7 @@ def test_history_is_all_rows_and_no_sample(server: WandbServer, tmp_path: Path, 
     assert found.history == rows(2600)
 
 
-def test_what_no_json_can_say(server: WandbServer, tmp_path: Path) -> None:
+def test_nan_and_infinity_are_restored(server: WandbServer, tmp_path: Path) -> None:
     values = {"nan": math.nan, "infinity": math.inf, "minus": -math.inf}
     server.add_run(PROJECT, "run1", [{"step": 1, **values}], summary=values)
     (run,) = read(tmp_path, files=())
@@ -94,7 +94,7 @@ def test_what_no_json_can_say(server: WandbServer, tmp_path: Path) -> None:
     assert run.history[0]["minus"] == -math.inf
 
 
-def test_a_resumed_history_is_one_row_a_step(server: WandbServer, tmp_path: Path) -> None:
+def test_a_resumed_history_has_one_row_per_step(server: WandbServer, tmp_path: Path) -> None:
     again = [{"step": 10, "train/loss": 9.0}, {"step": 10, "dev/x": 1.0}]
     server.add_run(PROJECT, "run1", [*rows(3), *again])
     (run,) = read(tmp_path, files=())
@@ -102,7 +102,7 @@ def test_a_resumed_history_is_one_row_a_step(server: WandbServer, tmp_path: Path
     assert run.history[1] == {"step": 10, "train/loss": 9.0, "dev/x": 1.0}
 
 
-def test_which_runs(server: WandbServer, tmp_path: Path) -> None:
+def test_selections(server: WandbServer, tmp_path: Path) -> None:
     add(server, "run1")
     add(server, "run2", group="other")
     add(server, "run3", state="running")
@@ -122,7 +122,7 @@ def test_which_runs(server: WandbServer, tmp_path: Path) -> None:
     assert unfinished["run3"].files == {}
 
 
-def test_the_second_call_asks_for_what_is_new_alone(server: WandbServer, tmp_path: Path) -> None:
+def test_the_second_call_only_requests_new_and_changed_runs(server: WandbServer, tmp_path: Path) -> None:
     for number in range(3):
         add(server, f"run{number}")
     everything = Selection(PROJECT, unfinished=True)
@@ -156,7 +156,7 @@ def test_rows_that_were_rewritten_are_read_again(server: WandbServer, tmp_path: 
     assert again.history == others
 
 
-def test_a_file_that_was_lost_is_fetched_again(server: WandbServer, tmp_path: Path) -> None:
+def test_a_lost_file_is_downloaded_again(server: WandbServer, tmp_path: Path) -> None:
     add(server, "run1")
     (run,) = read(tmp_path)
     run.files["per_query.parquet"].unlink()
@@ -164,15 +164,15 @@ def test_a_file_that_was_lost_is_fetched_again(server: WandbServer, tmp_path: Pa
     assert run.files["per_query.parquet"].exists()
 
 
-def test_not_everything_is_kept_for_ever(server: WandbServer, tmp_path: Path) -> None:
+def test_incremental_can_be_switched_off(server: WandbServer, tmp_path: Path) -> None:
     run = add(server, "run1")
     read(tmp_path)
-    run.summary = {"test/nDCG@10/ar": 0.75}  # by hand, in the service's own page: no heartbeat
+    run.summary = {"test/nDCG@10/ar": 0.75}  # edited in the service's web page, which changes no heartbeat
     assert read(tmp_path)[0].summary == {"test/nDCG@10/ar": 0.5}
     assert read(tmp_path, incremental=False)[0].summary == {"test/nDCG@10/ar": 0.75}
 
 
-def test_missing_rows_are_named(server: WandbServer, tmp_path: Path) -> None:
+def test_missing_rows_are_reported(server: WandbServer, tmp_path: Path) -> None:
     run = server.add_run(PROJECT, "run1", rows(3))
     run.history_lines[1:2] = []  # steps 0 and 2 of W&B's own count; it says that there are two
     type(run).historyLineCount = property(lambda self: 3)  # type: ignore[method-assign]
@@ -184,7 +184,7 @@ def test_missing_rows_are_named(server: WandbServer, tmp_path: Path) -> None:
     assert warnings == ["run run1: W&B returned 2 of the 3 rows of its history"]
 
 
-def test_a_rate_limit_is_waited_for(server: WandbServer, tmp_path: Path) -> None:
+def test_a_rate_limited_request_is_repeated(server: WandbServer, tmp_path: Path) -> None:
     add(server, "run1")
     server.inject(Fault("graphql:Runs", status=429, headers={"Retry-After": "1"}, times=1))
     assert names(read(tmp_path)) == ["run1"]
@@ -197,7 +197,7 @@ def refusal(folder: Path, selection: Selection = Selection("nowhere")) -> str:  
     return line
 
 
-def test_what_a_user_can_get_wrong(
+def test_user_errors_are_one_line_without_keys(
     server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "nowhere" in refusal(tmp_path)

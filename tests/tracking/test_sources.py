@@ -52,7 +52,7 @@ def test_fragments_of_a_resumed_run_are_one_run(run_client: RunClient, tmp_path:
     assert run.summary["train/loss"] == 2.0
 
 
-def test_order_is_that_of_starts_and_not_of_names(tmp_path: Path) -> None:
+def test_fragments_are_ordered_by_start_and_not_by_name(tmp_path: Path) -> None:
     write_log(tmp_path / "offline-run-2", [run_record(started=10, seed=1), row(2, step=1, loss=0.1)])
     write_log(tmp_path / "offline-run-1", [run_record(started=20, seed=1), row(2, step=1, loss=0.2)])
     (run,) = read_offline(tmp_path)
@@ -67,7 +67,7 @@ def test_online_and_offline_folders_are_found_and_links_are_not_followed(tmp_pat
     assert [run.id for run in read_offline(tmp_path / "a")] == ["a"]
 
 
-def test_rows_of_others_fall_back_on_their_own_step(tmp_path: Path) -> None:
+def test_rows_without_step_use_wandbs_step(tmp_path: Path) -> None:
     write_log(tmp_path / "w", [run_record(), row(2, _step=7, _runtime=1.5, loss=0.5), row(3, loss=1.0)])
     (run,) = read_offline(tmp_path)
     assert run.history == [{"step": 7, "loss": 0.5}]
@@ -102,7 +102,7 @@ def test_config_can_grow_and_shrink(tmp_path: Path) -> None:
     assert run.config == {"seed": 1, "a": {"b": 2}, "c": []}
 
 
-def test_damage_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_damage_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
     records = [run_record(), *(row(number + 2, step=number, loss=0.5) for number in range(100))]
     path = write_log(tmp_path / "w", records)
     spoilt = bytearray(path.read_bytes())
@@ -115,7 +115,7 @@ def test_damage_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
     assert [str(path) in warning for warning in warnings] == [True]
 
 
-def test_strangers_and_empty_logs(tmp_path: Path) -> None:
+def test_other_files_and_empty_logs(tmp_path: Path) -> None:
     write_log(tmp_path / "w", [run_record()])
     (tmp_path / "x").mkdir()
     (tmp_path / "x/run-x.wandb").write_bytes(b"PK\x03\x04 something else")
@@ -129,7 +129,7 @@ def test_strangers_and_empty_logs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [read_offline, read_records])
-def test_a_missing_folder_is_named(tmp_path: Path, read: object) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path, read: object) -> None:
     with pytest.raises(UserError, match="absent: no such folder"):
         read(tmp_path / "absent")  # type: ignore[operator]
 
@@ -166,7 +166,7 @@ def test_records_give_the_same_run_as_the_log(run_client: RunClient, tmp_path: P
     assert disagreements([logged], [recorded]) == []
 
 
-def test_disagreements_are_named() -> None:
+def test_disagreements_are_listed() -> None:
     here = RunLog("a", {"seed": 1, "x": 1}, {"test/nDCG@10/ar": 0.5, "train/loss": 1.0}, complete=True)
     there = RunLog("a", {"seed": 2, "x": 1}, {"test/nDCG@10/ar": 0.4, "test/nDCG@10/fa": 0.1}, complete=True)
     assert disagreements([here], [there]) == [
@@ -177,7 +177,7 @@ def test_disagreements_are_named() -> None:
     assert disagreements([], [there]) == ["a: only in the second source"]
 
 
-def test_a_spoilt_record_is_passed_over(tmp_path: Path) -> None:
+def test_an_invalid_record_is_skipped(tmp_path: Path) -> None:
     write_record(tmp_path / "good", id="good", config={}, measures={"test/nDCG@10/ar": 0.5})
     write_record(tmp_path / "bad", id="bad")
     (tmp_path / "worse").mkdir()

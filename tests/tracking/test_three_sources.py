@@ -1,4 +1,4 @@
-"""One sweep, logged by the real client to a server: its service, its log files and its records say the same."""
+"""A sweep logged by the real client to a server: service, log files and records give the same result."""
 
 import json
 import shutil
@@ -89,7 +89,7 @@ def server() -> Iterator[WandbServer]:
 
 @pytest.fixture(scope="module")
 def sweep(server: WandbServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a sweep logged online; of one run the server holds the scores as an artifact alone."""
+    """The folder of a sweep logged online; the server has the scores of one run only as an artifact."""
     from tests.support.wandb_client import client_in
 
     folder = tmp_path_factory.mktemp("study")
@@ -118,7 +118,7 @@ def same_runs(first: list[RunLog], second: list[RunLog]) -> bool:
     return True
 
 
-def test_all_three_say_the_same(sweep: Path, logged_in: None, tmp_path: Path) -> None:
+def test_all_three_sources_agree(sweep: Path, logged_in: None, tmp_path: Path) -> None:
     service = read_wandb(Selection("optical-sweeps", group="demo"), tmp_path / "kept")
     logs, records = read_offline(sweep), read_records(sweep)
     for runs in (service, logs):
@@ -135,7 +135,7 @@ def test_all_three_say_the_same(sweep: Path, logged_in: None, tmp_path: Path) ->
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes seconds; where the numbers come from is the question here."""
+    """Do not draw, which takes seconds; these tests are about the source of the numbers."""
     monkeypatch.setattr(
         "optical_sweeps.curves.figures.curve_figures.save_all_figures", lambda study, output: []
     )
@@ -148,7 +148,7 @@ def settings_of(*overrides: str) -> Any:
 def test_curves_from_the_service_alone(
     sweep: Path, server: WandbServer, logged_in: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without any file of the sweep; the missing point is named; a second call asks for no run again."""
+    """Works without any file of the sweep; names the missing point; a second call requests no run again."""
     wanted = ("source=wandb", "group=demo", "replicates=20", f"output={tmp_path}/service")
     curves.run(settings_of(*wanted), None)
     told = capsys.readouterr().out.splitlines()
@@ -170,7 +170,7 @@ def test_curves_from_the_service_alone(
         assert found["service"] == found["records"] == found["offline"], name
 
 
-def test_what_a_grid_asks_for_and_w_and_b_lacks_is_named(
+def test_grid_points_without_a_log_are_named(
     sweep: Path, server: WandbServer, logged_in: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "demo"

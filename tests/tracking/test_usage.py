@@ -11,7 +11,7 @@ class Clock:
         return self.now
 
 
-def test_speeds_are_those_between_two_calls() -> None:
+def test_speeds_are_averages_between_two_calls() -> None:
     clock = Clock()
     usage = Usage(pairs_per_step=32, clock=clock)
     assert "usage/steps_per_second" not in usage.at(10)
@@ -23,7 +23,7 @@ def test_speeds_are_those_between_two_calls() -> None:
     assert "usage/steps_per_second" not in usage.at(30), "a second row of the same step"
 
 
-def test_hours_count_every_start_and_every_gpu() -> None:
+def test_hours_include_every_start_and_every_gpu() -> None:
     clock = Clock()
     usage = Usage(gpus=4, clock=clock)
     usage.add(1800.0)
@@ -33,7 +33,7 @@ def test_hours_count_every_start_and_every_gpu() -> None:
     assert totals["usage/gpu_hours"] == pytest.approx(4.0)
 
 
-def test_memory_is_that_of_this_process() -> None:
+def test_memory_is_the_peak_of_this_process() -> None:
     before = Usage().totals()["usage/peak_memory_gb"]
     held = bytearray(400_000_000)
     held[::4096] = b"x" * len(held[::4096])

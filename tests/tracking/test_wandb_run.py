@@ -22,7 +22,7 @@ def everything_written(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_run_is_silent_and_whole(run_client: RunClient, tmp_path: Path) -> None:
+def test_a_run_is_complete_and_prints_nothing(run_client: RunClient, tmp_path: Path) -> None:
     done = run_client(
         """
         (SWEEP / "per_query.parquet").write_bytes(b"rows")
@@ -74,7 +74,7 @@ def test_the_axis_of_every_metric_is_our_step(run_client: RunClient, tmp_path: P
     ]
 
 
-def test_a_key_is_written_nowhere(run_client: RunClient, tmp_path: Path) -> None:
+def test_the_key_is_not_written_to_any_file(run_client: RunClient, tmp_path: Path) -> None:
     done = run_client("run = begin('run0'); run.log(0, {'train/loss': 1.0}); run.finish()", WANDB_API_KEY=KEY)
     assert done.stdout + done.stderr == ""
     assert b"train/loss" in everything_written(tmp_path)
@@ -105,7 +105,7 @@ def test_a_server_that_is_down_leaves_an_offline_run(run_client: RunClient, tmp_
 
 
 @pytest.mark.parametrize(("key", "reason"), [("", "not logged in"), ("short", "invalid")])
-def test_without_a_good_key_the_run_goes_offline_and_asks_nothing(
+def test_without_a_valid_key_the_run_goes_offline_without_a_prompt(
     run_client: RunClient, tmp_path: Path, key: str, reason: str
 ) -> None:
     done = run_client(
@@ -151,7 +151,7 @@ def test_a_dead_service_starts_a_new_fragment(run_client: RunClient, tmp_path: P
     assert run.summary["test/nDCG@10/ar"] == 0.5
 
 
-def test_what_cannot_be_kept_is_left_out_and_stops_nothing(run_client: RunClient, tmp_path: Path) -> None:
+def test_values_that_cannot_be_logged_are_left_out(run_client: RunClient, tmp_path: Path) -> None:
     done = run_client(
         """
         run = begin("run0", warn=print)

@@ -17,10 +17,6 @@ class Lines:
     metric: str
     logarithmic: bool = False
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        return (self.metric,)
-
 
 @dataclass(frozen=True)
 class Scatter:
@@ -29,10 +25,6 @@ class Scatter:
     title: str
     setting: str
     metric: str
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        return (self.metric,)
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,6 @@ class Differences:
     """The table of settings in which runs differ."""
 
     title: str = "Settings that differ"
-    metrics: tuple[str, ...] = ()
 
 
 Panel = Lines | Scatter | Bars | Parallel | Differences

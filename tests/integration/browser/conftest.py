@@ -1,4 +1,4 @@
-"""A headless Chromium of the system, and reports opened in it."""
+"""The system's headless Chromium, and reports opened in it."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ def chromium() -> Iterator:
 
 @pytest.fixture(scope="session")
 def report(tmp_path_factory) -> Path:
-    """Of a sweep whose configs, failures and queries hold tags."""
+    """The report of a sweep whose configs, failures and queries contain HTML tags."""
     folder = tmp_path_factory.mktemp("sweeps") / "small <i>"
     folder.mkdir()
     write_sweep(folder, hostile=HOSTILE)
@@ -52,7 +52,7 @@ def report(tmp_path_factory) -> Path:
 
 
 class Opened:
-    """A page, and what it said and asked for."""
+    """An open page with its console messages and requests."""
 
     def __init__(self, browser, file: Path, **context) -> None:
         self.context = browser.new_context(**context)
@@ -72,7 +72,7 @@ class Opened:
 
 @pytest.fixture
 def opened(chromium, report) -> Iterator:
-    """Opens the report; afterwards it has complained of nothing and asked the network for nothing."""
+    """Opens the report; afterwards checks that it logged no errors and made no network requests."""
     all_opened: list[Opened] = []
 
     def open_(**context):

@@ -1,4 +1,4 @@
-"""The report as a person uses it: with a mouse, with keys, on a phone."""
+"""The report in a browser: with a mouse, with the keyboard, on a small screen."""
 
 import pytest
 
@@ -11,7 +11,7 @@ TOOLTIPS = """() => {
   ]);
   return walk(document).join(" ");
 }"""
-"""Their text, out of the plotting library's shadow trees."""
+"""Script that returns the text of tooltips from the plotting library's shadow trees."""
 
 
 def _column(page, number: int) -> list[str]:
@@ -28,7 +28,7 @@ def _chip(page, selector: str):
     return lambda: page.locator(f"#filters {selector}").click()
 
 
-def test_text_of_data_is_shown_and_not_run(opened):
+def test_markup_in_data_is_shown_and_not_executed(opened):
     page = opened()
     assert page.evaluate("window.ran") is None
     assert page.locator("main img").count() == 0
@@ -37,14 +37,14 @@ def test_text_of_data_is_shown_and_not_run(opened):
     assert page.title() == "small <i>"
 
 
-def test_missing_and_failed_points_are_told_first(opened):
+def test_missing_and_failed_points_are_listed_first(opened):
     notice = opened().locator("#notices").inner_text()
     assert "1 failed" in notice
     assert "1 missing" in notice
     assert "the loss is nan" in notice
 
 
-def test_a_language_more_is_a_chart_and_a_column_more(opened):
+def test_another_language_adds_a_chart_and_a_column(opened):
     page = opened()
     assert page.locator("figure.chart").count() == 3
     _next_drawing(page, _chip(page, "[data-slice=distant]"))
@@ -64,7 +64,7 @@ def test_an_objective_and_a_seed_can_be_left_out(opened):
     assert "no intervals" in page.locator("#curves-note").inner_text()
 
 
-def test_nothing_chosen_says_so(opened):
+def test_an_empty_selection_says_so(opened):
     page = opened()
     for slice in ("group:low", "group:high"):
         _next_drawing(page, _chip(page, f"[data-slice='{slice}']"))
@@ -119,7 +119,7 @@ def test_links_lead_into_run_folders(opened, report):
             assert (report.parent / run).is_dir()
 
 
-def test_two_runs_are_told_apart(opened):
+def test_two_runs_are_compared(opened):
     page = opened()
     page.select_option("#run-a", "opt0_5s1")
     page.select_option("#run-b", "con0_5s1")
@@ -134,7 +134,7 @@ def test_two_runs_are_told_apart(opened):
     assert (after[4], after[6]) == (before[6], before[4])
 
 
-def test_a_run_is_taken_from_the_table(opened):
+def test_a_run_is_selected_from_the_table(opened):
     page = opened()
     page.locator("tr[data-run=opt1s2] [data-side=a]").click()
     assert page.input_value("#run-a") == "opt1s2"
@@ -168,7 +168,7 @@ def test_hover_shows_a_points_score_and_interval(opened):
     assert "[" in found
 
 
-def test_keys_do_what_clicks_do(opened):
+def test_the_keyboard_does_what_clicks_do(opened):
     page = opened()
     page.locator("#filters [data-objective=optical]").focus()
     _next_drawing(page, lambda: page.keyboard.press("Space"))
