@@ -205,7 +205,7 @@ def test_a_server_that_is_down_gets_no_dashboard(
 def test_a_run_that_lost_its_server_ends_well_and_follows_later(
     study: Path, online: Online, server: WandbServer
 ) -> None:
-    """A run that starts online and loses the server keeps its measures and warns once; `sync` sends the rows."""
+    """A run that loses the server from the start keeps its measures and warns once; `sync` sends the rows."""
     point = ("mixture.ratio=1", "seed=7", "sweep.name=cut", "logger.mode=online", "logger.finish_timeout=3")
     server.inject(Fault("file_stream", disconnect="before"))
     trained = online(study, *SWEEP, "objective=contrastive", *point)
