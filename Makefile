@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check install clean
+.PHONY: demo test test-all check install clean
 
 JOBS ?= 2
 
@@ -17,9 +17,13 @@ demo: $(STAMP)                 ## a ratio sweep on embedded data, its curves and
 	@$(BIN)/optical-sweeps figures multirun/demo
 	@$(BIN)/optical-sweeps report multirun/demo
 
-test: $(STAMP)                 ## the tests
+test: $(STAMP)                 ## the fast tests, in parallel
 	@$(BIN)/optical-sweeps warm-up
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(strip $(JOBS)) --dist worksteal -m "not slow"
+
+test-all: $(STAMP)             ## all tests
+	@$(BIN)/optical-sweeps warm-up
+	$(BIN)/python -m pytest -n $(strip $(JOBS)) --dist worksteal
 
 check: $(STAMP)                ## formatter, linter, type checker
 	$(BIN)/ruff format --check .

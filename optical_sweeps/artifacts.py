@@ -316,7 +316,7 @@ def _problem(folder: Path) -> str | None:
         except OSError:
             return f"{name} is missing"
         if size != expected:
-            return f"{name} has {size} bytes in place of {expected}"
+            return f"{name} has {size} bytes instead of {expected}"
     return None
 
 

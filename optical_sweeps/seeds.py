@@ -1,4 +1,4 @@
-"""Every random draw comes from a named seed."""
+"""Named seeds for every random draw."""
 
 import hashlib
 

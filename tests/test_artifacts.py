@@ -1,4 +1,4 @@
-"""The store under real processes: races, kills, damage."""
+"""The artifact store with real processes: races, kills and damaged entries."""
 
 import json
 import os
@@ -38,11 +38,11 @@ def build(folder):
 (log / f"ready-{os.getpid()}").touch()
 while not Path(go).exists():
     time.sleep(0.005)
-said = []
-store = ArtifactStore(root, announce=said.append)
+messages = []
+store = ArtifactStore(root, announce=messages.append)
 folder = store.get_or_build("index", {"model": "tiny", "length": 32}, build)
 assert all((folder / "parts" / f"{part}.bin").read_bytes() == bytes([part]) * 100_000 for part in range(5))
-print(folder, len(said))
+print(folder, len(messages))
 """
 
 
@@ -59,7 +59,7 @@ def kill(process: subprocess.Popen) -> None:
 def wait_for(path: Path) -> None:
     deadline = time.monotonic() + 60
     while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
+        assert time.monotonic() < deadline, f"{path} did not appear"
         time.sleep(0.005)
 
 
@@ -91,16 +91,16 @@ def test_four_processes_racing_build_once(tmp_path, log):
     assert len({out.split()[0] for out, _ in outputs}) == 1
 
 
-def test_a_waiting_process_says_so_and_then_reads(tmp_path, log):
+def test_a_waiting_process_announces_it_and_then_reads(tmp_path, log):
     (tmp_path / "go").touch()
     builder = start(tmp_path / "store", log, "race", tmp_path / "go")
     while not list(log.glob("build-*")):
         time.sleep(0.005)
-    said: list[str] = []
-    ArtifactStore(tmp_path / "store", announce=said.append).get_or_build("index", KEY, unexpected)
+    messages: list[str] = []
+    ArtifactStore(tmp_path / "store", announce=messages.append).get_or_build("index", KEY, unexpected)
     builder.communicate(timeout=60)
-    assert len(said) == 1
-    assert "waiting for another process" in said[0]
+    assert len(messages) == 1
+    assert "waiting for another process" in messages[0]
 
 
 def test_a_killed_build_is_cleaned_up_and_completed(tmp_path, log):
@@ -136,7 +136,7 @@ def test_kills_at_any_moment_leave_a_store_that_completes(tmp_path, log):
     assert files == json.loads((undisturbed / MANIFEST).read_text())["files"]
 
 
-def test_what_is_there_is_not_built_again(tmp_path):
+def test_existing_entries_are_not_built_again(tmp_path):
     store = ArtifactStore(tmp_path)
     folder = store.get_or_build("index", KEY, build)
     assert store.get_or_build("index", dict(reversed(KEY.items())), unexpected) == folder
@@ -180,20 +180,20 @@ DAMAGES = [_truncate, _remove_part, _remove_manifest, _cut_manifest, _spoil_mani
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_seen_reported_and_repaired(tmp_path, damage):
-    said: list[str] = []
-    store = ArtifactStore(tmp_path, announce=said.append)
+def test_damage_is_detected_reported_and_repaired(tmp_path, damage):
+    messages: list[str] = []
+    store = ArtifactStore(tmp_path, announce=messages.append)
     damage(store.get_or_build("index", KEY, build))
     assert [entry.problem is None for entry in store.ls()] == [False]
     folder = store.get_or_build("index", KEY, build)
     assert (folder / "parts/3.bin").stat().st_size == 100_000
-    assert len(said) == 1
-    assert "building it again" in said[0]
+    assert len(messages) == 1
+    assert "building it again" in messages[0]
     assert [entry.problem for entry in store.verify()] == [None]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_prune_removes_broken_entries_alone(tmp_path, damage):
+def test_prune_removes_only_broken_entries(tmp_path, damage):
     store = ArtifactStore(tmp_path)
     sound = store.get_or_build("teacher", KEY, build)
     broken = store.get_or_build("index", KEY, build)
@@ -205,7 +205,7 @@ def test_prune_removes_broken_entries_alone(tmp_path, damage):
     assert store.ls() == []
 
 
-def test_prune_removes_what_a_killed_builder_left_and_spares_one_at_work(tmp_path, log):
+def test_prune_removes_remains_of_killed_builders_and_keeps_ongoing_builds(tmp_path, log):
     (tmp_path / "go").touch()
     store = ArtifactStore(tmp_path / "store")
     builder = start(tmp_path / "store", log, "hang", tmp_path / "go")
@@ -217,20 +217,20 @@ def test_prune_removes_what_a_killed_builder_left_and_spares_one_at_work(tmp_pat
     assert list((tmp_path / "store/index").glob(".*.tmp-*")) == []
 
 
-def test_verify_sees_a_changed_byte(tmp_path):
+def test_verify_detects_a_changed_byte(tmp_path):
     store = ArtifactStore(tmp_path)
     folder = store.get_or_build("index", KEY, build)
     with (folder / "parts/2.bin").open("r+b") as file:
         file.seek(5_000)
         file.write(b"!")
     assert [entry.problem for entry in store.ls()] == [None]
-    told: list[tuple[int, int]] = []
-    (entry,) = store.verify(lambda done, total: told.append((done, total)))
+    updates: list[tuple[int, int]] = []
+    (entry,) = store.verify(lambda done, total: updates.append((done, total)))
     assert entry.problem == "parts/2.bin has changed since it was built"
-    assert told == [(1, 1)]
+    assert updates == [(1, 1)]
 
 
-def test_ls_tells_key_and_size(tmp_path):
+def test_ls_reports_key_and_size(tmp_path):
     store = ArtifactStore(tmp_path)
     folder = store.get_or_build("index", KEY, build)
     (entry,) = store.ls()
@@ -270,7 +270,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=4))
-def test_canonical_json_forgets_order_alone(key):
+def test_canonical_json_ignores_only_the_order(key):
     text = canonical_json(key)
     assert canonical_json(dict(reversed(key.items()))) == text
     assert canonical_json(json.loads(text)) == text
@@ -310,7 +310,7 @@ def test_builders_of_parts_work_at_once_and_the_last_to_leave_completes(tmp_path
     assert store.prune(unfinished=True) == 0
     (log / "one-go").touch()
     time.sleep(0.2)
-    assert store.ls() == [], "one is through, the other still works in the folder"
+    assert store.ls() == [], "one builder has finished, the other still works in the folder"
     (log / "other-go").touch()
     outputs = [builder.communicate(timeout=60) for builder in builders]
     assert [builder.returncode for builder in builders] == [0, 0], outputs
@@ -319,7 +319,7 @@ def test_builders_of_parts_work_at_once_and_the_last_to_leave_completes(tmp_path
     assert store.unfinished() == []
 
 
-def test_parts_outlive_their_builder_and_can_be_pruned(tmp_path):
+def test_parts_survive_their_builder_and_can_be_pruned(tmp_path):
     store = ArtifactStore(tmp_path)
 
     def cut_off(folder: Path) -> None:
@@ -349,12 +349,12 @@ def test_parts_outlive_their_builder_and_can_be_pruned(tmp_path):
 
 @pytest.mark.parametrize("damage", [_remove_manifest, _cut_manifest, _spoil_manifest])
 def test_a_broken_entry_of_parts_is_built_again(tmp_path, damage):
-    said: list[str] = []
-    store = ArtifactStore(tmp_path, announce=said.append)
+    messages: list[str] = []
+    store = ArtifactStore(tmp_path, announce=messages.append)
     damage(store.get_or_build_in_parts("index", KEY, build))
     folder = store.get_or_build_in_parts("index", KEY, build)
     assert [(entry.folder, entry.problem) for entry in store.verify()] == [(folder, None)]
-    assert "building it again" in said[0]
+    assert "building it again" in messages[0]
 
 
 KILLS = """
@@ -441,7 +441,7 @@ print(json.dumps(told))
 
 
 def test_fifty_kills_of_tokens_index_and_checkpoint_change_nothing(tmp_path):
-    """At random moments; the next run completes what was left, byte for byte what an undisturbed one builds."""
+    """After kills at random moments, the next build completes the entries, byte for byte as without kills."""
     done = subprocess.run(
         [sys.executable, "-c", KILLS, str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
     )

@@ -17,7 +17,7 @@ ORDER = (
     "runs", "sweeps", "slurm", "runs/spec", "runs/shared", "runs/distillation",
     "inspection", "report", "comparison", "commands", "cli",
 )  # fmt: skip
-"""A folder or file imports from those before it and from itself."""
+"""A room imports only from itself and from the rooms before it."""
 
 FREE_OF = {
     "transport": {"lightning", "hydra", "omegaconf", "wandb"},
@@ -41,7 +41,7 @@ def _room(path: Path) -> str:
 
 
 def _room_of(parts: Sequence[str]) -> str:
-    """The room of a module: `runs/shared` for a folder that the order names, else its first part."""
+    """The room of a module: `runs/shared` for a nested folder in the order, otherwise its first part."""
     nested = "/".join(parts[:2])
     return nested if nested in ORDER else parts[0]
 

@@ -6,14 +6,13 @@ import sys
 import pytest
 
 from tests.support.provider_files import write_all
+from tests.support.shared_folders import built_once
 
 
 @pytest.fixture(scope="session")
 def provider_home(tmp_path_factory):
     """A folder as $IR_DATASETS_HOME is after every download, with a few documents in each collection."""
-    home = tmp_path_factory.mktemp("ir_datasets_home")
-    write_all(home)
-    return home
+    return built_once(tmp_path_factory, "ir_datasets_home", write_all)
 
 
 @pytest.fixture(scope="session")

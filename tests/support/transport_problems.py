@@ -1,4 +1,4 @@
-"""Problems to test solvers on."""
+"""Transport problems for tests of solvers."""
 
 import ot
 import torch
@@ -17,7 +17,7 @@ def random_problem(
     uniform: bool = True,
     dtype: torch.dtype = torch.float64,
 ) -> TransportProblem:
-    """Costs 1 - cos of random vectors; every side keeps at least one token."""
+    """Costs 1 - cos of random vectors; every side has at least one real token."""
     generator = torch.Generator().manual_seed(seed)
     x, y = (torch.randn(batch, size, 16, generator=generator, dtype=torch.float64) for size in (n, m))
     cost = 1 - torch.cosine_similarity(x.unsqueeze(2), y.unsqueeze(1), dim=-1)

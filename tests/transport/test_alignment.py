@@ -55,7 +55,7 @@ def test_solvers_recover_a_noisy_permutation(solver):
     ids=lambda s: type(s).__name__,
 )
 def test_error_rate_on_the_synthetic_family(solver):
-    """Words of a daughter language, reordered, as noisy copies of the vectors of the words they translate."""
+    """Reordered words of a daughter language, with noisy copies of the vectors of the words they translate."""
     base = BaseLanguage(lexicon_size=300, zipf_exponent=1.0, seed=0)
     daughter = DaughterLanguage("daughter", base, Daughter(word_order="SOV", adjective_after_noun=True))
     random, generator = Random(0), torch.Generator().manual_seed(0)
@@ -84,7 +84,7 @@ def test_pairs_of_padding_are_never_aligned():
     assert aligned_pairs(plan, 0) == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
-def test_share_is_one():
+def test_share_must_be_positive():
     plan = Exact()(TransportProblem.uniform(torch.zeros(1, 2, 2)))
     with pytest.raises(ValueError, match="share"):
         aligned_pairs(plan, 0, share=0.0)

@@ -69,7 +69,7 @@ def test_marginals_of_rational_masses_are_exact():
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 7.5, math.inf, math.nan]))
 @settings(max_examples=20, deadline=None)
-def test_padding_changes_nothing_whatever_it_holds(seed, fill):
+def test_values_in_padding_do_not_change_the_plan(seed, fill):
     problem = random_problem(2, 7, 5, seed=seed)
     plan = Exact()(padded(problem, 5, 12, fill))
     assert torch.equal(unpadded(plan.matrix, problem, 5, 12), Exact()(problem).matrix)

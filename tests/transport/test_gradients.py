@@ -1,4 +1,4 @@
-"""Each gradient against central finite differences, in float64, of the function it claims to be of."""
+"""Every gradient is compared with central finite differences in float64."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def directions(shape, mask, seed, count=4):
 
 
 def mass_preserving(direction, mask):
-    """Marginals move within the simplex: the change over real tokens sums to 0."""
+    """A change of marginals that keeps the mass: it sums to 0 over real tokens."""
     return (direction - direction.sum(1, keepdim=True) / mask.sum(1, keepdim=True)) * mask
 
 
@@ -54,7 +54,7 @@ def test_envelope_gradient_is_that_of_the_regularised_optimum(seed):
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 1000))
 def test_gradient_of_any_function_of_the_plan(mode, seed):
-    """Here of <P, W> + <P, C>, by which cost and marginals act through the plan and directly."""
+    """For <P, W> + <P, C>, in which cost and marginals act through the plan and directly."""
     problem = random_problem(2, 5, 6, seed=seed, uniform=False)
     weights = torch.rand(problem.cost.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
@@ -84,7 +84,7 @@ def test_gradient_of_any_function_of_the_plan(mode, seed):
 
 
 @pytest.mark.parametrize("solver", [Exact(), Sinkhorn(epsilon=EPSILON)])
-def test_detached_gradient_is_the_plan_and_of_a_function_with_the_plan_held(solver):
+def test_detached_gradient_is_the_plan(solver):
     problem = random_problem(3, 5, 6)
     cost = problem.cost.clone().requires_grad_()
     plan = solver(TransportProblem(cost, problem.a, problem.b))
@@ -96,8 +96,8 @@ def test_detached_gradient_is_the_plan_and_of_a_function_with_the_plan_held(solv
     assert (cost.grad * direction).sum().item() == pytest.approx(held.item(), abs=1e-8)
 
 
-def test_the_gradients_are_different_things():
-    """On <P, C>, the detached gradient leaves out what the others count: P moves when C does."""
+def test_gradient_modes_differ():
+    """For <P, C>, the detached gradient ignores that P depends on C."""
     problem = random_problem(1, 6, 6, ragged=False)
     gradients = {}
     for mode in ("detached", "implicit"):
@@ -139,7 +139,7 @@ def test_padding_and_empty_problems_get_zero_gradients_and_never_nan(mode):
 @pytest.mark.parametrize("name", ["cost", "regularised_cost"])
 @pytest.mark.parametrize("solver", [Exact(), Sinkhorn()])
 def test_detached_and_envelope_paths_keep_no_iterates(solver, name):
-    """What autograd holds for the backward pass beyond the inputs, at 256 x 32 x 32: at most 2 MB."""
+    """At 256 x 32 x 32, autograd keeps at most 2 MB for the backward pass in addition to the inputs."""
     problem = TransportProblem.uniform(torch.rand(256, 32, 32, requires_grad=True))
     saved = {}
 

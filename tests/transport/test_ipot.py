@@ -17,7 +17,7 @@ def test_steps_solved_exactly_are_sinkhorn_at_beta_over_steps(seed, steps):
     assert torch.allclose(plan.epsilon, sinkhorn.epsilon)
 
 
-def test_approaches_exact_transport_with_its_steps():
+def test_more_steps_approach_exact_transport():
     problem = random_problem(4, 8, 8, dtype=torch.float32)
     exact = Exact()(problem).cost
     few, many = (Ipot(steps=steps)(problem) for steps in (20, 2000))
@@ -25,7 +25,7 @@ def test_approaches_exact_transport_with_its_steps():
     assert (many.cost - exact).abs().mean() < (few.cost - exact).abs().mean()
 
 
-def test_plan_has_the_form_its_duals_say():
+def test_plan_has_the_form_given_by_its_duals():
     problem = random_problem(2, 6, 7)
     plan = Ipot(beta=0.5, steps=5)(problem)
     f, g = plan.source_potential.unsqueeze(2), plan.target_potential.unsqueeze(1)
@@ -40,7 +40,7 @@ def test_padding_changes_nothing():
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 1e4, 1e20])
-def test_never_nan_and_says_whether_it_converged(scale):
+def test_never_nan_and_reports_convergence(scale):
     problem = permutation_problem()
     problem = TransportProblem(problem.cost * scale, problem.a, problem.b)
     plan = Ipot()(problem)

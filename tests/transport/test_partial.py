@@ -11,7 +11,7 @@ from tests.support.transport_problems import padded, random_problem, unpadded
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([0.1, 0.5, 0.8, 1.0]))
-def test_moves_the_mass_within_the_marginals_at_the_peers_cost(seed, mass):
+def test_moves_the_mass_within_the_marginals_at_the_cost_of_pot(seed, mass):
     problem = random_problem(1, 6, 5, seed=seed, ragged=False, uniform=False)
     plan = Partial(mass=mass)(problem)
     assert plan.converged.all()
@@ -23,7 +23,7 @@ def test_moves_the_mass_within_the_marginals_at_the_peers_cost(seed, mass):
     assert plan.cost.item() == pytest.approx((peer * cost).sum(), abs=1e-8)
 
 
-def test_all_of_the_mass_is_balanced_transport():
+def test_moving_all_mass_is_balanced_transport():
     problem = random_problem(4, 7, 6, dtype=torch.float32)
     assert torch.allclose(Partial(mass=1.0)(problem).cost, Exact()(problem).cost, atol=1e-5)
 
@@ -35,7 +35,7 @@ def test_negative_costs_do_not_leak_through_the_corner():
     assert torch.allclose(plan.cost, shifted.cost + 2.5, atol=1e-9)
 
 
-def test_an_entropic_solver_may_be_given():
+def test_accepts_an_entropic_solver():
     problem = random_problem(3, 6, 6)
     plan = Partial(mass=0.5, solver=Sinkhorn(epsilon=0.002))(problem)
     assert plan.converged.all()

@@ -48,7 +48,7 @@ def test_hard_alignment_marks_padding():
 
 @settings(max_examples=30, deadline=None)
 @given(problems, st.integers(0, 100))
-def test_rounding_lands_on_the_polytope_nearby(problem, seed):
+def test_rounding_gives_a_nearby_plan_on_the_polytope(problem, seed):
     generator = torch.Generator().manual_seed(seed)
     noise = 0.5 + torch.rand(problem.cost.shape, generator=generator, dtype=torch.float64)
     matrix = Sinkhorn(epsilon=1.0)(problem).matrix * noise
@@ -60,7 +60,7 @@ def test_rounding_lands_on_the_polytope_nearby(problem, seed):
     assert ((rounded - matrix).abs().sum((1, 2)) <= bound + 1e-12).all()
 
 
-def test_spread_counts_real_entries_alone():
+def test_spread_ignores_padding():
     cost = torch.tensor([[[1.0, 3.0, 1e9], [5.0, 7.0, float("nan")]]])
     mask = torch.tensor([[[True, True, False], [True, True, False]]])
     spreads = {kind: cost_spread(cost, mask, kind).item() for kind in ("none", "std", "range", "mean")}

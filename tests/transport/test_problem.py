@@ -4,7 +4,7 @@ import torch
 from optical_sweeps.transport import TransportProblem
 
 
-def test_uniform_marginals_cover_real_tokens_alone():
+def test_uniform_marginals_exclude_padding():
     mask = torch.tensor([[True, False, True], [False, False, False]])
     problem = TransportProblem.uniform(torch.rand(2, 3, 2), source_mask=mask)
     assert problem.a.tolist() == [[0.5, 0.0, 0.5], [0.0, 0.0, 0.0]]
@@ -36,7 +36,7 @@ def test_half_precision_costs_get_marginals_that_sum_to_one():
         (torch.rand(1, 2, 3), torch.rand(1, 2), torch.rand(2, 3), "b has shape"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(cost, a, b, message):
+def test_mismatched_shapes_are_refused(cost, a, b, message):
     # below the annotations' own check, which tests install and users need not
     with pytest.raises(Exception, match=rf"{message}|[Tt]ype-check"):
         TransportProblem(cost, a, b)

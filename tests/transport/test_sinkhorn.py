@@ -57,7 +57,7 @@ def test_agrees_with_a_slow_reference(implementation, epsilon):
 
 
 @implementations
-def test_agrees_with_the_peer(implementation):
+def test_agrees_with_pot(implementation):
     problem = random_problem(1, 9, 7, ragged=False, uniform=False)
     plan = Sinkhorn(epsilon=0.1, tolerance=1e-10, implementation=implementation)(problem)
     a, b, cost = (x[0].numpy() for x in (problem.a, problem.b, problem.cost))
@@ -95,7 +95,7 @@ def test_vanishing_epsilon_finds_the_assignment():
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 7.5, math.inf, math.nan]), st.sampled_from(IMPLEMENTATIONS))
 @settings(max_examples=20, deadline=None)
-def test_padding_changes_nothing_whatever_it_holds(seed, fill, implementation):
+def test_values_in_padding_do_not_change_the_plan(seed, fill, implementation):
     solver = Sinkhorn(epsilon=0.1, tolerance=1e-10, epsilon_relative_to="std", implementation=implementation)
     problem = random_problem(2, 7, 5, seed=seed)
     plan, alone = solver(padded(problem, 5, 12, fill)), solver(problem)
@@ -120,7 +120,7 @@ def test_permutation_and_transposition(seed, implementation):
 
 @implementations
 @pytest.mark.parametrize("relative_to", ["std", "range", "mean"])
-def test_relative_epsilon_makes_the_plan_free_of_the_scale(implementation, relative_to):
+def test_relative_epsilon_makes_the_plan_independent_of_the_scale(implementation, relative_to):
     problem = random_problem(3, 8, 8)
     solver = Sinkhorn(0.5, epsilon_relative_to=relative_to, tolerance=1e-10, implementation=implementation)
     scaled = TransportProblem(problem.cost * 37, problem.a, problem.b)
@@ -165,13 +165,13 @@ def test_never_nan_at_very_small_epsilon(implementation, epsilon):
 
 @implementations
 @pytest.mark.parametrize("epsilon", [0.05, 0.01, 0.005, 0.002])
-def test_plans_hold_no_denormals(implementation, epsilon):
+def test_plans_contain_no_denormals(implementation, epsilon):
     plan = Sinkhorn(epsilon, implementation=implementation)(permutation_problem())
     assert plan.matrix[plan.matrix > 0].min() >= torch.finfo(torch.float32).tiny
 
 
 @implementations
-def test_a_problem_that_did_not_converge_says_so(implementation):
+def test_unconverged_problems_are_reported(implementation):
     problem = permutation_problem()
     plan = Sinkhorn(0.01, max_iterations=3, newton=False, implementation=implementation)(problem)
     assert not plan.converged.all()
@@ -181,7 +181,7 @@ def test_a_problem_that_did_not_converge_says_so(implementation):
 
 
 @implementations
-def test_problems_without_a_plan_say_so(implementation):
+def test_problems_without_a_plan_are_not_converged(implementation):
     cost = torch.rand(5, 3, 3)
     cost[2, 0, 0], cost[3, 1, 1] = math.nan, math.inf
     a, b = torch.full((5, 3), 1 / 3), torch.full((5, 3), 1 / 3)
@@ -243,7 +243,7 @@ def test_invalid_settings_are_refused(setting, allowed):
 
 
 @pytest.mark.skipif(bool(find_spec("triton")), reason="there is Triton")
-def test_the_fused_program_says_what_it_needs():
+def test_fused_without_triton_names_the_package():
     with pytest.raises(ImportError, match="needs the package triton"):
         Sinkhorn(implementation="fused")(random_problem(dtype=torch.float32))
 

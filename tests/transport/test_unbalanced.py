@@ -27,7 +27,7 @@ def test_optimality_conditions(seed):
         assert torch.allclose(potential[real], -0.5 * (sums[real] / masses[real]).log(), atol=1e-8)
 
 
-def test_agrees_with_the_peer():
+def test_agrees_with_pot():
     problem = random_problem(1, 6, 5, ragged=False, uniform=False)
     a, b, cost = (x[0].numpy() for x in (problem.a, problem.b, problem.cost))
     with warnings.catch_warnings():
@@ -38,14 +38,14 @@ def test_agrees_with_the_peer():
     assert np.allclose(TIGHT(problem).matrix[0].numpy(), peer, atol=1e-7)
 
 
-def test_a_dear_relaxation_is_balanced_transport():
+def test_a_large_penalty_gives_balanced_transport():
     problem = random_problem(3, 6, 5)
     plan = Unbalanced(epsilon=0.1, rho=1e5, tolerance=1e-7)(problem)
     assert plan.converged.all()
     assert torch.allclose(plan.matrix, Sinkhorn(epsilon=0.1)(problem).matrix, atol=1e-4)
 
 
-def test_costs_beyond_the_price_are_not_paid():
+def test_pairs_that_cost_more_than_the_penalty_stay_unmatched():
     cost = torch.tensor([[[0.0, 50.0], [50.0, 50.0]]])
     plan = Unbalanced(epsilon=0.01, rho=1.0)(TransportProblem.uniform(cost))
     assert plan.matrix[0, 0, 0] > 0.4

@@ -1,4 +1,4 @@
-"""A bitext's tokens in the store: cut once, by whoever comes first, and whole whenever a builder is killed."""
+"""Stored tokens: built once, and complete or absent if a builder is killed."""
 
 import multiprocessing
 import shutil
@@ -29,22 +29,22 @@ def encoder() -> TokenEncoder:
     return make_encoder()
 
 
-def same(one, other) -> bool:
+def equal(one, other) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("ids", "mask", "offsets"))
 
 
 @pytest.mark.parametrize("side", ["query", "document"])
-def test_stored_tokens_are_those_cut_at_once(encoder, tmp_path, monkeypatch, side):
+def test_stored_tokens_equal_direct_tokenization(encoder, tmp_path, monkeypatch, side):
     monkeypatch.setattr(stored_tokens, "STRETCH", 7)
     tokens = StoredTokens(ArtifactBuilds.at(tmp_path))
-    assert same(tokens(encoder, TEXTS, side), encoder.tokenize_texts(TEXTS, side))
+    assert equal(tokens(encoder, TEXTS, side), encoder.tokenize_texts(TEXTS, side))
     assert tokens.builds.seconds["tokens"] > 0
     again = StoredTokens(ArtifactBuilds.at(tmp_path))
-    assert same(again(encoder, TEXTS, side), encoder.tokenize_texts(TEXTS, side))
+    assert equal(again(encoder, TEXTS, side), encoder.tokenize_texts(TEXTS, side))
     assert again.builds.seconds == {}
 
 
-def test_a_key_is_of_what_tokens_depend_on(encoder):
+def test_the_key_covers_what_tokens_depend_on(encoder):
     key = BitextTokens(encoder, TEXTS, "query").key()
     assert BitextTokens(make_encoder(seed=3), TEXTS, "query").key() == key
     others = [
@@ -69,7 +69,7 @@ def _build(root: Path, encoder: TokenEncoder) -> None:
 
 
 def test_kills_leave_a_store_that_the_next_run_completes(encoder, tmp_path):
-    """Two builders at a time, killed at random; whatever stands is right, and is removed to be built again."""
+    """Two builders at a time are killed at random; finished entries are correct, and are removed again."""
     context = multiprocessing.get_context("fork")
     rng = np.random.default_rng(0)
     expected = encoder.tokenize_texts(TEXTS, "query")
@@ -87,10 +87,10 @@ def test_kills_leave_a_store_that_the_next_run_completes(encoder, tmp_path):
         assert [entry.problem for entry in entries] in ([], [None])
         built, cut_off = built + len(entries), cut_off + len(list(tmp_path.glob("tokens/.*.tmp-*")))
         if entries:
-            assert same(StoredTokens(builds)(encoder, TEXTS, "query"), expected)
+            assert equal(StoredTokens(builds)(encoder, TEXTS, "query"), expected)
             shutil.rmtree(entries[0].folder)
     assert cut_off
-    assert same(StoredTokens(builds)(encoder, TEXTS, "query"), expected)
+    assert equal(StoredTokens(builds)(encoder, TEXTS, "query"), expected)
     assert [entry.problem for entry in store.verify()] == [None]
     store.prune()
     assert list(tmp_path.glob("tokens/.*.tmp-*")) == []

@@ -1,4 +1,4 @@
-"""The teacher of a study: loaded or trained on mined negatives, built once, exported."""
+"""The teacher of a study: loaded from a checkpoint, trained with mined negatives, exported."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def composed(tmp_path):
 
 @pytest.fixture
 def spec_of(composed):
-    """The spec of the small study with other settings; a teacher that is trained unless told otherwise."""
+    """Builds the spec of the small study; its teacher is trained unless `teacher=colbert` is an override."""
 
     def make(*overrides: str) -> RunSpec:
         loaded = "teacher=colbert" in overrides
@@ -122,7 +122,7 @@ def test_a_contradiction_is_refused_before_any_work(spec_of, checkpoint, overrid
     assert "\n" not in str(error.value)
 
 
-def test_settings_of_a_checkpoint_need_one(spec_of):
+def test_encoder_settings_of_a_checkpoint_need_a_checkpoint(spec_of):
     with pytest.raises(UserError, match=r"encoder: checkpoint takes its settings from the teacher's folder"):
         spec_of("encoder=checkpoint").check()
 
@@ -175,7 +175,7 @@ POOL = np.arange(20)
 
 
 def found(texts):
-    """Everything, in the order of places; nothing for the query c."""
+    """The whole pool in order; nothing for the query c."""
     return [np.empty(0, np.int64) if text == "c" else np.arange(20) for text in texts]
 
 
@@ -191,30 +191,30 @@ def test_known_relevant_documents_are_no_negatives():
     assert set(rows[2, 2:]) < {0, 1, 3}
 
 
-def test_the_best_can_be_left_out():
+def test_skip_excludes_the_best_documents():
     assert set(mined(depth=3, skip=2)[:2, 2]) == {4}
 
 
-def test_a_query_that_finds_nothing_takes_from_the_pool():
+def test_a_query_without_results_draws_from_the_pool():
     rows = mined(per_query=3)
     assert 3 not in rows[3, 2:]
     assert len(set(rows[3, 2:])) == 3
 
 
-def test_what_is_left_out_is_taken_last():
+def test_skipped_documents_are_used_last():
     mining = NegativeMining(depth=4, skip=2, per_query=2)
     few = mined_rows(TRIPLES, POOL, lambda texts: [np.arange(5) for _ in texts], mining, no_progress)
     assert 4 in few[0, 2:]  # of 2, 3, 4 that are not relevant to the query a
     assert not {0, 1, 2, 3} & set(few[0, 2:])
 
 
-def test_a_query_to_which_all_is_relevant_is_named():
+def test_a_query_to_which_every_document_is_relevant_is_named():
     alone = Triples(("a",), ("one",), np.array([[0, 0]], np.int32))
     with pytest.raises(UserError, match=r"teacher\.negatives: every document is relevant to the query 'a'"):
         mined_rows(alone, np.arange(1), lambda texts: [np.arange(1)], NegativeMining(depth=1), no_progress)
 
 
-def test_the_draw_is_that_of_its_seed():
+def test_the_seed_determines_the_draw():
     assert (mined(per_query=4) == mined(per_query=4)).all()
     assert (mined(per_query=4) != mined(per_query=4, seed=1)).any()
 
@@ -247,7 +247,7 @@ def test_export_refuses_with_one_line(composed, tmp_path, overrides, told):
 
 
 def test_a_run_with_a_loaded_teacher_and_its_student_exported(checkpoint, tmp_path):
-    """As a user calls it: train, then export the student to PyLate's layout."""
+    """On the command line: train, then export student and teacher to PyLate's layout."""
     program = str(Path(sys.executable).with_name("optical-sweeps"))
     study = [value for value in STUDY.split() if not value.startswith("teacher.")]
 

@@ -19,7 +19,7 @@ def test_every_problem_is_solved_once(problems, threads):
     assert sorted(seen) == list(range(problems))
 
 
-def test_a_failure_in_a_thread_reaches_the_caller():
+def test_an_exception_in_a_thread_reaches_the_caller():
     def fail(start, stop):
         raise ArithmeticError(start)
 
@@ -44,8 +44,8 @@ def test_callers_in_several_threads_at_once(solver):
     assert all(torch.equal(results[name], expected) for name in range(4))
 
 
-def test_works_where_nothing_can_be_cached(tmp_path):
-    """An installation that is not writable, by a user without a writable home."""
+def test_works_without_a_writable_cache_folder(tmp_path):
+    """As in a read-only installation, for a user without a writable home folder."""
     script = textwrap.dedent("""
         import numba.core.caching as caching
         for locator in list(caching.CacheImpl._locator_classes):
