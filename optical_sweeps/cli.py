@@ -13,7 +13,7 @@ from optical_sweeps import __version__
 from optical_sweeps.commands.arguments import parse, parse_composed, parser_of
 from optical_sweeps.commands.completion import complete
 from optical_sweeps.commands.registry import COMMANDS
-from optical_sweeps.errors import UsageError, UserError, leave_on_user_error
+from optical_sweeps.errors import UsageError, UserError, hydra_message, leave_on_user_error
 from optical_sweeps.sweeps.hydra_app import conf_folder
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def run_hydra(config: str, task: Callable[["DictConfig"], object], words: Sequen
     try:
         hydra.main(config_path=str(conf_folder()), config_name=config, version_base="1.3")(task)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(" ".join(str(error).split())) from error
+        raise UserError(hydra_message(error)) from error
 
 
 def _names(group: str) -> list[str]:

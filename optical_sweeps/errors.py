@@ -8,6 +8,9 @@ from typing import ClassVar, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
+RENAMED_KEYS = {"objective.solver.gradient": "objective.plan"}
+"""Config keys that no longer exist, and the keys that replace them."""
+
 
 class UserError(Exception):
     """Bad input: one line that says what is wrong, where (file, line, key), and what to do.
@@ -22,6 +25,15 @@ class UsageError(UserError):
     """A command line that cannot be parsed: an unknown command or option, or a missing argument."""
 
     exit_code: ClassVar[int] = 2
+
+
+def hydra_message(error: Exception) -> str:
+    """An error of Hydra or OmegaConf in one line; for a key of `RENAMED_KEYS` it names the new key."""
+    text = " ".join(str(error).split())
+    for old, new in RENAMED_KEYS.items():
+        if f"'{old}'" in text:
+            return f"{old}: no such key; set {new}"
+    return text
 
 
 def first_line(error: BaseException) -> str:

@@ -29,7 +29,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
-from optical_sweeps.errors import UserError, first_line
+from optical_sweeps.errors import RENAMED_KEYS, UserError, first_line
 
 T = TypeVar("T")
 
@@ -106,6 +106,8 @@ def _message(cls: type, error: ErrorDetails) -> str:
     known = [entry.name for entry in fields(cls) if entry.init]
     if error["type"] in ("missing", "missing_argument"):
         return f"{key}: no value; give one"
+    if key in RENAMED_KEYS:
+        return f"{key}: no such key; set {RENAMED_KEYS[key]}"
     if error["type"] == "unexpected_keyword_argument":
         return f"{key}: no such key; the keys are {', '.join(known)}"
     if error["type"] == "value_error":

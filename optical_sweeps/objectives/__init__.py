@@ -1,4 +1,4 @@
-"""(student tokens, teacher tokens) -> loss and diagnostics, behind one interface."""
+"""Distillation objectives: (student tokens, teacher tokens) -> loss and diagnostics."""
 
 from optical_sweeps.objectives.combination import Combination
 from optical_sweeps.objectives.contrastive import Contrastive
@@ -8,7 +8,6 @@ from optical_sweeps.objectives.interface import (
     Objective,
     ObjectiveOutput,
     check,
-    fresh,
     mean_output,
     needs,
 )
@@ -31,7 +30,6 @@ __all__ = [
     "ScoreKL",
     "Triplet",
     "check",
-    "fresh",
     "mean_output",
     "needs",
 ]

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -11,47 +10,47 @@ from torch import Tensor, nn
 from optical_sweeps.checks import number_between
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.errors import UserError
-from optical_sweeps.objectives.interface import Objective, ObjectiveOutput, needs
+from optical_sweeps.objectives.interface import Documents, Objective, ObjectiveOutput, needs
+from optical_sweeps.settings import key_of, settings
 
 
-@dataclass(eq=False)
+@settings("objective", frozen=False, eq=False)
 class Combination(nn.Module):
-    """loss = sum over names of weight * loss of that objective; each one's diagnostics go by `name_`.
+    """loss = sum over names of weight * loss of that objective; diagnostics are named `name_diagnostic`.
 
-    An objective of weight 0 is not called, so that a sweep over weights may pass through 0.
+    An objective of weight 0 is not computed, so that a sweep over weights may include 0.
 
     Args:
-        objectives: by names of your choice.
-        weights: of each name, from 0 up, not all 0.
+        objectives: objectives by name.
+        weights: the weight of each name, at least 0 and not all 0.
 
     Raises:
-        UserError: nothing to combine, a weight missing or below 0, or an objective that trains nothing.
+        UserError: no objective, a missing or negative weight, or an objective that trains nothing.
     """
 
     objectives: Mapping[str, Objective]
     weights: Mapping[str, float]
     name: ClassVar[str] = "combination"
     trains: ClassVar[bool] = True
-    __no_type_check__ = True
 
     def __post_init__(self) -> None:
         super().__init__()
         if not self.objectives:
-            raise UserError("objective.objectives: nothing to combine; name objectives, or choose one alone")
+            raise UserError(
+                f"{key_of('objectives')}: nothing to combine; name objectives, or choose one instead"
+            )
         for name in sorted({*self.objectives} ^ {*self.weights}):
             missing, present = (
                 ("weights", "objectives") if name in self.objectives else ("objectives", "weights")
             )
-            raise UserError(
-                f"objective.{missing}.{name}: missing, but objective.{present}.{name} is there; add it"
-            )
+            raise UserError(f"{key_of(missing)}.{name}: missing, but {key_of(present)}.{name} is set; add it")
         for name, objective in self.objectives.items():
-            number_between(f"objective.weights.{name}", self.weights[name], 0.0, math.inf)
+            number_between(f"{key_of('weights')}.{name}", self.weights[name], 0.0, math.inf)
             if not objective.trains:
-                raise UserError(f"objective.objectives.{name}: {objective.name} trains nothing; remove it")
+                raise UserError(f"{key_of('objectives')}.{name}: {objective.name} trains nothing; remove it")
         self._active = {name: objective for name, objective in self.objectives.items() if self.weights[name]}
         if not self._active:
-            raise UserError("objective.weights: all are 0; raise one, or set objective=none")
+            raise UserError(f"{key_of('weights')}: all are 0; raise one, or set objective=none")
         stateful = {name: part for name, part in self._active.items() if isinstance(part, nn.Module)}
         self.parts = nn.ModuleDict(stateful)
 
@@ -61,18 +60,21 @@ class Combination(nn.Module):
 
     @property
     def expected_dim(self) -> int | None:
-        """Dimensions that a part was made for; None for any."""
+        """Dimensions that a part requires; None for any."""
         dims = (getattr(part, "expected_dim", None) for part in self._active.values())
         return next((dim for dim in dims if dim is not None), None)
 
     def forward(
-        self, student: TokenEmbeddings, teacher: TokenEmbeddings, english: Int[Tensor, " B"], **context: Any
+        self,
+        student: TokenEmbeddings,
+        teacher: TokenEmbeddings,
+        english: Int[Tensor, " B"],
+        **context: TokenEmbeddings | Documents,
     ) -> ObjectiveOutput:
-        losses, named = [], {}
+        losses, diagnostics = [], {}
         for name, part in self._active.items():
-            own = {need: context[need] for need in needs(part)}
-            output = part(student, teacher, english, **own)
+            output = part(student, teacher, english, **{need: context[need] for need in needs(part)})
             losses.append(self.weights[name] * output.loss)
-            named[f"{name}_loss"] = output.loss.detach()
-            named |= {f"{name}_{key}": value for key, value in output.diagnostics.items()}
-        return ObjectiveOutput(sum(losses[1:], losses[0]), named)
+            diagnostics[f"{name}_loss"] = output.loss.detach()
+            diagnostics |= {f"{name}_{key}": value for key, value in output.diagnostics.items()}
+        return ObjectiveOutput(sum(losses[1:], losses[0]), diagnostics)

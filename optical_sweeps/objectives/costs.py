@@ -1,22 +1,22 @@
-"""What it costs to align a student's token with a teacher's. All are 0 for equal vectors.
+"""Costs of aligning a student's token with a teacher's token; each is 0 for equal vectors.
 
-Shape legend: B pairs, n student tokens, m teacher tokens, d dimensions, k of a subspace.
+Shape legend: B pairs, n student tokens, m teacher tokens, d dimensions, k dimensions of a subspace.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 Cost = Callable[[Float[Tensor, "B n d"], Float[Tensor, "B m d"]], Float[Tensor, "B n m"]]
 
-_TINY = 1e-12  # below it a squared distance counts as 0: the root's derivative has no bound there
+_TINY = 1e-12  # smaller squared distances count as 0, since the derivative of the root is unbounded there
 
 
 def cosine_cost(source: Float[Tensor, "B n d"], target: Float[Tensor, "B m d"]) -> Float[Tensor, "B n m"]:
-    """1 - cos for vectors that are normalised already; in float32 at least, whatever the autocast."""
+    """1 - cos of normalised vectors, in float32 or better, also under autocast."""
     with torch.autocast(source.device.type, enabled=False):
         return 1 - _wide(source) @ _wide(target).mT
 
@@ -24,7 +24,7 @@ def cosine_cost(source: Float[Tensor, "B n d"], target: Float[Tensor, "B m d"]) 
 def squared_euclidean_cost(
     source: Float[Tensor, "B n d"], target: Float[Tensor, "B m d"]
 ) -> Float[Tensor, "B n m"]:
-    """|s - t|^2, for unit vectors twice the cosine cost; in float32 at least."""
+    """|s - t|^2, which is twice the cosine cost for unit vectors; in float32 or better."""
     with torch.autocast(source.device.type, enabled=False):
         source, target = _wide(source), _wide(target)
         squares = source.square().sum(-1).unsqueeze(2) + target.square().sum(-1).unsqueeze(1)
@@ -32,7 +32,7 @@ def squared_euclidean_cost(
 
 
 def euclidean_cost(source: Float[Tensor, "B n d"], target: Float[Tensor, "B m d"]) -> Float[Tensor, "B n m"]:
-    """|s - t|; its gradient has length 1 however near the vectors are, and is 0 where they are equal."""
+    """|s - t|; its gradient has length 1 at any distance, and is 0 for equal vectors."""
     squared = squared_euclidean_cost(source, target)
     apart = squared > _TINY
     return torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)
@@ -46,12 +46,12 @@ COSTS: dict[str, Cost] = {
 
 
 class SubspaceCost(nn.Module):
-    """|U s - U t|^2 with U of k orthonormal rows, learned to make transport as dear as it can.
+    """|U s - U t|^2 with k orthonormal rows U, learned so as to maximise the transport cost.
 
     Projection robust transport: max over U of min over plans P of <P, C_U> (Paty and Cuturi 2019, arXiv
-    1901.08949). Descending in U as well would end with all tokens projected onto one point, so
-    U's gradient is reversed: the student meets its teacher where they differ most. Discarded after training.
-    With k = d it is the squared Euclidean cost, whatever U.
+    1901.08949). The gradient of U is reversed, so that U ascends while the student descends; if both descended,
+    U would project all tokens onto one point. U is discarded after training. With k = d this is the squared
+    Euclidean cost for every U.
 
     Args:
         dim: d.
@@ -70,14 +70,14 @@ class SubspaceCost(nn.Module):
 
 
 class _Reversed(torch.autograd.Function):
-    """The identity, whose gradient has the opposite sign."""
+    """The identity with the gradient reversed."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, value: Tensor) -> Tensor:
         return value.view_as(value)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
         return -gradient
 
 

@@ -1,10 +1,11 @@
-"""What a distillation objective takes, asks for and returns.
+"""The interface of a distillation objective.
 
-An objective is a frozen dataclass, or an `nn.Module` where it has a state of its own: parameters, trained by
-the student's optimiser (a learned temperature or cost), and buffers (a queue of negatives).
+An objective without state is a frozen settings class. One with state is an `nn.Module`: its parameters (a
+learned temperature or cost) are trained by the student's optimiser, its buffers may hold a queue of negatives.
+
+Shape legend: B pairs of a batch, D documents.
 """
 
-import copy
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
@@ -15,19 +16,17 @@ from torch import Tensor
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.errors import UserError
 
-NEEDS = {
-    "documents": "mined documents (`Documents`)",
-    "student_english": "the student's tokens of the English texts (`TokenEmbeddings`)",
-}
-"""What an objective may ask for beside the pairs; each is a keyword argument of that name."""
+NEEDS = ("documents", "student_english")
+"""What an objective may need besides the pairs, by name of its keyword argument: mined `Documents`, and the
+student's `TokenEmbeddings` of the English texts."""
 
 
 @dataclass(frozen=True)
 class ObjectiveOutput:
-    """A loss to descend and what to watch beside it.
+    """The loss of a batch, and diagnostics.
 
     Args:
-        loss: mean over the batch's pairs, differentiable in the student's vectors.
+        loss: mean over the batch's pairs, differentiable with respect to the student's vectors.
         diagnostics: named scalars, detached.
     """
 
@@ -50,12 +49,12 @@ def mean_output(outputs: Mapping[str, ObjectiveOutput]) -> ObjectiveOutput:
 
 @dataclass(frozen=True)
 class Documents:
-    """Documents that were mined for a batch's pairs, each once.
+    """The distinct documents that were mined for the pairs of a batch.
 
     Args:
-        tokens: the teacher's document-side vectors of the D distinct documents, without gradient.
-        candidates: which of them were mined for which pair; at least one for each.
-        ids: of the documents; equal ids are the same document, also across devices.
+        tokens: the teacher's vectors of the documents, encoded as documents, without gradient.
+        candidates: whether a document was mined for a pair; each pair has at least one.
+        ids: id of each document; equal ids are the same document, also across devices.
     """
 
     tokens: TokenEmbeddings
@@ -65,11 +64,11 @@ class Documents:
 
 @runtime_checkable
 class Objective(Protocol):
-    """Pulls the student's tokens of a sentence towards the teacher's tokens of its English translation."""
+    """A loss between the student's tokens of a sentence and the teacher's tokens of its English translation."""
 
     name: ClassVar[str]
     trains: ClassVar[bool]
-    """False for an objective that leaves the student as it is (zero-shot)."""
+    """False for an objective that trains nothing (zero-shot)."""
 
     def __call__(
         self,
@@ -90,7 +89,7 @@ class Objective(Protocol):
 
 
 def needs(objective: Objective) -> frozenset[str]:
-    """The names of `NEEDS` without which the objective cannot be called; most have none.
+    """The names of `NEEDS` that an objective takes as keyword arguments; most objectives take none.
 
     >>> from optical_sweeps.objectives import Contrastive, ScoreKL
     >>> sorted(needs(Contrastive())), sorted(needs(ScoreKL(documents="mined")))
@@ -99,27 +98,21 @@ def needs(objective: Objective) -> frozenset[str]:
     return frozenset(getattr(objective, "needs", ()))
 
 
-def check(
-    objective: Objective,
-    brings: Collection[str] = (),
-    dim: int | None = None,
-    sides: Collection[str] = ("query",),
-) -> None:
-    """Refuse before training an objective that a batch cannot serve.
+def check(objective: Objective, dim: int, sides: Collection[str]) -> None:
+    """Refuse an objective that the batches of a run cannot serve.
 
     Args:
-        brings: the names of `NEEDS` that batches will carry.
-        dim: dimensions of the encoder's token vectors; None where not known.
-        sides: of retrieval that the student learns.
+        dim: dimensions of the encoder's token vectors.
+        sides: sides of retrieval that the student learns.
 
     Raises:
-        UserError: something is missing, the objective was made for vectors of other dimensions, or it makes no
-            sense over these sides.
+        UserError: the objective has unknown needs, was made for vectors of other dimensions, or does not apply
+            to these sides.
     """
-    for name in sorted(needs(objective) - set(brings)):
+    if unknown := sorted(needs(objective) - set(NEEDS)):
         raise UserError(
-            f"objective: {objective.name} as configured needs {NEEDS[name]} in every batch, which this run's "
-            "training does not bring; change the objective's settings or choose another"
+            f"objective: {objective.name} needs {', '.join(unknown)}, but batches have only "
+            f"{' and '.join(NEEDS)}; choose another objective"
         )
     if "documents" in needs(objective) and tuple(sides) != ("query",):
         raise UserError(
@@ -131,11 +124,8 @@ def check(
             f"student.side: both, but objective {objective.name} keeps texts of earlier steps as negatives, "
             "which would mix queries and documents; set student.side=query or document, or objective.queue=0"
         )
-    own = getattr(objective, "expected_dim", None)
-    if None not in (own, dim) and own != dim:
-        raise UserError(f"objective.dim: {own}, but encoder.dim is {dim}; set objective.dim=${{encoder.dim}}")
-
-
-def fresh(objective: Objective) -> Objective:
-    """The objective with a state of its own: runs that share settings must not share what they learn."""
-    return copy.deepcopy(objective)
+    required = getattr(objective, "expected_dim", None)
+    if required not in (None, dim):
+        raise UserError(
+            f"objective.dim: {required}, but encoder.dim is {dim}; set objective.dim=${{encoder.dim}}"
+        )

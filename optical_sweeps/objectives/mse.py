@@ -4,36 +4,31 @@ Reimers and Gurevych 2020, "Making Monolingual Sentence Embeddings Multilingual 
 arXiv 2004.09813, section 2.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from optical_sweeps.checks import true_or_false
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives.interface import ObjectiveOutput
 from optical_sweeps.objectives.scores import pooled, pooled_cosine
+from optical_sweeps.settings import settings
 
 
-@dataclass(frozen=True)
+@settings("objective")
 class MSE:
     """loss = mean over pairs of |pool(student of the sentence) - pool(teacher of its translation)|^2.
 
-    pool is the mean over the tokens that take part; the squared error is summed over dimensions.
+    pool is the mean over the tokens of the mask; the squared error is summed over dimensions.
 
     Args:
-        english_term: add the paper's other term, |pool(student of the English) - pool(teacher of it)|^2, for
-            which batches must bring the student's tokens of the English texts.
+        english_term: add the paper's other term, |pool(student of the English text) - pool(teacher of it)|^2,
+            which needs the student's tokens of the English texts.
     """
 
     english_term: bool = False
     name: ClassVar[str] = "mse"
     trains: ClassVar[bool] = True
-    __no_type_check__ = True
-
-    def __post_init__(self) -> None:
-        true_or_false("objective.english_term", self.english_term)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -48,14 +43,14 @@ class MSE:
         student_english: TokenEmbeddings | None = None,
     ) -> ObjectiveOutput:
         translated = squared_error(student, teacher)
-        named = {"pooled_cosine": pooled_cosine(student, teacher).diagonal().mean().detach()}
+        diagnostics = {"pooled_cosine": pooled_cosine(student, teacher).diagonal().mean().detach()}
         if not self.english_term:
-            return ObjectiveOutput(translated, named)
+            return ObjectiveOutput(translated, diagnostics)
         if student_english is None:
             raise ValueError("english_term needs student_english")
         original = squared_error(student_english, teacher)
-        named |= {"translated_error": translated.detach(), "english_error": original.detach()}
-        return ObjectiveOutput(translated + original, named)
+        diagnostics |= {"translated_error": translated.detach(), "english_error": original.detach()}
+        return ObjectiveOutput(translated + original, diagnostics)
 
 
 def squared_error(student: TokenEmbeddings, teacher: TokenEmbeddings) -> Float[Tensor, ""]:

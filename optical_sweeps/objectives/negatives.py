@@ -1,6 +1,7 @@
-"""Teacher texts of earlier steps, kept as negatives."""
+"""A queue of teacher texts of earlier steps, as negatives.
 
-from typing import Any
+Shape legend: B texts of a step, Q texts of the queue.
+"""
 
 import torch
 from jaxtyping import Int, Int64
@@ -11,10 +12,10 @@ from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 
 
 class NegativeQueue(nn.Module):
-    """The newest `size` texts with their ids, as buffers.
+    """The `size` most recent texts with their ids, as buffers.
 
-    A queue of negatives as in He et al. 2020 (MoCo, arXiv 1911.05722), without its momentum encoder: the
-    teacher is frozen, so that vectors of earlier steps are as good as new.
+    As in He et al. 2020 (MoCo, arXiv 1911.05722), but without a momentum encoder: the teacher is frozen, so
+    vectors of earlier steps are still valid.
     """
 
     vectors: Tensor
@@ -32,34 +33,34 @@ class NegativeQueue(nn.Module):
         return len(self.ids)
 
     def content(self) -> tuple[TokenEmbeddings, Int64[Tensor, " Q"]]:
-        """What is kept, and the texts' ids."""
+        """The texts of the queue and their ids."""
         return TokenEmbeddings(self.vectors, self.mask), self.ids
 
     @torch.no_grad()
     def push(self, texts: TokenEmbeddings, ids: Int[Tensor, " B"]) -> None:
-        """Keep these texts; the oldest beyond `size` are forgotten."""
+        """Add texts; the oldest texts beyond `size` are dropped."""
         vectors, mask = texts.vectors.detach(), texts.mask
         if len(self):
             width = max(self.mask.shape[1], mask.shape[1])
             vectors = torch.cat([_to_width(self.vectors, width), _to_width(vectors, width)])
             mask = torch.cat([_to_width(self.mask, width), _to_width(mask, width)])
             ids = torch.cat([self.ids, ids])
-        # new tensors, never in place: the step's graph still holds the old ones
+        # new tensors, not in place, since the graph of the step still refers to the old ones
         mask = mask[-self.size :]
         longest = int(mask.any(0).nonzero().max()) + 1
         self.vectors, self.mask = vectors[-self.size :, :longest].clone(), mask[:, :longest].clone()
         self.ids = ids[-self.size :].clone()
 
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        """A queue takes the sizes of what is loaded: it grows as it fills."""
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        """Take the size of the loaded queue, which depends on the number of steps."""
         for name in ("vectors", "mask", "ids"):
             if (saved := state_dict.get(prefix + name)) is not None:
-                own = getattr(self, name)
-                setattr(self, name, torch.empty_like(saved, dtype=own.dtype, device=own.device))
+                buffer = getattr(self, name)
+                setattr(self, name, torch.empty_like(saved, dtype=buffer.dtype, device=buffer.device))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def joined(one: TokenEmbeddings, other: TokenEmbeddings) -> TokenEmbeddings:
+def concatenated(one: TokenEmbeddings, other: TokenEmbeddings) -> TokenEmbeddings:
     """The texts of both, padded to the longest."""
     width = max(one.mask.shape[1], other.mask.shape[1])
     return TokenEmbeddings(

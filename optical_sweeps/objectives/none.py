@@ -1,6 +1,5 @@
-"""Zero-shot: the student stays what it was initialised from."""
+"""Zero-shot: the student stays as it was initialised."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from jaxtyping import Int
@@ -8,11 +7,12 @@ from torch import Tensor
 
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives.interface import ObjectiveOutput
+from optical_sweeps.settings import settings
 
 
-@dataclass(frozen=True)
+@settings("objective")
 class NoDistillation:
-    """The reference every distillation has to beat; runs with it train nothing."""
+    """The reference that every distillation has to beat; runs with it train nothing."""
 
     name: ClassVar[str] = "none"
     trains: ClassVar[bool] = False

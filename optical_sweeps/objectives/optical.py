@@ -7,78 +7,79 @@ Shape legend: B pairs, n student tokens, m teacher tokens, d dimensions.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import ClassVar, cast
+from typing import ClassVar, Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn, no_grad
 from torch.nn.functional import normalize
 
-from optical_sweeps.checks import one_of, whole_number
+from optical_sweeps.checks import Count
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.errors import UserError
-from optical_sweeps.objectives.costs import COSTS, Cost, SubspaceCost, cosine_cost
+from optical_sweeps.objectives.costs import COSTS, Cost, SubspaceCost
 from optical_sweeps.objectives.devices import mean_vector
 from optical_sweeps.objectives.interface import ObjectiveOutput
 from optical_sweeps.objectives.scores import at_least_float32
-from optical_sweeps.transport import Exact, Partial, Sinkhorn, TransportPlan, TransportProblem, Unbalanced
-from optical_sweeps.transport.sinkhorn import Gradient
-
-__all__ = ["Optical", "cosine_cost"]
+from optical_sweeps.settings import key_of, settings
+from optical_sweeps.transport import (
+    Exact,
+    Partial,
+    Sinkhorn,
+    TransportPlan,
+    TransportProblem,
+    Unbalanced,
+    implicit_plan,
+    unrolled_plan,
+)
 
 Solver = Callable[[TransportProblem], TransportPlan]
+DIFFERENTIABLE: dict[str, Callable[[TransportPlan], TransportPlan]] = {
+    "implicit": implicit_plan,
+    "unrolled": unrolled_plan,
+}
 
 
-@dataclass(eq=False)
+@settings("objective", frozen=False, eq=False)
 class Optical(nn.Module):
-    """loss = mean over pairs of <P*, C>, P* the transport plan of C, for C_ij = 1 - cos(s_i, t_j).
+    """loss = mean over pairs of <P*, C>, where P* is the transport plan of C and C_ij = 1 - cos(s_i, t_j).
 
-    P* minimises <P, C> (less eps times its entropy, for the entropic solvers) over plans whose marginals are
-    uniform over each side's tokens. Four things may be differentiated, and each has its name:
+    P* minimises <P, C>, less eps times its entropy for the entropic solvers, over plans whose marginals are
+    uniform over each side's tokens. `plan` says what is differentiated:
 
-    - `detached`: <P*, C> with P* a constant; any solver. The published loss as we read it.
-    - `envelope`: the optimum <P*, C> - eps H(P*) itself. Its gradient in C is P* too (Danskin), so the student
-      learns the same; its value is another, and below 0 at equal tokens.
+    - `detached`: <P*, C> with P* a constant; any solver. Our reading of the published loss.
+    - `envelope`: the optimum <P*, C> - eps H(P*). Its gradient in C is P* too (Danskin), so the student learns
+      the same; its value differs, and is below 0 for equal tokens.
     - `implicit`: <P*(C), C>, through the optimality conditions of the entropic plan.
-    - `unrolled`: the same through Sinkhorn's iterations.
+    - `unrolled`: <P*(C), C>, through Sinkhorn's iterations.
 
     Args:
-        solver: from `optical_sweeps.transport`.
-        centre: vectors of one encoder crowd in a cone (cosines .7 to .95), which flattens the plan. `plan`
-            subtracts the teacher's mean token vector from both sides for the cost that the plan is found on;
-            `both` for the loss's cost too; `none` never. The mean is the batch's: no state, and a student
-            equal to its teacher still has zero cost.
-        cost: of a pair of tokens: `cosine`, `squared_euclidean`, `euclidean`, or `learned` (`SubspaceCost`).
-        rank: with `learned`, dimensions of the subspace, up to `dim`.
-        dim: with `learned`, dimensions of a token vector.
+        solver: a solver of `optical_sweeps.transport`.
+        centre: token vectors of one encoder lie in a cone (cosines .7 to .95), which flattens the plan. `plan`
+            subtracts the teacher's mean token vector of the batch from both sides before the plan is computed;
+            `both` also for the cost of the loss; `none` never.
+        cost: cost of a pair of tokens: `cosine`, `squared_euclidean`, `euclidean`, or `learned` (see
+            `SubspaceCost`).
+        rank: dimensions of the learned subspace, at most `dim`; None takes half of `dim`.
+        dim: dimensions of a token vector, for the learned subspace.
         plan: what is differentiated.
 
     Raises:
-        UserError: a setting is unknown, or the solver's plan cannot be differentiated as asked.
+        UserError: a setting is unknown, or the solver does not give a plan with this derivative.
     """
 
     solver: Solver
-    centre: str = "plan"
-    cost: str = "cosine"
-    rank: int | None = None
-    dim: int | None = None
-    plan: str = "detached"
+    centre: Literal["none", "plan", "both"] = "plan"
+    cost: Literal["cosine", "squared_euclidean", "euclidean", "learned"] = "cosine"
+    rank: Count | None = None
+    dim: Count | None = None
+    plan: Literal["detached", "envelope", "implicit", "unrolled"] = "detached"
     name: ClassVar[str] = "optical"
     trains: ClassVar[bool] = True
-    __no_type_check__ = True
 
     def __post_init__(self) -> None:
         super().__init__()
-        one_of("objective.centre", self.centre, ("none", "plan", "both"))
-        one_of("objective.cost", self.cost, (*COSTS, "learned"))
-        one_of("objective.plan", self.plan, ("detached", "envelope", "implicit", "unrolled"))
         self._cost: Cost = self._subspace() if self.cost == "learned" else COSTS[self.cost]
-        self._solve = _solver_for(self.plan, self.solver)
-        if self.plan == "envelope" and self.centre == "plan":
-            raise UserError(
-                "objective.plan: envelope differentiates one optimum, so plan and loss need one cost; set "
-                "objective.centre=both or none"
-            )
+        self._check_derivative()
 
     @property
     def expected_dim(self) -> int | None:
@@ -91,8 +92,10 @@ class Optical(nn.Module):
         raw = self._cost(student.vectors, teacher.vectors)
         centred = raw if self.centre == "none" else self._centred_cost(student, teacher)
         cost = centred if self.centre == "both" else raw
-        through = centred.detach() if self.plan == "detached" else centred
-        plan = self._solve(TransportProblem.uniform(through, student.mask, teacher.mask))
+        plan_cost = centred.detach() if self.plan == "detached" else centred
+        plan = self.solver(TransportProblem.uniform(plan_cost, student.mask, teacher.mask))
+        if self.plan in DIFFERENTIABLE:
+            plan = DIFFERENTIABLE[self.plan](plan)
         if self.plan == "envelope":
             loss = plan.regularised_cost.mean()
         else:
@@ -102,7 +105,7 @@ class Optical(nn.Module):
     def align(
         self, student: TokenEmbeddings, teacher: TokenEmbeddings, mean: Float[Tensor, " d"] | None = None
     ) -> TransportPlan:
-        """The plan alone, a constant; centred on `mean`, where given, in place of the batch's."""
+        """The plan as a constant, centred on `mean` if given, and otherwise on the batch's mean."""
         with no_grad():
             if self.centre == "none":
                 cost = self._cost(student.vectors, teacher.vectors)
@@ -118,38 +121,33 @@ class Optical(nn.Module):
 
     def _subspace(self) -> SubspaceCost:
         if self.dim is None:
-            raise UserError("objective.dim: cost=learned needs it; set objective.dim=${encoder.dim}")
-        dim = whole_number("objective.dim", self.dim, least=1)
-        rank = whole_number("objective.rank", self.rank, least=1) if self.rank is not None else max(1, dim // 2)
-        if rank > dim:
-            raise UserError(f"objective.rank: {rank} is more than objective.dim, {dim}; lower it")
-        return SubspaceCost(dim, rank)
+            raise UserError(f"{key_of('dim')}: cost=learned needs it; set objective.dim=${{encoder.dim}}")
+        rank = self.rank or max(1, self.dim // 2)
+        if rank > self.dim:
+            raise UserError(f"{key_of('rank')}: {rank} is more than objective.dim, {self.dim}; lower it")
+        return SubspaceCost(self.dim, rank)
 
-
-def _solver_for(plan: str, solver: Solver) -> Solver:
-    """The solver as it has to be called for this derivative; refuses those that have none."""
-    own = getattr(solver, "gradient", "detached")
-    if own not in ("detached", plan):
-        raise UserError(
-            f"objective.solver.gradient: {own}, but objective.plan is {plan}, which decides what is "
-            f"differentiated; set objective.plan={own} and leave the solver's gradient at detached"
-        )
-    kind = type(solver).__name__.lower()
-    if plan in ("implicit", "unrolled"):
-        if not isinstance(solver, Sinkhorn):
+    def _check_derivative(self) -> None:
+        """Refuse a solver whose plan does not have the derivative that `plan` names."""
+        kind = type(self.solver).__name__.lower()
+        if self.plan in DIFFERENTIABLE and not isinstance(self.solver, Sinkhorn):
             raise UserError(
-                f"objective.plan: {plan} needs an entropic, balanced plan, and {kind} gives none; set "
+                f"{key_of('plan')}: {self.plan} needs an entropic, balanced plan, and {kind} gives none; set "
                 "transport@objective.solver=sinkhorn or objective.plan=detached"
             )
-        return replace(solver, gradient=cast(Gradient, plan))
-    if plan == "envelope" and not isinstance(solver, Sinkhorn | Exact):
-        exact_part = isinstance(solver, Partial) and isinstance(solver.solver, Exact)
-        if not exact_part:
+        if self.plan != "envelope":
+            return
+        exact_part = isinstance(self.solver, Partial) and isinstance(self.solver.solver, Exact)
+        if not isinstance(self.solver, Sinkhorn | Exact) and not exact_part:
             raise UserError(
-                f"objective.plan: envelope needs the optimum of a balanced problem, and {kind} gives another; "
-                "set transport@objective.solver=sinkhorn or exact, or objective.plan=detached"
+                f"{key_of('plan')}: envelope needs the optimum of a balanced problem, and {kind} gives "
+                "another; set transport@objective.solver=sinkhorn or exact, or objective.plan=detached"
             )
-    return solver
+        if self.centre == "plan":
+            raise UserError(
+                f"{key_of('plan')}: envelope differentiates one optimum, so plan and loss need one cost; set "
+                "objective.centre=both or none"
+            )
 
 
 def _recentre(tokens: TokenEmbeddings, mean: Float[Tensor, " d"]) -> Float[Tensor, "B n d"]:
@@ -158,13 +156,13 @@ def _recentre(tokens: TokenEmbeddings, mean: Float[Tensor, " d"]) -> Float[Tenso
 
 def _diagnostics(plan: TransportPlan, cost: Float[Tensor, "B n m"], solver: Solver) -> dict[str, Tensor]:
     matrix, cost = plan.matrix.detach(), cost.detach()
-    named = {
+    diagnostics = {
         "plan_cost": (matrix.to(cost.dtype) * cost).sum((-2, -1)).mean(),
         "plan_entropy": plan.entropy.detach().mean(),
         "plan_marginal_error": plan.marginal_error.mean(),
         "plan_iterations": plan.iterations.float().mean(),
         "plan_converged": plan.converged.float().mean(),
     }
-    if isinstance(solver, Unbalanced | Partial):  # tokens may stay unaligned: how much was aligned?
-        named["plan_mass"] = matrix.sum((-2, -1)).mean()
-    return named
+    if isinstance(solver, Unbalanced | Partial):  # these may leave tokens unaligned
+        diagnostics["plan_mass"] = matrix.sum((-2, -1)).mean()
+    return diagnostics

@@ -1,51 +1,46 @@
-"""Distillation of retrieval scores: the student's distribution over documents towards the teacher's.
+"""Distillation of retrieval scores: the student learns the teacher's distribution over documents.
 
 Li et al. 2022 (DR.DECR), arXiv 2112.08185, after Hinton, Vinyals and Dean 2015, arXiv 1503.02531.
 
 Shape legend: B pairs, D documents.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from optical_sweeps.checks import one_of, positive_number
+from optical_sweeps.checks import PositiveFloat
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives.devices import gathered, gathered_tokens
 from optical_sweeps.objectives.interface import Documents, ObjectiveOutput
-from optical_sweeps.objectives.negatives import joined
-from optical_sweeps.objectives.scores import SCORES
+from optical_sweeps.objectives.negatives import concatenated
+from optical_sweeps.objectives.scores import SCORES, ScoreName
+from optical_sweeps.settings import settings
 
 
-@dataclass(frozen=True)
+@settings("objective")
 class ScoreKL:
     """loss = mean over pairs of KL(p_teacher | p_student), p = softmax over documents of score / T.
 
-    The student is scored on its sentence, the teacher on the English translation, both against the teacher's
-    documents. In-batch documents are the batch's English texts (of all devices), each once; mined documents
-    are those that were mined for the batch's pairs.
+    The student scores its sentence, the teacher the English translation, both against the teacher's documents.
+    In-batch documents are the distinct English texts of the batch (of all devices); mined documents are those
+    that were mined for the batch's pairs.
 
     Args:
-        temperature: T, divides the scores; greater than 0. Scores are averages over query tokens: DR.DECR's
-            T = 2 on sums over 32 tokens is 2 / 32 here.
-        documents: `in_batch`, `mined` (each pair's own), or `both` (with all mined ones, of all devices).
+        temperature: T, which divides the scores. Scores are averages over query tokens, so DR.DECR's T = 2 on
+            sums over 32 tokens is 2 / 32 here.
+        documents: `in_batch`, `mined` (those mined for the pair itself), or `both` (with those mined for
+            any pair on any device).
         scores: `maxsim` or `pooled`.
     """
 
-    temperature: float = 0.0625
-    documents: str = "in_batch"
-    scores: str = "maxsim"
+    temperature: PositiveFloat = 0.0625
+    documents: Literal["in_batch", "mined", "both"] = "in_batch"
+    scores: ScoreName = "maxsim"
     name: ClassVar[str] = "score_kl"
     trains: ClassVar[bool] = True
-    __no_type_check__ = True
-
-    def __post_init__(self) -> None:
-        positive_number("objective.temperature", self.temperature)
-        one_of("objective.documents", self.documents, ("in_batch", "mined", "both"))
-        one_of("objective.scores", self.scores, SCORES)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -71,7 +66,7 @@ class ScoreKL:
     def _texts(
         self, teacher: TokenEmbeddings, english: Int[Tensor, " B"], documents: Documents | None
     ) -> tuple[TokenEmbeddings, Bool[Tensor, "B D"]]:
-        """The documents, and which of them count for which pair."""
+        """The documents, and a mask of those that count for each pair."""
         if self.documents != "in_batch" and documents is None:
             raise ValueError(f"documents={self.documents} needs documents")
         if self.documents == "mined":
@@ -81,19 +76,19 @@ class ScoreKL:
         counted = first_of_each(ids).expand(len(english), -1)
         if documents is None or self.documents == "in_batch":
             return texts, counted
-        found = first_of_each(gathered(documents.ids)).expand(len(english), -1)
-        return joined(texts, gathered_tokens(documents.tokens)), torch.cat([counted, found], 1)
+        mined = first_of_each(gathered(documents.ids)).expand(len(english), -1)
+        return concatenated(texts, gathered_tokens(documents.tokens)), torch.cat([counted, mined], 1)
 
 
 def divergence(target: Float[Tensor, "B D"], other: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
-    """KL(target | other) of log probabilities, in nats; both may be -inf at the same places."""
+    """KL(target | other) of log probabilities, in nats; both may be -inf at the same positions."""
     possible = target > -torch.inf
     gap = torch.where(possible, target, 0.0) - torch.where(possible, other, 0.0)
     return torch.where(possible, target.exp() * gap, 0.0).sum(-1)
 
 
 def first_of_each(ids: Int[Tensor, " D"]) -> Bool[Tensor, " D"]:
-    """Where each id stands for the first time.
+    """A mask of the first occurrence of each id.
 
     >>> first_of_each(torch.tensor([7, 8, 7]))
     tensor([ True,  True, False])

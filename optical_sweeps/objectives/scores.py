@@ -1,9 +1,10 @@
-"""Scores of two texts from their token vectors, at most 1 each.
+"""Scores of two texts from their token vectors; a score is at most 1.
 
 Shape legend: Q and D texts, n and m tokens, d dimensions.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -11,18 +12,19 @@ from torch import Tensor
 
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 
+ScoreName = Literal["maxsim", "pooled"]
 Score = Callable[[TokenEmbeddings, TokenEmbeddings], Float[Tensor, "Q D"]]
 
 
 def mean_maxsim(queries: TokenEmbeddings, documents: TokenEmbeddings) -> Float[Tensor, "Q D"]:
-    """MaxSim of every query with every document, averaged over the query's tokens; at most 1.
+    """MaxSim of every query with every document, averaged over the query's tokens.
 
-    Khattab and Zaharia 2020, arXiv 2004.12832, equation 3, divided by the query's length so that scores and
-    temperatures mean the same for short and long texts.
+    Khattab and Zaharia 2020, arXiv 2004.12832, equation 3, divided by the query's length, so that a temperature
+    means the same for short and long texts.
     """
     with torch.autocast(queries.vectors.device.type, enabled=False):
         cosines = torch.einsum("qnd,pmd->qpnm", at_least_float32(queries), at_least_float32(documents))
-    # -inf before the max: a zero would win over real tokens whose cosines are all negative
+    # -inf, since a 0 would exceed the cosines of real tokens if all of those are negative
     best = cosines.masked_fill(~documents.mask[None, :, None, :], -torch.inf).amax(-1)
     mask = queries.mask[:, None, :]
     return torch.where(mask, best, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)
@@ -34,7 +36,7 @@ def pooled_cosine(queries: TokenEmbeddings, documents: TokenEmbeddings) -> Float
         return _unit(pooled(queries)) @ _unit(pooled(documents)).mT
 
 
-SCORES: dict[str, Score] = {"maxsim": mean_maxsim, "pooled": pooled_cosine}
+SCORES: dict[ScoreName, Score] = {"maxsim": mean_maxsim, "pooled": pooled_cosine}
 
 
 def pooled(tokens: TokenEmbeddings) -> Float[Tensor, "B d"]:
@@ -49,7 +51,7 @@ def pooled(tokens: TokenEmbeddings) -> Float[Tensor, "B d"]:
 
 
 def at_least_float32(tokens: TokenEmbeddings) -> Float[Tensor, "B n d"]:
-    """The vectors in float32, or float64 if they are."""
+    """The vectors in float32, or in float64 if they have that precision."""
     return tokens.vectors.to(torch.promote_types(tokens.vectors.dtype, torch.float32))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf.errors import OmegaConfBaseException
 
-from optical_sweeps.errors import UserError
+from optical_sweeps.errors import UserError, hydra_message
 from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.expand import swept_keys
 from optical_sweeps.sweeps.grid import GridPoint
@@ -45,7 +45,7 @@ class Planner:
             spec = self._checks.spec(sections)
             run = self._checks.run(spec, sections)
         except (UserError, HydraException, OmegaConfBaseException) as error:
-            line = " ".join(str(error).split())
+            line = hydra_message(error)
             raise UserError(f"{line} [grid point: {' '.join(overrides)}]") from error
         others = [text for text in overrides if text.partition("=")[0] in told]
         point = GridPoint(tuple(overrides), run, " ".join([spec.label, *others]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optical_sweeps.errors import UserError
+from optical_sweeps.errors import UserError, hydra_message
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -85,7 +85,7 @@ def hydra_app(
                 with_log_configuration=False,
             )
         except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(" ".join(str(error).split())) from error
+            raise UserError(hydra_message(error)) from error
         yield HydraApp(hydra.config_loader, master)
     finally:
         GlobalHydra.instance().hydra = running

@@ -1,5 +1,6 @@
 """The distillation step as a Lightning module."""
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch.optim import Optimizer
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
-from optical_sweeps.objectives import Documents, Objective, ObjectiveOutput, fresh, mean_output
+from optical_sweeps.objectives import Documents, Objective, ObjectiveOutput, mean_output
 from optical_sweeps.training.distillation_pairs import DistillationBatch
 from optical_sweeps.training.optimiser import ScheduledOptimiser, scheduled_adamw
 from optical_sweeps.training.ranks import ALONE, Ranks
@@ -51,7 +52,7 @@ class DistillationModule(ResumableModule):
         super().__init__()
         self.student = student
         self.teacher = teacher
-        self.objective = fresh(objective)
+        self.objective = copy.deepcopy(objective)
         self.settings = settings
         self.steps = steps
         self.wreck = wreck

@@ -8,6 +8,7 @@
 
 from optical_sweeps.transport.alignment import aligned_pairs, alignment_error_rate
 from optical_sweeps.transport.exact import Exact
+from optical_sweeps.transport.gradients import implicit_plan, unrolled_plan
 from optical_sweeps.transport.ipot import Ipot
 from optical_sweeps.transport.partial import Partial
 from optical_sweeps.transport.plan import TransportPlan, marginal_error
@@ -31,7 +32,9 @@ __all__ = [
     "aligned_pairs",
     "alignment_error_rate",
     "cost_spread",
+    "implicit_plan",
     "marginal_error",
     "round_to_polytope",
     "solve",
+    "unrolled_plan",
 ]

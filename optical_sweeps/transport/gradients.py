@@ -3,8 +3,8 @@
 - detached: the plan is a constant, so d<P, C>/dC = P. This is the default of the solvers (OPTICAL's loss).
 - envelope: the gradient of the regularised optimum; see `TransportPlan.regularised_cost`. In C it is also P, by
   Danskin's theorem, but it is the gradient of another function.
-- implicit: the gradient of the optimal plan, from its optimality conditions.
-- unrolled: the gradient of the iterations, all of which are kept in memory.
+- implicit: the gradient of the optimal plan of `Sinkhorn`, from its optimality conditions (`implicit_plan`).
+- unrolled: the gradient of Sinkhorn's iterations, all of which are kept in memory (`unrolled_plan`).
 """
 
 from dataclasses import replace
@@ -63,6 +63,11 @@ def unrolled_plan(plan: TransportPlan) -> TransportPlan:
 
     All problems run as many iterations as the slowest one needed, and memory grows with that number.
     """
+    with torch.autocast(plan.problem.cost.device.type, enabled=False):
+        return _unrolled(plan)
+
+
+def _unrolled(plan: TransportPlan) -> TransportPlan:
     problem = plan.problem
     cost = problem.cost.to(problem.dtype)
     a, b = problem.a.to(problem.dtype), problem.b.to(problem.dtype)

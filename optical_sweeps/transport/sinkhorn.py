@@ -10,13 +10,11 @@ from torch import Tensor
 from optical_sweeps.checks import Count, PositiveFloat
 from optical_sweeps.settings import settings
 from optical_sweeps.transport._scaling import Masked, Solution, anneal
-from optical_sweeps.transport.gradients import implicit_plan, unrolled_plan
 from optical_sweeps.transport.plan import TransportPlan, marginal_error
 from optical_sweeps.transport.problem import TransportProblem
 from optical_sweeps.transport.rounding import round_to_polytope
 from optical_sweeps.transport.spread import Spread, cost_spread
 
-Gradient = Literal["detached", "implicit", "unrolled"]
 _Solved = tuple[Solution, Float[Tensor, " B"], Float[Tensor, " B"]]  # with epsilons and marginal errors
 
 _NEGLIGIBLE = 1e-35  # share of the mass below which an entry becomes 0, because float32 would store a denormal
@@ -26,6 +24,8 @@ _LEAST_EPSILON = 1e-10  # share of the largest cost below which float64 duals ca
 @settings("solver")
 class Sinkhorn:
     """min over U(a, b) of <P, C> - epsilon H(P), with H(P) = -sum P log P (Cuturi 2013).
+
+    The plan is a constant; `implicit_plan` and `unrolled_plan` make it differentiable.
 
     The solver applies scaling iterations to a kernel, halves epsilon step by step from the spread of the costs
     (Schmitzer 2019), and finishes slow problems with Newton steps on the semi-dual.
@@ -40,10 +40,6 @@ class Sinkhorn:
         newton: whether slow problems are finished with Newton's method.
         rounding: project the plan onto the polytope at the end, so that its marginals hold even if the problem
             did not converge.
-        gradient: gradient of the plan's matrix: none (`detached`; the gradient of the plan's cost in C is then
-            P), the derivative of the optimal plan (`implicit`), or the derivative of the iterations
-            (`unrolled`, in the log domain and without annealing). `TransportPlan.regularised_cost` has the
-            gradient of the regularised optimum with every choice.
         implementation: `compiled` (numba, problems in parallel on the CPU), `tensor` (torch, any device),
             `fused` (Triton, one program per problem, for GPUs; float32 and up to 128 tokens a side, otherwise
             `tensor`), or `auto` (compiled on the CPU, tensor elsewhere).
@@ -60,7 +56,6 @@ class Sinkhorn:
     tolerance: PositiveFloat = 1e-6
     newton: bool = True
     rounding: bool = False
-    gradient: Gradient = "detached"
     implementation: Literal["auto", "compiled", "tensor", "fused"] = "auto"
 
     def __call__(self, problem: TransportProblem) -> TransportPlan:
@@ -69,13 +64,8 @@ class Sinkhorn:
         A problem without a plan (a cost between real tokens that is not finite, or mass on one side only)
         gets a zero matrix and `converged` False.
         """
-        with torch.autocast(problem.cost.device.type, enabled=False):
-            with torch.no_grad():
-                plan = self._solve(problem)
-            if self.gradient == "detached":
-                return plan
-            make = implicit_plan if self.gradient == "implicit" else unrolled_plan
-            return make(plan)
+        with torch.autocast(problem.cost.device.type, enabled=False), torch.no_grad():
+            return self._solve(problem)
 
     def _solve(self, problem: TransportProblem) -> TransportPlan:
         compiled = self.implementation == "compiled" or (

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Contrastive
-from optical_sweeps.objectives.contrastive import in_batch_cross_entropy, mean_maxsim
+from optical_sweeps.objectives.contrastive import candidate_cross_entropy
+from optical_sweeps.objectives.scores import mean_maxsim
 from tests.support.objective_batches import SLOW_SCORES, embeddings, ids, texts
 
 lengths = st.lists(st.integers(1, 5), min_size=2, max_size=4)
@@ -51,7 +52,8 @@ def test_maxsim_ignores_padding_even_where_all_cosines_are_negative():
 
 def test_the_same_text_is_never_its_own_negative():
     logits = torch.tensor([[2.0, 9.0, 1.0], [9.0, 2.0, 1.0], [0.0, 0.0, 3.0]])
-    masked = in_batch_cross_entropy(logits, torch.tensor([7, 7, 8]))
+    groups = torch.tensor([7, 7, 8])
+    masked = candidate_cross_entropy(logits, groups, groups, torch.arange(3))
     rows = [
         -2.0 + torch.logsumexp(torch.tensor([2.0, 1.0]), 0),
         -2.0 + torch.logsumexp(torch.tensor([2.0, 1.0]), 0),

@@ -1,5 +1,7 @@
 """What an objective asks for is checked before training, and its state is a run's own."""
 
+import copy
+
 import pytest
 import torch
 
@@ -12,7 +14,6 @@ from optical_sweeps.objectives import (
     Optical,
     ScoreKL,
     check,
-    fresh,
     needs,
 )
 from optical_sweeps.objectives.interface import NEEDS
@@ -27,28 +28,31 @@ def test_needs_are_known_and_those_of_a_combination_are_its_parts():
 
 
 def test_an_objective_is_refused_where_batches_do_not_bring_what_it_needs():
-    with pytest.raises(UserError, match=r"score_kl as configured needs mined documents"):
-        check(ScoreKL(documents="mined"))
-    check(ScoreKL(documents="mined"), brings={"documents"})
-    check(ScoreKL())
+    class Unusual(MSE):
+        needs = frozenset({"a second teacher"})
+
+    with pytest.raises(UserError, match=r"mse needs a second teacher, but batches have only documents and"):
+        check(Unusual(), 8, ["query"])
+    check(ScoreKL(documents="mined"), 8, ["query"])
+    check(ScoreKL(), 8, ["query"])
 
 
 def test_an_objective_is_refused_for_vectors_of_another_dimension():
     learned = Optical(Exact(), cost="learned", dim=8)
     with pytest.raises(UserError, match=r"objective\.dim: 8, but encoder\.dim is 128"):
-        check(Combination({"ot": learned}, {"ot": 1.0}), dim=128)
-    check(learned, dim=8)
-    check(Optical(Exact(), dim=8), dim=128)  # cosine works in any dimension
+        check(Combination({"ot": learned}, {"ot": 1.0}), 128, ["query"])
+    check(learned, 8, ["query"])
+    check(Optical(Exact(), dim=8), 128, ["query"])  # cosine works in any dimension
 
 
 def test_runs_do_not_share_what_an_objective_learns():
     shared = Contrastive(queue=4, learn_temperature=True)
-    one = fresh(shared)
+    one = copy.deepcopy(shared)
     one(embeddings([2, 3]), embeddings([3, 2]), ids(2))
     with torch.no_grad():
         one.log_scale.add_(1)
-    assert torch.equal(fresh(shared).log_scale, Contrastive(learn_temperature=True).log_scale)
-    assert fresh(shared).state_dict()["_queue.ids"].numel() == 0
+    assert torch.equal(copy.deepcopy(shared).log_scale, Contrastive(learn_temperature=True).log_scale)
+    assert copy.deepcopy(shared).state_dict()["_queue.ids"].numel() == 0
 
 
 def test_mined_documents_are_forwarded_to_the_part_that_needs_them():

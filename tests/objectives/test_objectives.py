@@ -1,5 +1,7 @@
 """Laws that every objective keeps."""
 
+import copy
+
 import pytest
 import torch
 
@@ -14,7 +16,6 @@ from optical_sweeps.objectives import (
     Optical,
     ScoreKL,
     Triplet,
-    fresh,
 )
 from optical_sweeps.transport import Exact, Ipot, Partial, Sinkhorn, Unbalanced
 from tests.support.objective_batches import embeddings, ids, rows, wider
@@ -61,22 +62,22 @@ def batch():
 def test_permuting_the_batch_changes_nothing(objective, batch):
     student, teacher, english = batch
     order = torch.tensor([2, 0, 1])
-    permuted = fresh(objective)(rows(student, order), rows(teacher, order), english[order])
-    torch.testing.assert_close(fresh(objective)(*batch).loss, permuted.loss)
+    permuted = copy.deepcopy(objective)(rows(student, order), rows(teacher, order), english[order])
+    torch.testing.assert_close(copy.deepcopy(objective)(*batch).loss, permuted.loss)
 
 
 @each
 def test_padding_changes_nothing(objective, batch):
     student, teacher, english = batch
-    padded = fresh(objective)(wider(student, 3), wider(teacher, 2), english)
-    torch.testing.assert_close(fresh(objective)(*batch).loss, padded.loss, atol=1e-5, rtol=1e-4)
+    padded = copy.deepcopy(objective)(wider(student, 3), wider(teacher, 2), english)
+    torch.testing.assert_close(copy.deepcopy(objective)(*batch).loss, padded.loss, atol=1e-5, rtol=1e-4)
 
 
 @each
 def test_outputs_are_a_scalar_loss_and_detached_named_scalars(objective, batch):
     student, teacher, english = batch
     vectors = student.vectors.clone().requires_grad_()
-    output = fresh(objective)(TokenEmbeddings(vectors, student.mask), teacher, english)
+    output = copy.deepcopy(objective)(TokenEmbeddings(vectors, student.mask), teacher, english)
     assert isinstance(objective, Objective)
     assert output.loss.requires_grad
     assert all(torch.isfinite(value) and not value.requires_grad for value in output.diagnostics.values())
@@ -87,12 +88,12 @@ def test_outputs_are_a_scalar_loss_and_detached_named_scalars(objective, batch):
 def test_a_step_down_the_gradient_lowers_the_loss_and_leaves_padding_alone(objective, batch):
     student, teacher, english = batch
     vectors = student.vectors.clone().requires_grad_()
-    before = fresh(objective)(TokenEmbeddings(vectors, student.mask), teacher, english).loss
+    before = copy.deepcopy(objective)(TokenEmbeddings(vectors, student.mask), teacher, english).loss
     before.backward()
     assert torch.isfinite(vectors.grad).all()
     assert (vectors.grad[~student.mask] == 0).all()
     nearer = student.vectors - 1e-3 * vectors.grad
-    assert fresh(objective)(TokenEmbeddings(nearer, student.mask), teacher, english).loss < before
+    assert copy.deepcopy(objective)(TokenEmbeddings(nearer, student.mask), teacher, english).loss < before
 
 
 EXACT_GRADIENTS = {

@@ -151,7 +151,6 @@ def test_diagnostics_say_how_good_the_plan_is():
         ({"plan": "envelope", "centre": "both", "solver": Ipot()}, r"and ipot gives another"),
         ({"plan": "envelope", "centre": "both", "solver": Partial(solver=SHARP)}, r"and partial gives another"),
         ({"plan": "implicit", "solver": Exact()}, r"and exact gives none"),
-        ({"solver": Sinkhorn(gradient="implicit")}, r"set objective\.plan=implicit"),
     ],
 )
 def test_bad_settings_name_their_key(settings, message):

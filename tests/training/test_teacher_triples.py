@@ -13,7 +13,7 @@ from optical_sweeps.encoders.backbones import TinyBackbone
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
 from optical_sweeps.errors import UserError
-from optical_sweeps.objectives.contrastive import in_batch_cross_entropy
+from optical_sweeps.objectives.contrastive import candidate_cross_entropy
 from optical_sweeps.objectives.scores import mean_maxsim
 from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.training.machine import Machine
@@ -79,7 +79,9 @@ def test_losses_are_those_of_the_slow_reference(kind, negatives):
 def test_without_negatives_it_is_the_in_batch_loss():
     queries, documents, concepts = tokens(6, 2), tokens(6, 3), torch.tensor([0, 1, 2, 0, 3, 4])
     found = teacher_loss("in_batch", queries, documents, 0.05, concepts, concepts)
-    assert found == in_batch_cross_entropy(mean_maxsim(queries, documents) / 0.05, concepts)
+    assert found == candidate_cross_entropy(
+        mean_maxsim(queries, documents) / 0.05, concepts, concepts, torch.arange(6)
+    )
 
 
 def encoder() -> TokenEncoder:

@@ -5,10 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optical_sweeps.transport import Exact, Sinkhorn, TransportProblem
+from optical_sweeps.transport import Exact, Sinkhorn, TransportProblem, implicit_plan, unrolled_plan
 from tests.support.transport_problems import random_problem
 
 EPSILON = 0.2
+DIFFERENTIABLE = {"implicit": implicit_plan, "unrolled": unrolled_plan}
 TIGHT = Sinkhorn(epsilon=EPSILON, tolerance=1e-13, max_iterations=5000)
 
 
@@ -63,10 +64,8 @@ def test_gradient_of_any_function_of_the_plan(mode, seed):
         return (plan.matrix * weights).sum() + plan.cost.sum()
 
     cost, a, b = (x.clone().requires_grad_() for x in (problem.cost, problem.a, problem.b))
-    solver = Sinkhorn(
-        epsilon=EPSILON, tolerance=1e-13, max_iterations=5000, newton=mode == "implicit", gradient=mode
-    )
-    value(cost, a, b, solver).backward()
+    sinkhorn = Sinkhorn(epsilon=EPSILON, tolerance=1e-13, max_iterations=5000, newton=mode == "implicit")
+    value(cost, a, b, lambda problem: DIFFERENTIABLE[mode](sinkhorn(problem))).backward()
     for direction in directions(cost.shape, problem.mask, seed):
         numeric = finite_difference(lambda c: value(c, problem.a, problem.b, TIGHT), problem.cost, direction)
         assert (cost.grad * direction).sum().item() == pytest.approx(numeric.item(), abs=1e-6)
@@ -102,8 +101,9 @@ def test_gradient_modes_differ():
     gradients = {}
     for mode in ("detached", "implicit"):
         cost = problem.cost.clone().requires_grad_()
-        solver = Sinkhorn(epsilon=EPSILON, tolerance=1e-12, gradient=mode)
-        solver(TransportProblem(cost, problem.a, problem.b)).cost.sum().backward()
+        plan = Sinkhorn(epsilon=EPSILON, tolerance=1e-12)(TransportProblem(cost, problem.a, problem.b))
+        plan = implicit_plan(plan) if mode == "implicit" else plan
+        plan.cost.sum().backward()
         gradients[mode] = cost.grad
     assert (gradients["detached"] - gradients["implicit"]).abs().max() > 1e-3
 
@@ -128,7 +128,7 @@ def test_padding_and_empty_problems_get_zero_gradients_and_never_nan(mode):
     a = problem.a.clone()
     a[1] = 0.0
     cost = problem.cost.clone().requires_grad_()
-    plan = Sinkhorn(epsilon=EPSILON, gradient=mode)(TransportProblem(cost, a, problem.b))
+    plan = DIFFERENTIABLE[mode](Sinkhorn(epsilon=EPSILON)(TransportProblem(cost, a, problem.b)))
     plan.matrix.square().sum().backward()
     assert cost.grad.isfinite().all()
     assert (cost.grad[1] == 0).all()

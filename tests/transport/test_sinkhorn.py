@@ -233,7 +233,7 @@ def test_rounding_reaches_the_polytope(implementation):
         ({"epsilon": -1.0}, "number above 0"),
         ({"tolerance": 0.0}, "number above 0"),
         ({"max_iterations": 0}, "whole number of at least 1"),
-        ({"gradient": "none"}, "one of detached, implicit, unrolled"),
+        ({"implementation": "fast"}, "one of auto, compiled, tensor, fused"),
     ],
 )
 def test_invalid_settings_are_refused(setting, allowed):

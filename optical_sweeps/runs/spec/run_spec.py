@@ -294,10 +294,9 @@ def _layers(spec: RunSpec) -> Any:
 def _check_student(spec: RunSpec) -> None:
     """What student and objective ask for beyond what their own settings can tell."""
     from optical_sweeps.objectives import check
-    from optical_sweeps.objectives.interface import NEEDS
 
     spec.student.check(layers=_layers(spec))
-    check(spec.objective, brings=NEEDS, dim=spec.encoder.dim, sides=spec.student.sides)
+    check(spec.objective, spec.encoder.dim, spec.student.sides)
 
 
 def _check_batches(spec: RunSpec) -> None:
