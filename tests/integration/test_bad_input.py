@@ -111,6 +111,8 @@ def test_a_budget_larger_than_the_data(here, folder, start):
         ("machine.threads=-1", "machine.threads"),
         ("logger.mode=sometimes", "logger.mode"),
         ("seed=one", "seed"),
+        ("objective.solver.gradient=implicit", "objective.solver.gradient: no such key; set objective.plan"),
+        ("+objective.solver.gradient=implicit", "objective.solver.gradient: no such key; set objective.plan"),
     ],
 )
 @pytest.mark.parametrize("start", [TRAIN, SWEEP])
