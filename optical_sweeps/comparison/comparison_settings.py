@@ -8,8 +8,8 @@ from pydantic import BeforeValidator
 
 from optical_sweeps.checks import FilePath, Fraction, PositiveFloat, Strings, one_of, strings, whole_number
 from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.evaluation.measures import Measure
-from optical_sweeps.evaluation.settings import EvaluationSettings
 from optical_sweeps.settings import settings
 
 Queries = Literal["human", "machine", "untranslated"]

@@ -161,9 +161,7 @@ def test_objectives_with_different_queries_are_refused(sweep, tmp_path):
         table[(table["language"] != "near") | (table["query_id"] != "q3")].to_parquet(path, index=False)
     for command in (claims, figures):
         words = refusal(command, sweep)
-        assert (
-            "contrastive and optical answer different queries of near (1 are of one alone, such as q3)" in words
-        )
+        assert "contrastive and optical have different queries of near (1 are not shared, such as q3)" in words
 
 
 @pytest.mark.parametrize(

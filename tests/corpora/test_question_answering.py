@@ -11,7 +11,7 @@ from optical_sweeps.corpora.builders.xor_tydi import XorTydiCollections
 from optical_sweeps.encoders.backbones import TinyBackbone
 from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_token_encoder
 from optical_sweeps.errors import UserError
-from optical_sweeps.evaluation.settings import EvaluationSettings
+from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.retrieval.settings import IndexSettings
 from optical_sweeps.runs.distillation.search_and_evaluate import measure_collections
 from optical_sweeps.runs.shared.document_index import DocumentIndex

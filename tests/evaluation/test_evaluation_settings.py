@@ -4,8 +4,8 @@ import pytest
 
 from optical_sweeps.corpora.perturbations.lexicon import lexicon_fingerprint
 from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.evaluation.measures import Measure
-from optical_sweeps.evaluation.settings import EvaluationSettings
 from optical_sweeps.runs.spec.identity import fact
 
 SOUND = {
@@ -24,19 +24,25 @@ def test_measures_are_read_and_the_first_leads():
     ("change", "message"),
     [
         ({"measures": []}, "evaluation.measures: empty"),
-        ({"measures": ["nDCG@10", "nDCG@10"]}, "evaluation.measures: a measure occurs twice"),
+        ({"measures": ["nDCG@10", "nDCG@10"]}, "evaluation.measures: 'nDCG@10' is listed twice"),
         ({"measures": ["P@10"]}, "evaluation.measures: 'P@10'"),
-        ({"measures": ["nDCG@10", "AnswerRecall@2000"]}, "evaluation.measures: by answers or by judgements"),
+        (
+            {"measures": ["nDCG@10", "AnswerRecall@2000"]},
+            "evaluation.measures: some use answers and others judgements",
+        ),
         ({"depth": 0}, "evaluation.depth: 0"),
         (
             {"depth": 50},
-            "evaluation.depth: 50 documents a query do not suffice for Recall@100; raise it to 100",
+            "evaluation.depth: 50 documents per query are not enough for Recall@100; raise it to 100",
         ),
         ({"memory_budget_mb": -1}, "evaluation.memory_budget_mb: -1"),
         ({"encode_batch_size": 0}, "evaluation.encode_batch_size: 0"),
         ({"perturbations": ["typo@1"]}, "evaluation.perturbations: 'typo@1' is not kind@level"),
         ({"perturbations": "typing@0.1"}, "evaluation.perturbations: 'typing@0.1' is not a list"),
-        ({"perturbations": ["typing@0.1", "typing@0.10"]}, "evaluation.perturbations: typing@0.1 stands twice"),
+        (
+            {"perturbations": ["typing@0.1", "typing@0.10"]},
+            "evaluation.perturbations: 'typing@0.1' is",
+        ),
         ({"perturbation_seed": -1}, "evaluation.perturbation_seed: -1"),
         ({"lexicon": "x.tsv"}, "evaluation.lexicon: 'x.tsv' has no {language}"),
     ],

@@ -51,7 +51,7 @@ def test_errors_name_the_key(settings, message):
 
 def test_an_object_keeps_nothing_of_its_settings():
     settings = {
-        "_target_": "optical_sweeps.evaluation.settings.EvaluationSettings",
+        "_target_": "optical_sweeps.evaluation.evaluation_settings.EvaluationSettings",
         "measures": ["nDCG@10"],
         "depth": 10,
         "encode_batch_size": 1,

@@ -11,7 +11,7 @@ from optical_sweeps.corpora.collections import Corpus, Documents
 from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, load_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
-from optical_sweeps.evaluation.settings import EvaluationSettings
+from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.settings import IndexSettings
 from optical_sweeps.runs.run_folder import RunFolder

@@ -9,9 +9,9 @@ from optical_sweeps.corpora.collections import PERTURBED, CollectionSource, Docu
 from optical_sweeps.corpora.perturbations import Perturbation, perturbed
 from optical_sweeps.corpora.perturbations.lexicon import lexicon_for
 from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.evaluation.judging import check_judgements, judge
 from optical_sweeps.evaluation.measures import Measure, QueryScores, macro_average
-from optical_sweeps.evaluation.settings import EvaluationSettings
 from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.maxsim import search
 from optical_sweeps.retrieval.runs import RetrievalRun, write_run
