@@ -71,16 +71,16 @@ def grid_of(points: int) -> tuple[str, ...]:
 
 
 def planning(points: int) -> Rows:
+    from optical_sweeps.sweeps.grid_planning import plan_grid
     from optical_sweeps.sweeps.hydra_app import hydra_app
-    from optical_sweeps.sweeps.sweeper import asked_grid
 
     asked = (*TINY, "sweep.name=planned", *grid_of(points))
     cold = timed(lambda: command("sweep", "plan", *asked))
     with hydra_app(overrides=[*TINY, "objective=optical,contrastive"]) as app:  # imports, reads the corpus
-        asked_grid(app.master, app.loader, list(app.master.hydra.overrides.task))
+        plan_grid(app.master, app.loader, app.overrides)
     with hydra_app(overrides=asked) as app:
         start = time.perf_counter()
-        grid = asked_grid(app.master, app.loader, list(app.master.hydra.overrides.task))
+        grid = plan_grid(app.master, app.loader, app.overrides).grid
         planned = time.perf_counter() - start
         saved = timed(grid.save)
     assert len(grid.runs) == len(grid.points) == points, (len(grid.runs), len(grid.points))

@@ -14,7 +14,7 @@ from optical_sweeps.commands.arguments import parse, parse_composed, parser_of
 from optical_sweeps.commands.completion import complete
 from optical_sweeps.commands.registry import COMMANDS
 from optical_sweeps.errors import UsageError, UserError, hydra_message, leave_on_user_error
-from optical_sweeps.sweeps.hydra_app import conf_folder
+from optical_sweeps.sweeps.conf_folder import conf_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -105,7 +105,7 @@ def run_hydra(config: str, task: Callable[["DictConfig"], object], words: Sequen
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from optical_sweeps.runs.spec.resolvers import register_resolvers
+    from optical_sweeps.sweeps.run_id_resolver import register_resolvers
 
     register_resolvers()
     sys.argv = [sys.argv[0], *words]

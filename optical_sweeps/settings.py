@@ -70,7 +70,7 @@ def settings(key: str, *, frozen: bool = True, eq: bool = True) -> Callable[[typ
 
         @wraps(construct)
         def initialise(self: T, *positional: object, **named: object) -> None:
-            with _at(_path.get() or key):
+            with at_key(_path.get() or key):
                 try:
                     construct(self, *positional, **named)
                 except ValidationError as error:
@@ -91,7 +91,8 @@ def key_of(name: str) -> str:
 
 
 @contextmanager
-def _at(path: str | None) -> Iterator[None]:
+def at_key(path: str | None) -> Iterator[None]:
+    """Messages of errors within the block name this config key for the object under construction."""
     token = _path.set(path)
     try:
         yield
@@ -175,7 +176,26 @@ def from_root(cls: type[T], config: Mapping[str, object]) -> T:
     return cls(**{name: config[name] for name in names if name in config})
 
 
-def build(name: str, config: Mapping[str, Any]) -> Any:
+def from_mapping(cls: Callable[..., T], values: Mapping[str, object]) -> T:
+    """Construct a settings class from the values of a config; the class checks them."""
+    return cls(**values)
+
+
+def build_as(name: str, config: Mapping[str, object], kind: type[T]) -> T:
+    """Like `build`, for an object of a known type.
+
+    Raises:
+        UserError: as `build`, or the object is of another type.
+    """
+    built = build(name, config)
+    if not isinstance(built, kind):
+        raise UserError(
+            f"{name}._target_: {type(built).__name__} is not a {kind.__name__}; choose another class"
+        )
+    return built
+
+
+def build(name: str, config: Mapping[str, object]) -> Any:
     """The object that one group of a resolved config describes.
 
     Args:
@@ -222,7 +242,7 @@ def _constructed(path: str, value: Any) -> Any:
         }
         if "_target_" not in value:
             return members
-        with _at(path):
+        with at_key(path):
             return _class(value["_target_"])(**members)
     if isinstance(value, list):
         return [_constructed(f"{path}.{number}", child) for number, child in enumerate(value)]

@@ -7,7 +7,9 @@ from omegaconf import OmegaConf
 
 from optical_sweeps.cli import conf_folder
 from optical_sweeps.commands.registry import COMMANDS
-from optical_sweeps.runs.spec.run_spec import RunSpec, build_part, resolved
+from optical_sweeps.runs.resolved_config import resolved
+from optical_sweeps.runs.spec.run_spec import RunSpec
+from optical_sweeps.settings import build
 from tests.support.configs import compose
 
 CONF = conf_folder()
@@ -68,7 +70,7 @@ def test_every_option_composes_and_builds(group, name, required):
         assert OmegaConf.load(CONF / group / f"{name}.yaml").version == 1
         return
     if group == "translator":
-        assert build_part(group, resolved(compose("compare", f"translator={name}"))["translator"]).name
+        assert build(group, resolved(compose("compare", f"translator={name}"))["translator"]).name
         return
     if group == "transport":
         config = compose("train", f"transport@objective.solver={name}")

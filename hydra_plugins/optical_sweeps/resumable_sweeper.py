@@ -1,7 +1,6 @@
-"""Hydra's door to `optical_sweeps.sweeps.sweeper`; Hydra looks for plugins in this package alone."""
+"""The plugin of `optical_sweeps.sweeps.sweeper`; Hydra looks for plugins in the package hydra_plugins."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -9,17 +8,18 @@ from omegaconf import DictConfig
 
 
 class ResumableSweeper(Sweeper):
-    """Checks the whole grid, skips what is done, launches the rest, and goes on when runs fail."""
+    """Checks the whole grid, skips finished runs, launches the others, and continues when a run fails."""
 
-    def __init__(
-        self, params: Mapping[str, Any] | None, fail_fast: bool = False, batch_size: int | None = None
-    ) -> None:
-        self.params, self.fail_fast, self.batch_size = dict(params or {}), fail_fast, batch_size
+    def __init__(self, params: object = None, **options: object) -> None:
+        self.options = options  # params are read from the config, which knows their order
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by Hydra before `sweep`."""
         self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
 
-    def sweep(self, arguments: list[str]) -> Sequence[Any]:
+    def sweep(self, arguments: list[str]) -> Sequence[object]:
+        """Called by Hydra with the overrides of the command line; the runs' records are the result."""
         from optical_sweeps.sweeps.sweeper import sweep
 
-        return sweep(self, arguments)
+        sweep(self, arguments)
+        return []

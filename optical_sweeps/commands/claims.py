@@ -18,7 +18,7 @@ def run(config: DictConfig, sweep: Path | None) -> None:
     from optical_sweeps.report.study_claims import claims_tables, study_strata
     from optical_sweeps.report.study_logs import missing_lines, read_study, source_text, write_paper_table
     from optical_sweeps.report.study_settings import ClaimsSettings
-    from optical_sweeps.runs.spec.run_spec import resolved
+    from optical_sweeps.runs.resolved_config import resolved
     from optical_sweeps.settings import from_root
 
     settings = from_root(ClaimsSettings, {**resolved(config), "sweep": sweep})

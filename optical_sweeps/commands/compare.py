@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from optical_sweeps.errors import leave_on_user_error
-from optical_sweeps.runs.spec.resolvers import register_resolvers
+from optical_sweeps.sweeps.run_id_resolver import register_resolvers
 
 register_resolvers()
 
@@ -14,8 +14,8 @@ def run(config: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from optical_sweeps.comparison.systems_comparison import compare
-    from optical_sweeps.runs.spec.run_spec import resolved
-    from optical_sweeps.sweeps.sweeper import config_dir_of
+    from optical_sweeps.runs.resolved_config import resolved
+    from optical_sweeps.sweeps.grid_planning import config_dir_of
 
     hydra = HydraConfig.get()
     compare(resolved(config), tuple(hydra.overrides.task), config_dir_of(hydra))

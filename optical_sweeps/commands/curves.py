@@ -21,8 +21,8 @@ def run(config: DictConfig, sweep: Path | None) -> None:
     )
     from optical_sweeps.report.study_logs import missing_lines, read_study, select_rows, source_text
     from optical_sweeps.report.study_settings import StudySettings
+    from optical_sweeps.runs.resolved_config import resolved
     from optical_sweeps.runs.run_folder import write_text
-    from optical_sweeps.runs.spec.run_spec import resolved
     from optical_sweeps.settings import from_root
 
     settings = from_root(StudySettings, {**resolved(config), "sweep": sweep})

@@ -29,7 +29,7 @@ def run(config: DictConfig, run: Path | None) -> None:
     from optical_sweeps.runs.distillation.query_encoders import load_encoders
     from optical_sweeps.runs.distillation.repeated_evaluation import evaluate_again
     from optical_sweeps.runs.distillation.search_and_evaluate import write_per_query, write_rankings
-    from optical_sweeps.runs.spec.run_spec import resolved
+    from optical_sweeps.runs.resolved_config import resolved
 
     content = {**resolved(config), "run": run}
     chosen = from_root(EvaluateSettings, content)

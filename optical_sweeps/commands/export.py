@@ -28,7 +28,7 @@ class ExportSettings:
 def run(config: DictConfig, run: Path | None) -> None:
     """Load the encoder, write the folder, and print its path."""
     from optical_sweeps.encoders.colbert_formats.export import export
-    from optical_sweeps.runs.spec.run_spec import resolved
+    from optical_sweeps.runs.resolved_config import resolved
 
     content = {**resolved(config), "run": run}
     chosen = from_root(ExportSettings, content)

@@ -13,8 +13,8 @@ def run(config: DictConfig, sweep: Path | None) -> None:
     from optical_sweeps.report.study_figures import StudyFigures, index_text
     from optical_sweeps.report.study_logs import missing_lines, read_study, source_text
     from optical_sweeps.report.study_settings import FiguresSettings
+    from optical_sweeps.runs.resolved_config import resolved
     from optical_sweeps.runs.run_folder import write_text
-    from optical_sweeps.runs.spec.run_spec import resolved
     from optical_sweeps.settings import from_root
 
     settings = from_root(FiguresSettings, {**resolved(config), "sweep": sweep})

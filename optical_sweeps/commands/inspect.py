@@ -29,7 +29,7 @@ def run(config: DictConfig, run: Path | None, pair: str | None = None, english: 
     from optical_sweeps.inspection.pair_plan import SentencePair, write_pair_plan
     from optical_sweeps.inspection.run_aligner import aligner_of
     from optical_sweeps.runs.distillation.query_encoders import load_encoders
-    from optical_sweeps.runs.spec.run_spec import resolved
+    from optical_sweeps.runs.resolved_config import resolved
     from optical_sweeps.settings import build, from_root
 
     content = {**resolved(config), "run": run}

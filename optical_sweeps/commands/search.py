@@ -53,7 +53,7 @@ def run(
     """Encode the queries, search, and print passages with scores and matched tokens."""
     from optical_sweeps.inspection.matched_tokens import search_passages
     from optical_sweeps.runs.distillation.query_encoders import load_encoders
-    from optical_sweeps.runs.spec.run_spec import resolved
+    from optical_sweeps.runs.resolved_config import resolved
 
     content = {**resolved(config), "run": run}
     search = from_root(SearchSettings, content)

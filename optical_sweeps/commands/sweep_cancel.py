@@ -27,7 +27,7 @@ def run(sweep: Path, runs: list[str], as_json: bool) -> None:
     for run in runs:
         if run not in grid.runs:
             raise UserError(f"{sweep}: no run {run}; optical-sweeps sweep status {sweep} lists the runs")
-    cancellation = cancel(grid, runs or list(grid.runs))
+    cancellation = cancel(sweep, runs or list(grid.runs))
     if as_json:
         echo(json.dumps(asdict(cancellation)))
         return

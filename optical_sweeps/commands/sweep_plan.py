@@ -43,11 +43,12 @@ def _launcher(settings: Mapping[str, object], runs: int) -> tuple[str, tuple[int
 
 
 def _slurm(launcher: dict[str, object], runs: int) -> tuple[str, tuple[int, ...]]:
+    from optical_sweeps.settings import from_mapping
     from optical_sweeps.slurm import slurm_commands as slurm
     from optical_sweeps.slurm.slurm_settings import SlurmSettings
     from optical_sweeps.slurm.submission import packed
 
-    settings, is_here = SlurmSettings.from_config(launcher), slurm.is_here()
+    settings, is_here = from_mapping(SlurmSettings, launcher), slurm.is_here()
     limit = (slurm.limits() if is_here else slurm.parse_limits("")).tasks_per_array
     tasks = len(packed([""] * runs, settings.points_per_task, settings.max_submit)) if runs else 0
     array_tasks = tuple(min(limit, tasks - first) for first in range(0, tasks, limit))

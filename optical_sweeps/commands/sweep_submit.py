@@ -4,7 +4,7 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from optical_sweeps.commands.arguments import add_grid
 from optical_sweeps.console import echo
@@ -31,24 +31,20 @@ def run(
 def _submit(
     overrides: Sequence[str], config_dir: str | None, config_name: str, *, quiet: bool
 ) -> Submission | None:
-    from optical_sweeps.slurm.launch import shared_by
-    from optical_sweeps.sweeps.compose import Composer, hydra_composition
+    from optical_sweeps.sweeps.grid_planning import plan_grid
     from optical_sweeps.sweeps.hydra_app import hydra_app
-    from optical_sweeps.sweeps.sweeper import asked_grid
 
     announce = (lambda line: None) if quiet else echo
     with hydra_app(config_name, config_dir, overrides) as app:
         settings = _settings(app.master.hydra.launcher)
-        composer = Composer(hydra_composition(app.loader, app.master))
-        grid = asked_grid(app.master, app.loader, list(app.master.hydra.overrides.task), composer)
+        grid = plan_grid(app.master, app.loader, app.overrides).grid
         saved = grid.save()
         states = {run: state for run, state in saved.states().items() if run in grid.runs}
         announce(f"{len(grid.points):,} grid points: {describe(states)} -> {grid.folder}")
         unfinished = [run for run, state in states.items() if state != "done"]
         if not unfinished:
             return None
-        shared = shared_by(composer, grid.points, unfinished)
-        return submit(grid.folder, unfinished, settings, shared, echo=announce)
+        return submit(grid.folder, unfinished, settings, grid.sharing_groups(unfinished), echo=announce)
 
 
 def _settings(launcher: DictConfig) -> SlurmSettings:
@@ -57,13 +53,12 @@ def _settings(launcher: DictConfig) -> SlurmSettings:
     Raises:
         UserError: the launcher is not Slurm's.
     """
-    content = OmegaConf.to_container(launcher, resolve=True)
-    assert isinstance(content, dict)
-    settings = {str(key): value for key, value in content.items()}
-    target = str(settings.pop("_target_"))
+    from optical_sweeps.sweeps.slurm_launch import launcher_settings
+
+    target = str(launcher.get("_target_"))
     if not target.endswith(".SlurmLauncher"):
         raise UserError(f"sweep submit: {target} submits nothing; choose hydra/launcher=slurm_cpu or slurm_gpu")
-    return SlurmSettings.from_config(settings)
+    return launcher_settings(launcher)
 
 
 def _facts(submission: Submission | None) -> dict[str, object]:

@@ -125,7 +125,7 @@ class Baselines:
         key: dict[str, object] = {
             "system": name,
             "split": comparison.split,
-            "corpus": self.spec.corpus_print,
+            "corpus": self.spec.corpus_fingerprint,
             "languages": fact("languages", config["languages"]),
             "evaluation": fact("evaluation", config["evaluation"] | UNPERTURBED),
         }

@@ -41,7 +41,7 @@ class TrainedSystems:
         Raises:
             UserError: a point cannot be composed, or would fail; the message names it.
         """
-        from optical_sweeps.sweeps.compose import Composer, hydra_composition
+        from optical_sweeps.sweeps.compose import Composer
         from optical_sweeps.sweeps.grid_planning import Planner
         from optical_sweeps.sweeps.hydra_app import hydra_app
 
@@ -49,10 +49,10 @@ class TrainedSystems:
             return cls({}, folder, config_dir)
         points: dict[str, tuple[GridPoint, ...]] = {}
         with hydra_app("train", config_dir) as app:
-            planner = Planner(Composer(hydra_composition(app.loader, app.master)))
+            planner = Planner(Composer(app.loader, app.master))
             for name, own in trained.items():
                 shared = overrides_of_run(overrides, [*own, "seed=0"])
-                points[name] = tuple(planner.point([*shared, *own, f"seed={seed}"], told=()) for seed in seeds)
+                points[name] = tuple(planner.point([*shared, *own, f"seed={seed}"]).point for seed in seeds)
         return cls(points, folder, config_dir)
 
     def run(self) -> None:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, cast, runtime_checkable
 
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 
@@ -14,13 +14,13 @@ Qrels = Mapping[str, Mapping[str, int]]
 """Query id -> document id -> relevance grade (0 and absent: not relevant)."""
 
 
-def unperturbed(split: str) -> str:
+def unperturbed(split: str) -> Split:
     """The split of the corpus that a split of scores was made from.
 
     >>> unperturbed("test+typing@0.1"), unperturbed("dev")
     ('test', 'dev')
     """
-    return split.partition(PERTURBED)[0]
+    return cast(Split, split.partition(PERTURBED)[0])
 
 
 @dataclass(frozen=True)

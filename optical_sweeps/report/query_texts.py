@@ -1,12 +1,12 @@
 """Texts of queries and of relevant documents for the report, from the corpus of a run's config."""
 
-import json
 from collections.abc import Callable, Sequence
 
+from optical_sweeps.corpora.collections import unperturbed
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.query_scores import Texts
 from optical_sweeps.report.sweep_runs import SweepRun
-from optical_sweeps.runs.spec.run_spec import build_part, content
+from optical_sweeps.runs.spec.run_spec import content, corpus_of
 
 
 def query_texts(
@@ -21,13 +21,13 @@ def query_texts(
     """
     settings = run.record["config"]["data"]
     try:
-        if content("data", json.dumps(settings)) != run.record.get("facts", {}).get("corpus"):
+        if content("data", settings) != run.record.get("facts", {}).get("corpus"):
             warn("report: the corpus has changed since these runs; queries are shown by their ids")
             return {}
-        corpus = build_part("data", settings)
+        corpus = corpus_of(settings)
         texts: dict[tuple[str, str], tuple[str, str]] = {}
         for language in dict.fromkeys(language for language, _ in queries):
-            collection = corpus.collection(language, split)
+            collection = corpus.collection(language, unperturbed(split))
             best = {
                 query: max(grades, key=lambda id: (grades[id], id))
                 for query, grades in collection.qrels.items()

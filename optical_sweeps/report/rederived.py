@@ -1,6 +1,5 @@
 """Scores computed again from run files and judgements, and compared with every place that stores them."""
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from optical_sweeps.sweeps.grid import Grid
 from optical_sweeps.tracking.sources import read_offline
 
 if TYPE_CHECKING:
-    from optical_sweeps.runs.spec.run_spec import Languages
+    pass
 
 Verdict = Literal["OK", "close", "FAIL"]
 Scores = dict[str, float]
@@ -103,13 +102,14 @@ def derive(run: SweepRun) -> Scores:
     Raises:
         UserError: a run file is missing or broken, or the corpus is not the one that the run was evaluated on.
     """
-    from optical_sweeps.runs.spec.run_spec import build_part, content
+    from optical_sweeps.runs.spec.run_spec import Languages, content, corpus_of
+    from optical_sweeps.settings import from_mapping
 
     config, facts = run.record["config"], run.record.get("facts", {})
-    if content("data", json.dumps(config["data"])) != facts.get("corpus"):
+    if content("data", config["data"]) != facts.get("corpus"):
         raise UserError("the corpus has changed since the run, so its judgements differ from those of the run")
-    corpus = build_part("data", config["data"])
-    languages: Languages = build_part("languages", config["languages"])
+    corpus = corpus_of(config["data"])
+    languages = from_mapping(Languages, config["languages"])
     measures = [Measure.parse(text) for text in config["evaluation"]["measures"]]
     derived: Scores = {}
     for split in run.measures:

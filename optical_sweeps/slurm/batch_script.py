@@ -1,4 +1,4 @@
-"""The batch script of a submission: set-up, environment, one worker, and its way back into the queue."""
+"""The batch script of a submission: set-up, environment, one worker, and the requeue after an interruption."""
 
 import shlex
 import sys
@@ -22,7 +22,7 @@ else
   what=(--task "$(($1 + SLURM_ARRAY_TASK_ID))") launch=({launch})
 fi
 
-# Slurm speaks to this shell alone; a signal ends `wait`, not the worker.
+# Slurm signals this shell only; a signal ends `wait`, not the worker.
 signalled= warned= ended=
 trap 'signalled=1 warned=1; kill -USR1 "$worker"' USR1
 trap 'signalled=1; kill -USR2 "$worker"' USR2
@@ -37,20 +37,20 @@ for attempt in {{1..{attempts}}}; do
     code=$?
     [ -n "$signalled" ] || break
   done
-  # Killed, most often for its memory, and not by Slurm: a pack goes on with the runs that are not begun.
+  # Killed, usually for its memory, and not by Slurm: continue the pack with the runs that were not begun.
   case "$ended$code" in
     134 | 137 | 139) echo "the worker was killed (exit code $code)" ;;
     *) break ;;
   esac
 done
 
-# {interrupted}: interrupted, its state saved; {unready}: the warning met it before it could listen.
+# {interrupted}: interrupted, its state saved; {unready}: the warning came before its signal handlers.
 if [ -n "$warned" ] && {{ [ "$code" = {interrupted} ] || [ "$code" = {unready} ]; }}; then
   if [ "${{SLURM_RESTART_COUNT:-0}}" -lt {requeues} ]; then
-    echo "time is up: back into the queue, to go on from there"
+    echo "time limit: requeued, to continue from the last checkpoint"
     scontrol requeue "$SLURM_JOB_ID"
   else
-    echo "time is up, and this was restart ${{SLURM_RESTART_COUNT:-0}} of {requeues}: submit again to go on"
+    echo "time limit, and this was restart ${{SLURM_RESTART_COUNT:-0}} of {requeues}: submit again to continue"
   fi
 fi
 exit "$code"
@@ -58,7 +58,7 @@ exit "$code"
 
 
 def script_text(settings: SlurmSettings, submission: Path, longest: int) -> str:
-    """The script of the submission in this folder, whose longest pack has so many runs."""
+    """The script of the submission in this folder, whose longest pack has `longest` runs."""
     return _SCRIPT.format(
         setup="\n".join(settings.setup),
         exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in _exports(settings).items()),
@@ -75,11 +75,11 @@ def script_text(settings: SlurmSettings, submission: Path, longest: int) -> str:
 def _exports(settings: SlurmSettings) -> Mapping[str, str]:
     exports = {"PYTHONUNBUFFERED": "1", **(OFFLINE if settings.offline else {})}
     if settings.processes > 1:
-        exports["SRUN_CPUS_PER_TASK"] = str(settings.cpus)  # which srun no longer takes from sbatch
-    return {**exports, **settings.environment}
+        exports["SRUN_CPUS_PER_TASK"] = str(settings.cpus)  # srun does not take it from sbatch
+    return {**exports, **{name: str(value) for name, value in settings.environment.items()}}
 
 
 def _program(settings: SlurmSettings) -> str:
-    """`prefix` is shell text as its user wrote it, not one word."""
+    """The command that starts the program; `prefix` is shell text, so it is not quoted."""
     python = shlex.quote(settings.python or sys.executable)
     return f"{settings.prefix} {python} -m optical_sweeps".strip()

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.slurm import slurm_commands as slurm
-from optical_sweeps.slurm.submission_plan import Job, Submission, submissions_of
-from optical_sweeps.slurm.submission_queue import tasks_in_queue
-from optical_sweeps.sweeps.grid import Grid
+from optical_sweeps.slurm.submission_plan import submissions_of
+from optical_sweeps.slurm.submission_queue import open_runs, tasks_in_queue
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Cancellation:
     processes: tuple[RunningProcess, ...]
 
 
-def cancel(grid: Grid, runs: Sequence[str]) -> Cancellation:
+def cancel(sweep: Path, runs: Sequence[str]) -> Cancellation:
     """Cancel runs: tasks with no other run left are removed, other tasks skip these runs.
 
     Raises:
@@ -43,8 +43,8 @@ def cancel(grid: Grid, runs: Sequence[str]) -> Cancellation:
     requested = set(runs)
     removed: list[str] = []
     stopped: dict[str, None] = {}
-    for submission, job, task in list(tasks_in_queue(submissions_of(grid.folder))):
-        unfinished = _unfinished(submission, job, task)
+    for submission, job, task in list(tasks_in_queue(submissions_of(sweep))):
+        unfinished = open_runs(submission, job, task)
         cancelled = [run for run in unfinished if run in requested]
         if not cancelled:
             continue
@@ -56,23 +56,14 @@ def cancel(grid: Grid, runs: Sequence[str]) -> Cancellation:
         elif job.role == "array" and task.activity == "running" and cancelled[0] == unfinished[0]:
             slurm.signal(task.id, "USR2")
     slurm.cancel(removed)
-    processes = _processes(grid.folder, [run for run in runs if run not in stopped])
+    processes = _processes(sweep, [run for run in runs if run not in stopped])
     return Cancellation(tuple(removed), tuple(stopped), processes)
-
-
-def _unfinished(submission: Submission, job: Job, task: slurm.Task) -> list[str]:
-    """The runs that a task still has to do, or that wait for a preparation."""
-    if job.role == "prepare":
-        return [run for run in submission.runs if not submission.is_over(run)]
-    number = job.first + (task.index or 0)
-    pack = submission.packs[number] if number < len(submission.packs) else ()
-    return [run for run in pack if not submission.is_over(run)]
 
 
 def _processes(sweep: Path, runs: Sequence[str]) -> tuple[RunningProcess, ...]:
     """The processes that work on these runs, from the runs' folders."""
-    folders = Grid.load(sweep).runs
-    owners = {run: folders[run].owner() for run in runs if folders[run].state() == "running"}
+    folders = {run: RunFolder(sweep / run) for run in runs}
+    owners = {run: folder.owner() for run, folder in folders.items() if folder.state() == "running"}
     return tuple(
         RunningProcess(run, str(owner.get("host")), int(owner["pid"]))
         for run, owner in owners.items()

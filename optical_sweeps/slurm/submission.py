@@ -1,4 +1,4 @@
-"""A sweep's runs on Slurm: submitted in packs and chunks, after their preparation; known while they wait."""
+"""Submits runs of a sweep to Slurm: in packs, in job arrays, after a job that builds what they share."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,12 +7,13 @@ from filelock import FileLock
 
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
+from optical_sweeps.runs.prepared_note import is_prepared
 from optical_sweeps.slurm import slurm_commands as slurm
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
 from optical_sweeps.slurm.submission_plan import (
     FOLDER,
     Job,
-    Shared,
+    SharingGroup,
     Submission,
     create,
     discard,
@@ -20,54 +21,53 @@ from optical_sweeps.slurm.submission_plan import (
     submitted,
 )
 from optical_sweeps.slurm.submission_queue import Activity, runs_in_queue, tasks_in_queue
-from optical_sweeps.sweeps.preparation import is_prepared
 
-Say = Callable[[str], None]
+Echo = Callable[[str], None]
 
 
 def submit(
     sweep: Path,
     runs: Sequence[str],
     settings: SlurmSettings,
-    shared: Sequence[Shared],
+    shared: Sequence[SharingGroup],
     *,
     started_in: Path | None = None,
-    echo: Say = echo,
+    echo: Echo = echo,
 ) -> Submission | None:
-    """Submit those of the runs that are not in the queue already; None where that leaves none.
+    """Submit the runs that are not in the queue already; None if there are none.
 
-    Under a lock: of two people who submit the same runs at once, one does.
+    A lock ensures that of two people who submit the same runs at once, only one does.
 
     Args:
-        runs: as the tasks shall take them, in order.
-        shared: what the runs share; what of it is not in the store is prepared by a job of its own.
-        started_in: the folder that relative paths of the config start from; this one by default.
+        runs: in the order in which the tasks perform them.
+        shared: groups of runs; what they share is built by a job before them, unless it exists.
+        started_in: the folder that relative paths of the config refer to; the current one by default.
 
     Raises:
-        SlurmError: Slurm is not here or refuses; says what was submitted before it did.
+        SlurmError: Slurm is not installed or refuses; the message says what was submitted before.
         UserError: the user's limit leaves no room.
     """
     sweep.mkdir(parents=True, exist_ok=True)
     with FileLock(sweep / ".submit.lock"):
         earlier = submissions_of(sweep)
         queued = runs_in_queue(earlier)
-        left = [run for run in runs if run not in queued]
-        if len(left) < len(runs):
-            echo(f"{len(runs) - len(left)} of {len(runs)} runs are in the queue already")
-        if not left:
+        new = [run for run in runs if run not in queued]
+        if len(new) < len(runs):
+            echo(f"{len(runs) - len(new)} of {len(runs)} runs are in the queue already")
+        if not new:
             return None
-        members = _members(shared, left)
-        prepares = not all(is_prepared(Path(each.marker)) for each in members)
+        groups = _restricted(shared, new)
+        prepares = not all(is_prepared(Path(group.note)) for group in groups)
         room = _room(settings, earlier, prepares)
-        packs = packed(left, settings.points_per_task, room)
+        packs = packed(new, settings.points_per_task, room)
         longest = max(map(len, packs))
         if longest > settings.points_per_task:
-            echo(f"max_submit={settings.max_submit}: {len(left)} runs in {len(packs)} tasks of up to {longest}")
+            echo(f"max_submit={settings.max_submit}: {len(new)} runs in {len(packs)} tasks of up to {longest}")
         submission = create(
             sweep,
             packs,
             settings,
-            members,
+            groups,
             prepares=prepares,
             tasks_per_array=slurm.limits().tasks_per_array,
             started_in=str((started_in or Path.cwd()).absolute()),
@@ -77,8 +77,8 @@ def submit(
     return submission
 
 
-def submit_again(sweep: Path, runs: Sequence[str], *, echo: Say = echo) -> Submission | None:
-    """Submit runs as they were submitted last, with the same settings.
+def submit_again(sweep: Path, runs: Sequence[str], *, echo: Echo = echo) -> Submission | None:
+    """Submit runs again with the settings of the sweep's last submission.
 
     Raises:
         UserError: the sweep was never submitted; or as `submit`.
@@ -92,7 +92,7 @@ def submit_again(sweep: Path, runs: Sequence[str], *, echo: Say = echo) -> Submi
 
 
 def queued_runs(sweep: Path) -> dict[str, Activity]:
-    """What Slurm has still to do of a sweep: run to `queued` or `running`; empty where there is no Slurm."""
+    """The runs of a sweep in Slurm's queue, `queued` or `running`; empty if Slurm is not installed."""
     if not (sweep / FOLDER).is_dir() or not slurm.is_here():
         return {}
     try:
@@ -102,7 +102,7 @@ def queued_runs(sweep: Path) -> dict[str, Activity]:
 
 
 def packed(runs: Sequence[str], size: int, most: int | None = None) -> list[tuple[str, ...]]:
-    """Stretches of `size` runs; longer ones where more than `most` tasks would be needed.
+    """Split runs into packs of `size`, or of more if there would be more than `most` packs.
 
     >>> packed("abcde", 2), packed("abcde", 1, most=2)
     ([('a', 'b'), ('c', 'd'), ('e',)], [('a', 'b', 'c'), ('d', 'e')])
@@ -113,7 +113,7 @@ def packed(runs: Sequence[str], size: int, most: int | None = None) -> list[tupl
 
 
 def described(submission: Submission) -> str:
-    """One line on what was submitted, and how to look at it."""
+    """One line on what was submitted, and how to see its status."""
     runs, tasks = (
         _count(len(each), what) for each, what in ((submission.runs, "run"), (submission.packs, "task"))
     )
@@ -122,7 +122,7 @@ def described(submission: Submission) -> str:
     after = f" after its preparation, job {first[0]}" if first else ""
     return (
         f"{runs} in {tasks} of job {arrays}{after}; "
-        f"look: optical-sweeps sweep status {_short(submission.sweep)}"
+        f"status: optical-sweeps sweep status {_short(submission.sweep)}"
     )
 
 
@@ -134,17 +134,17 @@ def _short(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _members(shared: Sequence[Shared], runs: Sequence[str]) -> list[Shared]:
-    """What is shared by any of the runs, with those of them that share it."""
-    asked = set(runs)
-    found: dict[str, dict[str, None]] = {}
-    for each in shared:
-        found.setdefault(each.marker, {}).update(dict.fromkeys(run for run in each.runs if run in asked))
-    return [Shared(marker, tuple(members)) for marker, members in found.items() if members]
+def _restricted(groups: Sequence[SharingGroup], runs: Sequence[str]) -> list[SharingGroup]:
+    """The groups, each with those of its runs that are submitted."""
+    wanted = set(runs)
+    members: dict[str, dict[str, None]] = {}
+    for group in groups:
+        members.setdefault(group.note, {}).update(dict.fromkeys(run for run in group.runs if run in wanted))
+    return [SharingGroup(note, tuple(chosen)) for note, chosen in members.items() if chosen]
 
 
 def _room(settings: SlurmSettings, earlier: Sequence[Submission], prepares: bool) -> int | None:
-    """How many tasks may be submitted; None for any number."""
+    """The number of tasks that may be submitted; None for no limit."""
     if settings.max_submit is None:
         return None
     queued = len(list(tasks_in_queue(earlier)))
@@ -158,14 +158,14 @@ def _room(settings: SlurmSettings, earlier: Sequence[Submission], prepares: bool
 
 
 def _submit_jobs(submission: Submission) -> Submission:
-    """Submit the jobs of a new submission one after the other, writing each down."""
+    """Submit the jobs of a new submission one after another, and save each job's number."""
     preparation: str | None = None
     before: str | None = None
     for job in submission.jobs:
         try:
             number = _submit_job(submission, job, preparation, before)
         except slurm.SlurmError as error:
-            raise _told(submission, error) from None
+            raise _with_submitted(submission, error) from None
         submission = submitted(submission, job, number)
         if job.role == "prepare":
             preparation = number
@@ -179,20 +179,20 @@ def _submit_job(submission: Submission, job: Job, preparation: str | None, befor
     if job.role == "prepare":
         alone = settings.for_preparation()
         return slurm.submit(
-            submission.script, [*_own(submission, job, "prepare-%j"), *alone.options()], ["prepare"]
+            submission.script, [*_job_options(submission, job, "prepare-%j"), *alone.options()], ["prepare"]
         )
     cap = settings.parallelism
-    options = [*_own(submission, job, "%A_%a"), f"--array=0-{job.count - 1}{f'%{cap}' if cap else ''}"]
-    # The cap is of one array: where there are several, each waits for the one before.
+    options = [*_job_options(submission, job, "%A_%a"), f"--array=0-{job.count - 1}{f'%{cap}' if cap else ''}"]
+    # Slurm's cap holds for one array: if there are several, each waits for the one before.
     after = [f"afterok:{preparation}"] * bool(preparation) + [f"afterany:{before}"] * bool(cap and before)
     if after:
-        # Without the second a task whose preparation failed would wait for ever.
+        # Without the second option a task whose preparation failed would wait forever.
         options += [f"--dependency={','.join(after)}", "--kill-on-invalid-dep=yes"]
     return slurm.submit(submission.script, [*options, *settings.options()], [str(job.first)])
 
 
-def _own(submission: Submission, job: Job, log: str) -> list[str]:
-    """Options that belong to one job; a percent sign in the folder's name is no pattern."""
+def _job_options(submission: Submission, job: Job, log: str) -> list[str]:
+    """sbatch's options of a single job; a percent sign in the folder's name is escaped."""
     logs = str(submission.folder / "logs").replace("%", "%%")
     return [
         f"--job-name={submission.job_name(job)}",
@@ -201,15 +201,15 @@ def _own(submission: Submission, job: Job, log: str) -> list[str]:
     ]
 
 
-def _told(submission: Submission, error: slurm.SlurmError) -> slurm.SlurmError:
-    """The error, with what had been submitted before; a preparation that nothing waits for is taken back."""
+def _with_submitted(submission: Submission, error: slurm.SlurmError) -> slurm.SlurmError:
+    """The error, with what was submitted before it; a preparation without an array is cancelled."""
     if "submit limit" in str(error):
         error = slurm.SlurmError(f"{error}; hydra.launcher.max_submit keeps a sweep below a limit")
     arrays = [job for job in submission.jobs if job.job and job.role == "array"]
     if arrays:
         tasks = sum(job.count for job in arrays)
         return slurm.SlurmError(
-            f"{error}; {tasks} of {len(submission.packs)} tasks were submitted before, "
+            f"{error}; {tasks} of {len(submission.packs)} tasks were submitted before it; "
             "the same command submits the others"
         )
     slurm.cancel([job.job for job in submission.jobs if job.job])

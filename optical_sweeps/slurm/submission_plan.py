@@ -1,7 +1,7 @@
-"""What was asked of Slurm at one time: `<sweep>/submissions/<stamp>/` with plan.json, script.sh and logs/.
+"""One submission to Slurm: `<sweep>/submissions/<stamp>/` with plan.json, script.sh and logs/.
 
-Jobs are found again by their names, which the plan fixes before they are submitted: a submission that was cut
-off in the middle is known as well as any other. Task k of the array runs pack k, its runs one after the other.
+The plan fixes the names of the jobs before anything is submitted, and the queue is searched by these names, so
+a submission that was interrupted halfway is found too. Task k of the array performs pack k, run after run.
 """
 
 import json
@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder, write_json
+from optical_sweeps.slurm.batch_script import script_text
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
 
-SCHEMA = 1
+SCHEMA = 2
 FOLDER = "submissions"
 PREPARED = "prepared.json"
 
@@ -28,7 +29,7 @@ class Job:
     """One call of sbatch: the preparation, or an array for packs `first` to `first + count - 1`.
 
     Args:
-        job: its number; None until it is submitted.
+        job: its number; None before it is submitted.
     """
 
     job: str | None
@@ -38,14 +39,14 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Shared:
-    """Runs that share a teacher, an index and English vectors.
+class SharingGroup:
+    """Runs that share parts which are built once.
 
     Args:
-        marker: says, when it is there and whole, that those are in the artifact store.
+        note: the path of the note that says that the shared parts are built.
     """
 
-    marker: str
+    note: str
     runs: tuple[str, ...]
 
 
@@ -54,18 +55,17 @@ class Submission:
     """One submission.
 
     Args:
-        folder: its own.
-        settings: what it asks of Slurm.
-        packs: runs by task.
-        shared: the runs by what they share.
-        jobs: as planned, with their numbers as far as they were submitted.
-        started_in: the folder that relative paths of the config start from.
+        folder: `<sweep>/submissions/<stamp>`.
+        packs: the runs of each task.
+        shared: the runs grouped by what they share.
+        jobs: as planned; those that were submitted have numbers.
+        started_in: the folder that relative paths of the config refer to.
     """
 
     folder: Path
     settings: SlurmSettings
     packs: tuple[tuple[str, ...], ...]
-    shared: tuple[Shared, ...]
+    shared: tuple[SharingGroup, ...]
     jobs: tuple[Job, ...]
     started_in: str
 
@@ -83,21 +83,22 @@ class Submission:
 
     @property
     def preparation(self) -> Job | None:
-        """The job that prepares what the runs share; None where all of it stood in the store."""
+        """The job that builds what the runs share; None if all of it existed."""
         return next((job for job in self.jobs if job.role == "prepare"), None)
 
     def job_name(self, job: Job) -> str:
-        """Says to people which sweep it is of, and is no other job's."""
+        """A unique name that shows the sweep."""
         part = "prepare" if job.role == "prepare" else str(job.first)
         return re.sub(r"[^A-Za-z0-9._-]", "_", f"{self.sweep.absolute().name}.{self.folder.name}.{part}")
 
     def save(self) -> None:
+        """Write plan.json."""
         plan = {
             "schema": SCHEMA,
             "launcher": self.settings.plain(),
             "started_in": self.started_in,
             "packs": [list(pack) for pack in self.packs],
-            "shared": [{"marker": each.marker, "runs": list(each.runs)} for each in self.shared],
+            "shared": [asdict(group) for group in self.shared],
             "jobs": [asdict(job) for job in self.jobs],
         }
         write_json(self.folder / "plan.json", plan)
@@ -107,11 +108,11 @@ class Submission:
         """Read a submission.
 
         Raises:
-            UserError: it has no plan, or one of another version.
+            UserError: the folder has no plan, or one of another version.
         """
         path = folder / "plan.json"
         try:
-            plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            plan = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(
                 f"{folder}: no plan.json, so no submission; name a folder under {FOLDER}/"
@@ -124,52 +125,53 @@ class Submission:
             )
         return cls(
             folder=folder,
-            settings=SlurmSettings.from_config(plan["launcher"]),
+            settings=SlurmSettings(**plan["launcher"]),
             packs=tuple(map(tuple, plan["packs"])),
-            shared=tuple(Shared(each["marker"], tuple(each["runs"])) for each in plan["shared"]),
+            shared=tuple(SharingGroup(each["note"], tuple(each["runs"])) for each in plan["shared"]),
             jobs=tuple(Job(**job) for job in plan["jobs"]),
             started_in=plan["started_in"],
         )
 
     def failed_here(self, run: str) -> bool:
-        """Whether the run failed in this submission; a failure from before it is to be tried again."""
+        """Whether the run failed in this submission; a run that failed before it is tried again."""
         try:
             return RunFolder(self.sweep / run).failure_path.stat().st_mtime >= self.script.stat().st_mtime
         except FileNotFoundError:
             return False
 
     def is_over(self, run: str) -> bool:
-        """Whether this submission has nothing more to do for the run: it is done, failed here, or cancelled."""
+        """Whether the run is done, failed in this submission, or cancelled."""
         return (
             RunFolder(self.sweep / run).record_path.exists() or self.failed_here(run) or self.is_cancelled(run)
         )
 
     def cancel_run(self, run: str) -> None:
-        """Have the worker of the run's pack pass it over."""
+        """Make the worker of the run's pack skip it."""
         folder = self.folder / "cancelled"
         folder.mkdir(exist_ok=True)
         (folder / run).touch()
 
     def is_cancelled(self, run: str) -> bool:
+        """Whether `cancel_run` was called for the run."""
         return (self.folder / "cancelled" / run).exists()
 
     def begin(self, run: str, attempt: str) -> None:
-        """Note that an attempt at the run's pack has come to the run."""
+        """Note that an attempt at the run's pack has reached the run."""
         (self.folder / "begun").mkdir(exist_ok=True)
         (self.folder / "begun" / run).write_text(attempt)
 
     def was_begun(self, run: str, attempt: str) -> bool:
-        """Whether this attempt came to the run before: if it is not over, its worker was killed there."""
+        """Whether this attempt reached the run before: if it is not over, its worker was killed in it."""
         path = self.folder / "begun" / run
         return path.exists() and path.read_text() == attempt
 
     def log_of(self, job: Job, index: int | None) -> Path:
-        """Where a task writes what it says."""
+        """The log file of a task."""
         name = f"prepare-{job.job}.log" if job.role == "prepare" else f"{job.job}_{index}.log"
         return self.folder / "logs" / name
 
     def task_of(self, run: str) -> tuple[Job, int] | None:
-        """The array and the index in it that run the run."""
+        """The job array that performs the run, and the index of its task."""
         for number, pack in enumerate(self.packs):
             if run in pack:
                 for job in self.jobs:
@@ -179,7 +181,7 @@ class Submission:
 
 
 def submissions_of(sweep: Path) -> list[Submission]:
-    """All of a sweep's submissions, the oldest first."""
+    """All submissions of a sweep, oldest first."""
     plans = sorted((sweep / FOLDER).glob("*/plan.json"))
     return [Submission.load(path.parent) for path in plans]
 
@@ -188,16 +190,14 @@ def create(
     sweep: Path,
     packs: Sequence[Sequence[str]],
     settings: SlurmSettings,
-    shared: Sequence[Shared],
+    shared: Sequence[SharingGroup],
     *,
     prepares: bool,
     tasks_per_array: int,
     started_in: str,
 ) -> Submission:
-    """Write the plan of a new submission, of which nothing is submitted yet."""
-    from optical_sweeps.slurm.batch_script import script_text
-
-    # in order of time by name; the last part tells sweeps of one name in different folders apart
+    """Write the plan of a new submission; nothing is submitted yet."""
+    # the name sorts by time; its random part distinguishes sweeps of one name in different folders
     stamp = f"{datetime.now():%Y%m%d-%H%M%S-%f}"
     folder = sweep.absolute() / FOLDER / f"{stamp[:-3]}-{secrets.token_hex(2)}"
     (folder / "logs").mkdir(parents=True)
@@ -213,7 +213,7 @@ def create(
 
 
 def submitted(submission: Submission, job: Job, number: str) -> Submission:
-    """The submission with a job's number, written down."""
+    """The submission with a job's number, after it was saved."""
     jobs = tuple(replace(each, job=number) if each == job else each for each in submission.jobs)
     changed = replace(submission, jobs=jobs)
     changed.save()
@@ -221,5 +221,5 @@ def submitted(submission: Submission, job: Job, number: str) -> Submission:
 
 
 def discard(submission: Submission) -> None:
-    """Forget a submission of which nothing was submitted."""
+    """Remove a submission of which nothing was submitted."""
     shutil.rmtree(submission.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What of a sweep's submissions the scheduler has still to do."""
+"""What Slurm has still to do of a sweep's submissions."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,38 +12,46 @@ Activity = Literal["queued", "running"]
 
 
 def tasks_in_queue(submissions: Iterable[Submission]) -> Iterator[tuple[Submission, Job, slurm.Task]]:
-    """What of these submissions waits or works, by one call of squeue.
+    """The tasks of these submissions that wait or run, by one call of squeue.
 
     Raises:
-        SlurmError: there is no Slurm, or it does not answer.
+        SlurmError: Slurm is not installed, or does not answer.
     """
-    named = {sub.job_name(job): (sub, job) for sub in submissions for job in sub.jobs}
+    named = {
+        submission.job_name(job): (submission, job) for submission in submissions for job in submission.jobs
+    }
     for task in slurm.queue(list(named)):
         if task.name in named:
             yield (*named[task.name], task)
 
 
 def runs_in_queue(submissions: Iterable[Submission]) -> dict[str, Activity]:
-    """Runs that a task in the queue has still to do; of a task at work the first is `running`.
+    """The runs that a task in the queue has still to do; the first one of a running task is `running`.
 
     Raises:
-        SlurmError: there is no Slurm, or it does not answer.
+        SlurmError: Slurm is not installed, or does not answer.
     """
-    found: dict[str, Activity] = {}
+    activities: dict[str, Activity] = {}
     for submission, job, task in tasks_in_queue(submissions):
-        number = job.first + (task.index or 0)
-        if job.role == "prepare" or number >= len(submission.packs):
-            continue
         activity = task.activity
-        for run in submission.packs[number]:
-            if not submission.is_over(run):
-                found[run] = "running" if "running" in (activity, found.get(run)) else "queued"
-                activity = "queued"
-    return found
+        for run in open_runs(submission, job, task) if job.role == "array" else ():
+            activities[run] = "running" if "running" in (activity, activities.get(run)) else "queued"
+            activity = "queued"
+    return activities
+
+
+def open_runs(submission: Submission, job: Job, task: slurm.Task) -> list[str]:
+    """The runs that a task has still to do; of the preparation, those that wait for it."""
+    number = job.first + (task.index or 0)
+    if job.role == "prepare":
+        runs = submission.runs
+    else:
+        runs = submission.packs[number] if number < len(submission.packs) else ()
+    return [run for run in runs if not submission.is_over(run)]
 
 
 def problems(sweep: Path) -> list[str]:
-    """Lines on what will not mend itself: preparations that failed, tasks that wait for what never comes."""
+    """Lines on what needs the user's action: failed preparations, and tasks that Slurm will never start."""
     if not (sweep / FOLDER).is_dir() or not slurm.is_here():
         return []
     submissions = submissions_of(sweep)
@@ -51,23 +59,24 @@ def problems(sweep: Path) -> list[str]:
         queue = list(tasks_in_queue(submissions))
     except UserError as error:
         return [str(error)]
-    return [*_failed_preparations(submissions, {sub.folder for sub, _, _ in queue}), *_in_vain(queue)]
+    active = {submission.folder for submission, _, _ in queue}
+    return [*_failed_preparations(submissions, active), *_never_starting(queue)]
 
 
-def _failed_preparations(submissions: Sequence[Submission], at_work: Collection[Path]) -> Iterator[str]:
-    last = {run: sub.folder for sub in submissions for run in sub.runs}
-    for sub in submissions:
-        job = sub.preparation
-        if job is None or job.job is None or sub.folder in at_work or (sub.folder / PREPARED).exists():
+def _failed_preparations(submissions: Sequence[Submission], active: Collection[Path]) -> Iterator[str]:
+    last = {run: submission.folder for submission in submissions for run in submission.runs}
+    for submission in submissions:
+        folder, job = submission.folder, submission.preparation
+        if job is None or job.job is None or folder in active or (folder / PREPARED).exists():
             continue
-        if left := [run for run in sub.runs if last[run] == sub.folder and not sub.is_over(run)]:
-            yield f"preparation failed before {len(left)} of its runs began: see {sub.log_of(job, None)}"
+        if runs := [run for run in submission.runs if last[run] == folder and not submission.is_over(run)]:
+            yield f"preparation failed before {len(runs)} of its runs began: see {submission.log_of(job, None)}"
 
 
-def _in_vain(queue: Iterable[tuple[Submission, Job, slurm.Task]]) -> Iterator[str]:
-    reasons: dict[tuple[str, str], int] = {}
+def _never_starting(queue: Iterable[tuple[Submission, Job, slurm.Task]]) -> Iterator[str]:
+    counts: dict[tuple[str, str], int] = {}
     for _, _, task in queue:
-        if task.waits_in_vain:
-            reasons[task.job, task.reason] = reasons.get((task.job, task.reason), 0) + 1
-    for (job, reason), count in reasons.items():
-        yield f"{count} of Slurm job {job}'s tasks wait in vain ({reason}): scontrol show job {job} tells more"
+        if task.never_starts:
+            counts[task.job, task.reason] = counts.get((task.job, task.reason), 0) + 1
+    for (job, reason), count in counts.items():
+        yield f"{count} of Slurm job {job}'s tasks will never start ({reason}): see scontrol show job {job}"

@@ -1,4 +1,4 @@
-"""Waiting for submitted runs, by looking at the queue and at their folders."""
+"""Waits for submitted runs, by polling the queue and their folders."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,10 +11,10 @@ from optical_sweeps.slurm.submission_plan import submissions_of
 from optical_sweeps.slurm.submission_queue import runs_in_queue
 
 End = Literal["done", "failed", "lost"]
-"""`lost`: neither done nor failed, and no task will do it any more: killed, cancelled, or never prepared."""
+"""`lost`: neither done nor failed, and not in the queue: killed, cancelled, or never prepared."""
 
-ABSENT = 3
-"""Looks at the queue that a run is missing from before it is lost: folders of other hosts are seen late."""
+MAX_ABSENCES = 3
+"""A run missing from this many looks at the queue is lost; changes by other hosts become visible late."""
 
 
 def wait_for(
@@ -22,20 +22,20 @@ def wait_for(
     runs: Sequence[str],
     poll_seconds: float,
     ended: Callable[[str, End], None],
-    look: Callable[[dict[str, str]], None] = lambda activity: None,
+    looked: Callable[[dict[str, str]], None] = lambda activity: None,
 ) -> dict[str, End]:
-    """How the runs ended, once the last of them did.
+    """Wait until all runs have ended, and return how.
 
     Args:
-        ended: told every run when its end is seen.
-        look: told, at every look, what the queue has still to do.
+        ended: called with each run when it has ended.
+        looked: called after every look at the queue, with the runs in it.
     """
     ends: dict[str, End] = {}
     absences = dict.fromkeys(runs, 0)
     while True:
         try:
             activity = runs_in_queue(submissions_of(sweep))
-        except SlurmError:  # a controller that restarts: what is not known has not ended
+        except SlurmError:  # the controller may be restarting
             time.sleep(poll_seconds)
             continue
         for run in absences.keys() - ends.keys():
@@ -43,7 +43,7 @@ def wait_for(
             if end := _end(RunFolder(sweep / run), run in activity, absences[run]):
                 ends[run] = end
                 ended(run, end)
-        look({run: activity[run] for run in runs if run in activity})
+        looked({run: activity[run] for run in runs if run in activity})
         if len(ends) == len(absences):
             return ends
         time.sleep(poll_seconds)
@@ -56,4 +56,4 @@ def _end(folder: RunFolder, in_queue: bool, absences: int) -> End | None:
         return None
     if folder.failure_path.exists():
         return "failed"
-    return "lost" if absences >= ABSENT and folder.state() != "running" else None
+    return "lost" if absences >= MAX_ABSENCES and folder.state() != "running" else None

@@ -1,4 +1,4 @@
-"""What runs will cost, from the records of runs like them."""
+"""The estimated cost of runs, from the records of similar runs."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,41 +8,40 @@ from pathlib import Path
 from typing import Any
 
 from optical_sweeps.errors import UserError
+from optical_sweeps.runs.run import Run, Workload
 from optical_sweeps.runs.run_folder import RunFolder
 
-MOST = 200
-"""Records that are read, the newest first."""
+MAX_RECORDS = 200
+"""The number of records that are read, newest first."""
 
-MEASURED = 20
-"""Run folders whose size is taken."""
+MAX_MEASURED_FOLDERS = 20
+"""The number of run folders whose size on disk is measured."""
 
 
 @dataclass(frozen=True)
-class Experience:
-    """What one finished run took.
+class PastRun:
+    """The cost of one finished run.
 
     Args:
-        likeness: texts that tell how like another run it is, the most telling first.
-        pairs: that it trained on, over all epochs; 0 for none, None where the config does not say.
-        gpus: that it had.
-        size: bytes of its folder; None where it was not taken.
+        workload: with its amount 0 if it trained nothing, and its devices 0 if it ran on a CPU.
+        size: bytes of its folder; None if it was not measured.
     """
 
-    likeness: tuple[str, ...]
-    pairs: float | None
+    workload: Workload
     training_seconds: float
     other_seconds: float
-    gpus: int
     size: int | None
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The cost of runs, of which `unknown` had no record to estimate from.
+    """The estimated cost of runs; for `unknown` of them no record is similar.
 
     Args:
-        hours: of one machine, one run after the other.
+        hours: of one machine that performs one run after another.
         size: bytes on disk.
+        records: the number of past runs that the estimate is based on.
+        source: the sweeps that these belong to, in words.
     """
 
     runs: int
@@ -54,18 +53,17 @@ class Estimate:
     source: str
 
 
-def estimate(configs: Iterable[Mapping[str, Any]], past: Sequence[Experience], source: str) -> Estimate:
-    """The cost of runs with these resolved configs: for each, the median of the past runs most like it.
+def estimate(workloads: Iterable[Workload], past: Sequence[PastRun], source: str) -> Estimate:
+    """The total cost of runs: for each, the median of the past runs most similar to it.
 
-    Training time grows with the pairs that are trained on; what remains is as it was.
+    Training time is scaled by the amount of work; the rest of a run's time is not.
     """
-    kinds: dict[tuple[tuple[str, ...], float | None], _Cost | None] = {}
+    costs_of: dict[Workload, _Cost | None] = {}
     costs = []
-    for config in configs:
-        kind = (likeness(config), pairs_of(config))
-        if kind not in kinds:
-            kinds[kind] = _cost(*kind, past)
-        costs.append(kinds[kind])
+    for workload in workloads:
+        if workload not in costs_of:
+            costs_of[workload] = _cost(workload, past)
+        costs.append(costs_of[workload])
     known = [cost for cost in costs if cost is not None]
     return Estimate(
         runs=len(costs),
@@ -78,31 +76,13 @@ def estimate(configs: Iterable[Mapping[str, Any]], past: Sequence[Experience], s
     )
 
 
-def experience_near(sweep: Path) -> tuple[list[Experience], str]:
-    """Of the sweep's finished runs; where it has none, of its neighbours', and whose they are."""
-    if own := _experience(sweep.glob("*/record.json")):
+def past_runs_near(sweep: Path, run_type: type[Run]) -> tuple[list[PastRun], str]:
+    """The finished runs of the sweep, or else of its neighbours, and a description of their source."""
+    if own := _past_runs(sweep.glob("*/record.json"), run_type):
         return own, "this sweep"
-    if others := _experience(sweep.parent.glob("*/*/record.json")):
+    if others := _past_runs(sweep.parent.glob("*/*/record.json"), run_type):
         return others, f"other sweeps in {sweep.parent}"
     return [], "no record"
-
-
-def likeness(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """What makes a run's time, from what it does to what it does it with."""
-    targets = [str(config.get(name, {}).get("_target_")) for name in ("objective", "backbone", "data")]
-    sizes = [str(config.get(name)) for name in ("backbone", "data", "languages")]
-    return (*targets, *sizes)
-
-
-def pairs_of(config: Mapping[str, Any]) -> float | None:
-    """The pairs a run trains on, over all epochs."""
-    mixture, epochs = config.get("mixture", {}), config.get("training", {}).get("epochs", 1)
-    try:
-        if "total" in mixture:
-            return float(mixture["total"]) * float(epochs)
-        return float(mixture["high_total"]) * (1 + float(mixture["multiple"])) * float(epochs)
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 @dataclass(frozen=True)
@@ -112,66 +92,65 @@ class _Cost:
     size: float
 
 
-def _cost(wanted: tuple[str, ...], pairs: float | None, past: Sequence[Experience]) -> _Cost | None:
-    alike = _most_alike(wanted, past)
-    if not alike:
+def _cost(workload: Workload, past: Sequence[PastRun]) -> _Cost | None:
+    similar = _most_similar(workload, past)
+    if not similar:
         return None
-    times = [_seconds(each, pairs) for each in alike]
-    return _Cost(
-        seconds=statistics.median(times),
-        gpu_seconds=statistics.median(time * each.gpus for time, each in zip(times, alike, strict=True)),
-        size=statistics.median([float(each.size) for each in alike if each.size is not None] or [0.0]),
-    )
+    seconds = [_seconds(run, workload.amount) for run in similar]
+    gpu_seconds = [one * run.workload.devices for one, run in zip(seconds, similar, strict=True)]
+    sizes = [float(run.size) for run in similar if run.size is not None]
+    return _Cost(statistics.median(seconds), statistics.median(gpu_seconds), statistics.median(sizes or [0.0]))
 
 
-def _most_alike(wanted: tuple[str, ...], past: Sequence[Experience]) -> list[Experience]:
-    """Those that agree in most; all must have the same kind of objective, backbone and data."""
-    kin = [each for each in past if each.likeness[:3] == wanted[:3]]
-    if not kin:
-        return []
-
-    def agreement(each: Experience) -> int:
-        return sum(map(str.__eq__, each.likeness, wanted))
-
-    best = max(map(agreement, kin))
-    return [each for each in kin if agreement(each) == best]
+def _most_similar(workload: Workload, past: Sequence[PastRun]) -> list[PastRun]:
+    """The past runs of the same kind with the most equal features."""
+    equal = [
+        (sum(map(str.__eq__, run.workload.features, workload.features)), run)
+        for run in past
+        if run.workload.kind == workload.kind
+    ]
+    most = max((count for count, _ in equal), default=0)
+    return [run for count, run in equal if count == most]
 
 
-def _seconds(past: Experience, pairs: float | None) -> float:
-    grows = pairs / past.pairs if pairs and past.pairs else 1.0
-    return past.training_seconds * grows + past.other_seconds
+def _seconds(past: PastRun, amount: float | None) -> float:
+    scale = amount / past.workload.amount if amount and past.workload.amount else 1.0
+    return past.training_seconds * scale + past.other_seconds
 
 
-def _experience(records: Iterable[Path]) -> list[Experience]:
-    newest = sorted(records, key=_moment, reverse=True)
-    found: list[Experience] = []
-    for path in islice(newest, MOST):
+def _past_runs(records: Iterable[Path], run_type: type[Run]) -> list[PastRun]:
+    runs: list[PastRun] = []
+    for path in islice(sorted(records, key=_modified, reverse=True), MAX_RECORDS):
         try:
-            record = RunFolder(path.parent).record()
-            found.append(_learnt(record, _size(path.parent) if len(found) < MEASURED else None))
-        except (UserError, OSError, KeyError, TypeError, ValueError):
+            size = _size(path.parent) if len(runs) < MAX_MEASURED_FOLDERS else None
+            runs.append(_past_run(RunFolder(path.parent).record(), size, run_type))
+        except (UserError, OSError, KeyError, TypeError, ValueError, AttributeError):
             continue
-    return found
+    return runs
 
 
-def _learnt(record: Mapping[str, Any], size: int | None) -> Experience:
-    config, timings = record["config"], record["timings"]
+def _past_run(record: Mapping[str, Any], size: int | None, run_type: type[Run]) -> PastRun:
+    timings, workload = record["timings"], run_type.workload(record["config"])
+    trained = record.get("training", {}).get("steps", 1)
+    cuda = str(record.get("hardware", {}).get("device")).startswith("cuda")
+    shared = record.get("shared", {}).get("built", {})
     training = float(timings.get("train", 0.0))
-    cuda = str(record["hardware"]["device"]).startswith("cuda")
-    devices = config.get("machine", {}).get("devices", 1)
-    # what was built for all is no cost of the next run
-    shared = sum(map(float, record.get("shared", {}).get("built", {}).values()))
-    return Experience(
-        likeness=likeness(config),
-        pairs=pairs_of(config) if record["training"]["steps"] else 0.0,
-        training_seconds=training,
-        other_seconds=max(0.0, float(timings["total"]) - training - shared),
-        gpus=(devices if isinstance(devices, int) else 1) if cuda else 0,
-        size=size,
+    # what was built for all runs is no cost of the next run
+    other = float(timings["total"]) - training - sum(map(float, shared.values()))
+    return PastRun(
+        Workload(
+            workload.kind,
+            workload.features,
+            workload.amount if trained else 0.0,
+            workload.devices if cuda else 0,
+        ),
+        training,
+        max(0.0, other),
+        size,
     )
 
 
-def _moment(path: Path) -> float:
+def _modified(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:

@@ -1,42 +1,50 @@
-"""The grid of a sweep as it was asked for, and what its runs' folders and the scheduler tell of it."""
+"""The requested grid of a sweep, as `grid.json` stores it, and the states of its runs."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from filelock import FileLock
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder, State, write_text
+from optical_sweeps.slurm.submission import queued_runs
+from optical_sweeps.slurm.submission_plan import SharingGroup
 
 GRID_FILE = "grid.json"
-GRID_SCHEMA = 2
+GRID_SCHEMA = 3
 ORDER: tuple[State, ...] = ("done", "running", "queued", "failed", "stale", "missing")
-"""Of states, as they are told."""
+"""The order in which states are listed."""
 assert set(ORDER) == set(get_args(State))
 
 
 @dataclass(frozen=True)
 class GridPoint:
-    """One combination of swept values and the run that answers it; several points may be one run."""
+    """One combination of swept values, and its run; several points may be the same run.
+
+    Args:
+        run: the run's id.
+        note: the path of the note that says that what the run shares is built; None if it shares nothing.
+    """
 
     overrides: tuple[str, ...]
     run: str
     label: str
+    note: str | None = None
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A sweep as it was asked for.
+    """The requested points of a sweep.
 
     Args:
-        folder: where its runs land.
+        folder: the sweep's folder, which holds the folders of its runs.
         config: the name of the config that the overrides apply to.
-        config_dir: a folder of further configs that was asked for with `--config-dir`.
+        config_dir: the folder that `--config-dir` named.
     """
 
     folder: Path
@@ -46,7 +54,7 @@ class Grid:
 
     @cached_property
     def point_of(self) -> dict[str, GridPoint]:
-        """By run, in the order of the runs' first points, the point that was asked for last."""
+        """The last requested point of each run, in the order of the runs' first points."""
         return {point.run: point for point in self.points}
 
     @cached_property
@@ -56,7 +64,7 @@ class Grid:
 
     @cached_property
     def place_of(self) -> dict[str, int]:
-        """Which of the distinct runs each is, from 1."""
+        """The number of each run among the distinct runs, from 1."""
         return {run: place for place, run in enumerate(self.point_of, start=1)}
 
     def labels(self) -> dict[str, str]:
@@ -64,16 +72,24 @@ class Grid:
 
     @property
     def was_submitted(self) -> bool:
-        """Whether runs of it were ever given to Slurm."""
+        """Whether any of its runs was submitted to Slurm."""
         return (self.folder / "submissions").is_dir()
 
     def states(self) -> dict[str, State]:
-        """The state of every run, as folders and scheduler tell it now."""
-        scheduled = _scheduled(self.folder) if self.was_submitted else {}
+        """The current state of every run, from its folder and from Slurm's queue."""
+        scheduled = queued_runs(self.folder) if self.was_submitted else {}
         return {run: _state(folder.state(), scheduled.get(run)) for run, folder in self.runs.items()}
 
+    def sharing_groups(self, runs: Collection[str]) -> list[SharingGroup]:
+        """Those of the runs that share something, grouped by what they share."""
+        groups: dict[str, list[str]] = {}
+        for run, point in self.point_of.items():
+            if run in runs and point.note is not None:
+                groups.setdefault(point.note, []).append(run)
+        return [SharingGroup(note, tuple(members)) for note, members in groups.items()]
+
     def save(self) -> "Grid":
-        """Write the grid into the sweep's folder, beside points asked for earlier; returns all of it."""
+        """Write the points into the sweep's folder, after those requested earlier; returns the whole grid."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".grid.lock"):
             earlier = Grid.load(self.folder).points if (self.folder / GRID_FILE).exists() else ()
@@ -87,25 +103,30 @@ class Grid:
         """Read a sweep's grid.
 
         Raises:
-            UserError: the folder holds no sweep, or a broken or newer one.
+            UserError: the folder holds no sweep, or its grid file is broken or of another version.
         """
         path = folder / GRID_FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            schema = content.get("schema", 1)
-            points = tuple(
-                GridPoint(tuple(map(str, p["overrides"])), str(p["run"]), str(p["label"]))
-                for p in content["points"]
-            )
+            schema = content["schema"]
+            if schema == GRID_SCHEMA:
+                points = tuple(
+                    GridPoint(tuple(map(str, p["overrides"])), str(p["run"]), str(p["label"]), p["note"])
+                    for p in content["points"]
+                )
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{folder}: no {GRID_FILE}, so no sweep; name a folder under multirun/") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{path}: not a sweep's grid ({error}); delete it, and ask for the sweep again: its runs stay"
+                f"{path}: not a sweep's grid ({error}); delete it and run the sweep again: "
+                "finished runs are kept"
             ) from error
-        if schema not in (1, GRID_SCHEMA):
-            raise UserError(f"{path}: schema {schema!r}, this version reads {GRID_SCHEMA}; use a newer version")
-        return cls(folder, points, content.get("config", "train"), content.get("config_dir"))
+        if schema != GRID_SCHEMA:
+            raise UserError(
+                f"{path}: schema {schema!r}, but this version reads {GRID_SCHEMA}; delete it and run the sweep "
+                "again: finished runs are kept"
+            )
+        return cls(folder, points, content["config"], content["config_dir"])
 
 
 def describe(states: Mapping[str, State]) -> str:
@@ -115,29 +136,19 @@ def describe(states: Mapping[str, State]) -> str:
 
 
 def values_of(overrides: Sequence[str]) -> dict[str, str]:
-    """The keys that a point sets, and to what, as written."""
+    """The keys that a point sets, with their values as written."""
     pairs = (text.partition("=") for text in overrides)
     return {key.lstrip("+"): value for key, _, value in pairs}
 
 
-def _scheduled(sweep: Path) -> Mapping[str, str]:
-    """What the scheduler tells of submitted runs: `queued` or `running`."""
-    from optical_sweeps.slurm.submission import queued_runs
-
-    return dict(queued_runs(sweep))
-
-
 def _state(state: State, scheduled: str | None) -> State:
-    """A submitted run waits until its turn comes; within a task that runs, failed is failed."""
+    """A submitted run is queued until its task reaches it; a run that failed in a running task stays failed."""
     waits = state in ("missing", "stale") or (state == "failed" and scheduled == "queued")
     return "queued" if scheduled is not None and waits else state
 
 
 def _text(grid: Grid) -> str:
-    """JSON with a line a point: to be read by people and compared by tools."""
-    head: dict[str, Any] = {"schema": GRID_SCHEMA, "config": grid.config, "config_dir": grid.config_dir}
-    rows = (
-        json.dumps({"overrides": p.overrides, "run": p.run, "label": p.label}, ensure_ascii=False)
-        for p in grid.points
-    )
+    """JSON with one line per point, for people and for diffs."""
+    head = {"schema": GRID_SCHEMA, "config": grid.config, "config_dir": grid.config_dir}
+    rows = (json.dumps(asdict(point), ensure_ascii=False) for point in grid.points)
     return f'{json.dumps(head, ensure_ascii=False)[:-1]}, "points": [\n' + ",\n".join(rows) + "\n]}\n"

@@ -1,83 +1,134 @@
-"""From the points that were asked for to runs: every point composed, checked and named before anything runs."""
+"""From the points of a grid to runs: every point is composed, checked and named before anything runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.conf import HydraConf
+from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from optical_sweeps.console import Advance, progress
 from optical_sweeps.errors import UserError, hydra_message
+from optical_sweeps.runs.run import Run, Workload, build_run
 from optical_sweeps.sweeps.compose import Composer
-from optical_sweeps.sweeps.expand import swept_keys
-from optical_sweeps.sweeps.grid import GridPoint
-from optical_sweeps.sweeps.point_checks import PointChecks
+from optical_sweeps.sweeps.conf_folder import conf_folder
+from optical_sweeps.sweeps.expand import expand, swept_keys
+from optical_sweeps.sweeps.grid import Grid, GridPoint
 
-TOLD_BY_LABEL = {"objective", "mixture", "seed", "mixture.ratio", "mixture.total", "mixture.multiple"}
-"""Keys whose values a run's own label tells."""
+
+@dataclass(frozen=True)
+class PlannedPoint:
+    """A grid point, the folder of its sweep, its workload, and the class of its run."""
+
+    point: GridPoint
+    sweep: Path
+    workload: Workload
+    run_type: type[Run]
+
+
+@dataclass(frozen=True)
+class PlannedGrid:
+    """A grid whose points all compose and pass their checks.
+
+    Args:
+        workloads: by run id.
+        run_type: the class of the runs.
+    """
+
+    grid: Grid
+    workloads: Mapping[str, Workload]
+    run_type: type[Run]
 
 
 class Planner:
-    """Turns overrides into grid points; what points share is done once.
+    """Turns overrides into grid points.
 
     Args:
-        elsewhere: as of `PointChecks`.
+        devices: check this machine's devices; false if the runs are for other machines.
     """
 
-    def __init__(self, composer: Composer, *, elsewhere: bool = False) -> None:
-        self._composer, self._checks = composer, PointChecks(elsewhere=elsewhere)
+    def __init__(self, composer: Composer, *, devices: bool = True) -> None:
+        self._composer, self._devices = composer, devices
 
-    def point(self, overrides: Sequence[str], told: Sequence[str] = ()) -> GridPoint:
+    def point(self, overrides: Sequence[str], swept: Sequence[str] = ()) -> PlannedPoint:
         """The point of these overrides, which passes all checks.
 
         Args:
-            told: keys whose values go into the label, beside the run's own.
+            swept: keys whose values the label must show.
 
         Raises:
-            UserError: it cannot be composed, or would fail; the point is named.
+            UserError: the point cannot be composed, or would fail; the point is named.
         """
-        return self.placed(overrides, told)[0]
-
-    def placed(self, overrides: Sequence[str], told: Sequence[str] = ()) -> tuple[GridPoint, Path]:
-        """The point, and the folder of its sweep."""
-        from hydra.errors import HydraException
-
         try:
-            sections = self._composer(overrides)
-            spec = self._checks.spec(sections)
-            run = self._checks.run(spec, sections)
+            run = build_run(self._composer(overrides))
+            run.check(devices=self._devices)
+            note = run.shared_note()
+            shown = [key for key in swept if key not in run.label_keys]
+            others = [text for text in overrides if text.partition("=")[0] in shown]
+            label = " ".join([run.label, *others])
+            point = GridPoint(tuple(overrides), run.id, label, None if note is None else str(note))
         except (UserError, HydraException, OmegaConfBaseException) as error:
-            line = hydra_message(error)
-            raise UserError(f"{line} [grid point: {' '.join(overrides)}]") from error
-        others = [text for text in overrides if text.partition("=")[0] in told]
-        point = GridPoint(tuple(overrides), run, " ".join([spec.label, *others]))
-        return point, spec.sweep
+            raise UserError(f"{hydra_message(error)} [grid point: {' '.join(overrides)}]") from error
+        return PlannedPoint(point, run.sweep, run.workload(run.config), type(run))
 
 
 def plan_points(
     points: Sequence[Sequence[str]],
-    composer: Composer,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    *,
-    elsewhere: bool = False,
-) -> Iterator[GridPoint]:
-    """The points' runs, in their order.
-
-    Args:
-        elsewhere: as of `PointChecks`.
+    planner: Planner,
+    advance: Advance = lambda done, total: None,
+) -> list[PlannedPoint]:
+    """The points' runs, in order.
 
     Raises:
-        UserError: a point cannot be composed, would fail, or belongs to another sweep; it is named.
+        UserError: a point cannot be composed, would fail, or belongs to another sweep; the point is named.
     """
-    planner = Planner(composer, elsewhere=elsewhere)
-    told = [key for key in swept_keys(points) if key not in TOLD_BY_LABEL]
-    sweep: Path | None = None
+    swept = swept_keys(points)
+    planned: list[PlannedPoint] = []
     for number, overrides in enumerate(points):
         if number % 64 == 0:
-            progress(number, len(points))
-        point, folder = planner.placed(overrides, told)
-        if sweep not in (None, folder):
+            advance(number, len(points))
+        planned.append(planner.point(overrides, swept))
+        if planned[-1].sweep != planned[0].sweep:
             raise UserError(
-                f"paths.sweeps, sweep.name: {folder}, but points before are of {sweep}; sweep one folder at a "
-                f"time [grid point: {' '.join(overrides)}]"
+                f"paths.sweeps, sweep.name: {planned[-1].sweep}, but earlier points belong to "
+                f"{planned[0].sweep}; sweep one folder at a time [grid point: {' '.join(overrides)}]"
             )
-        sweep = folder
-        yield point
+    return planned
+
+
+def plan_grid(master: DictConfig, loader: ConfigLoaderImpl, arguments: Sequence[str]) -> PlannedGrid:
+    """The grid that a multirun's config and overrides describe, every point composed and checked.
+
+    Raises:
+        UserError: a point cannot be composed, or would fail; the point is named.
+    """
+    points = expand(master.hydra.sweeper.get("params") or {}, arguments, loader)
+    on_slurm = str(master.hydra.launcher.get("_target_")).endswith(".SlurmLauncher")
+    planner = Planner(Composer(loader, master), devices=not on_slurm)
+    with progress("checking the grid") as advance:
+        planned = plan_points(points, planner, advance)
+    grid = Grid(
+        Path(str(master.hydra.sweep.dir)),
+        tuple(each.point for each in planned),
+        str(master.hydra.job.config_name),
+        config_dir_of(master.hydra),
+    )
+    workloads = {each.point.run: each.workload for each in planned}
+    return PlannedGrid(grid, workloads, planned[-1].run_type)
+
+
+def config_dir_of(hydra: DictConfig | HydraConf) -> str | None:
+    """The folder of the user's configs: named by --config-dir, or that of the user's own Hydra program.
+
+    Args:
+        hydra: the section `hydra` of a composed config.
+    """
+    for source in hydra.runtime.config_sources:
+        if source.schema != "file" or source.provider not in ("command-line", "main"):
+            continue
+        if (folder := Path(source.path).resolve()) != conf_folder().resolve():
+            return str(folder)
+    return None

@@ -1,23 +1,28 @@
-"""Hydra with this project's configs, for verbs that compose many points rather than run one."""
+"""Hydra started from Python, for commands that compose many points rather than run one."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+from hydra import version
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from optical_sweeps.errors import UserError, hydra_message
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-
-def conf_folder() -> Path:
-    """The folder of the Hydra configs: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
+from optical_sweeps.sweeps.conf_folder import conf_folder
+from optical_sweeps.sweeps.run_id_resolver import register_resolvers
+from optical_sweeps.sweeps.task import perform
 
 
 @dataclass(frozen=True)
@@ -25,54 +30,47 @@ class HydraApp:
     """Hydra, started as for a multirun.
 
     Args:
-        loader: Hydra's config loader.
-        master: the multirun's own config; its values are those of no point.
+        master: the config of the multirun; its values are not those of any point.
     """
 
-    loader: Any
-    master: "DictConfig"
+    loader: ConfigLoaderImpl
+    master: DictConfig
 
-    def launch_here(self, task: Any, job: Sequence[str], sweep: Path, number: int) -> Any:
-        """Run a job of a sweep in this process, as Hydra's basic launcher does; what it returns, or raised."""
-        from hydra._internal.callbacks import Callbacks
-        from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-        from hydra.core.utils import JobStatus
-        from hydra.types import HydraContext
-        from omegaconf import read_write
+    @property
+    def overrides(self) -> list[str]:
+        """The overrides that the application was started with, without Hydra's own."""
+        return list(self.master.hydra.overrides.task)
 
+    def launch_here(self, job: Sequence[str], sweep: Path, number: int) -> None:
+        """Perform a job of a sweep in this process, as Hydra's basic launcher does.
+
+        Raises:
+            Interrupted: the process received a signal.
+        """
         master = self.master.copy()
-        with read_write(master):  # the launcher makes this folder: that of the job, not of the config alone
+        with read_write(master):  # the launcher creates this folder, which only the job's own config names
             master.hydra.sweep.dir = str(sweep)
-        context = HydraContext(config_loader=self.loader, callbacks=Callbacks(master))
         launcher = BasicLauncher()
+        context = HydraContext(config_loader=self.loader, callbacks=Callbacks(master))
+        task: Callable[[DictConfig], float] = perform
         launcher.setup(hydra_context=context, task_function=task, config=master)
-        (done,) = launcher.launch([job], initial_job_idx=number)
-        # `return_value` prints before it raises
-        return done.return_value if done.status == JobStatus.COMPLETED else done._return_value
+        launcher.launch([list(job)], initial_job_idx=number)
 
 
 @contextmanager
 def hydra_app(
     config: str = "train", config_dir: str | None = None, overrides: Sequence[str] = ()
 ) -> Iterator[HydraApp]:
-    """Start Hydra with a config of ours, or of `config_dir`, and end it.
+    """Start Hydra with a config of this package, or of `config_dir`, and end it.
 
     Raises:
-        UserError: no such folder, no such config, or overrides that do not compose.
+        UserError: no such folder, no such config, or the overrides do not compose.
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    from hydra import version
-    from hydra._internal.hydra import Hydra
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from hydra.types import RunMode
-    from omegaconf.errors import OmegaConfBaseException
-
-    from optical_sweeps.runs.spec.resolvers import register_resolvers
-
     register_resolvers()
     search_path = _search_path(config_dir)
-    running = GlobalHydra.instance().hydra  # of an application that calls this one: there is one at a time
+    # Hydra allows one application at a time: an outer one is set aside
+    running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     version.setbase("1.3")
     try:
@@ -86,16 +84,15 @@ def hydra_app(
             )
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(hydra_message(error)) from error
-        yield HydraApp(hydra.config_loader, master)
+        loader = hydra.config_loader
+        assert isinstance(loader, ConfigLoaderImpl)
+        yield HydraApp(loader, master)
     finally:
         GlobalHydra.instance().hydra = running
 
 
-def _search_path(config_dir: str | None) -> Any:
-    """Where configs are looked for; as Hydra's own --config-dir has it."""
-    from hydra._internal.utils import create_config_search_path
-    from hydra.core.config_search_path import SearchPathQuery
-
+def _search_path(config_dir: str | None) -> ConfigSearchPath:
+    """Where configs are looked up, in the order of Hydra's own --config-dir."""
     path = create_config_search_path(str(conf_folder()))
     if config_dir is not None:
         folder = Path(config_dir).resolve()

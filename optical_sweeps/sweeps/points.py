@@ -1,12 +1,16 @@
-"""Points of a sweep, one after the other in this process: what a worker and a retry do."""
+"""Performs points of a sweep one after another in this process, for a Slurm task and for `sweep retry`."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder, State
+from optical_sweeps.sweeps.compose import Composer
+from optical_sweeps.sweeps.grid import Grid, GridPoint
+from optical_sweeps.sweeps.grid_planning import Planner
+from optical_sweeps.sweeps.hydra_app import HydraApp, hydra_app
+from optical_sweeps.sweeps.sweeper import job_of
 
 
 @dataclass(frozen=True)
@@ -14,71 +18,64 @@ class PointResult:
     """How a point ended.
 
     Args:
-        run: its run; empty where the point is not even a run, as `error` says.
-        state: `done`, `failed`; `running` where another process works on it.
-        score: dev score of all languages; NaN where it is not done.
-        error: why it failed, one line.
+        run: the id of its run; empty if the point cannot be composed or fails its checks.
+        state: `done`, `failed`; `running` if another process works on it.
+        error: why it failed, in one line.
     """
 
     overrides: tuple[str, ...]
     run: str
     state: State
-    score: float = math.nan
     error: str | None = None
 
 
 def run_points(
-    overrides: Sequence[Sequence[str]],
-    *,
-    config: str = "train",
-    config_dir: str | None = None,
-    places: Sequence[int] | None = None,
-    of: int | None = None,
-    fail_fast: bool = False,
+    overrides: Sequence[Sequence[str]], *, config: str = "train", config_dir: str | None = None
 ) -> list[PointResult]:
-    """Run points that are not done; imports, corpora and shared parts are loaded once.
+    """Perform the points that are not done; imports, data and shared parts are loaded once.
 
-    A point's failure is kept in its folder and stops the others only with `fail_fast`. An interruption passes.
+    A failed point leaves its error in its folder and does not stop the others. An interruption is raised.
 
     Args:
-        overrides: of each point, as `Grid.points` holds them.
+        overrides: of each point, as in `Grid.points`.
         config, config_dir: as in `Grid`.
-        places, of: where each stands in its sweep, from 1, and of how many runs; by default, in `overrides`.
 
     Returns:
-        one result a point that was reached, in order.
+        one result for each point, in order.
 
     Raises:
         UserError: the config itself does not compose.
     """
-    from optical_sweeps.commands import train
-    from optical_sweeps.sweeps.compose import Composer, hydra_composition
-    from optical_sweeps.sweeps.grid_planning import Planner
-    from optical_sweeps.sweeps.hydra_app import hydra_app
-    from optical_sweeps.sweeps.sweeper import job_of
-
-    results: list[PointResult] = []
     with hydra_app(config, config_dir) as app:
-        planner = Planner(Composer(hydra_composition(app.loader, app.master)))
-        for number, of_point in zip(places or range(1, len(overrides) + 1), overrides, strict=True):
-            try:
-                point, sweep = planner.placed(of_point)
-            except UserError as error:
-                echo(f"{' '.join(of_point)}: FAILED: {error}")
-                results.append(PointResult(tuple(of_point), "", "failed", error=str(error)))
-            else:
-                folder = RunFolder(sweep / point.run)
-                score: object = math.nan
-                if folder.state() != "done":
-                    job = job_of(point, number, of or len(overrides))
-                    score = app.launch_here(train.run, job, sweep, number)
-                results.append(_result(point.overrides, point.run, folder, score))
-            if fail_fast and results[-1].state == "failed":
-                break
-    return results
+        planner = Planner(Composer(app.loader, app.master))
+        return [
+            _run_point(app, planner, point, number, len(overrides))
+            for number, point in enumerate(overrides, start=1)
+        ]
 
 
-def _result(overrides: tuple[str, ...], run: str, folder: RunFolder, score: object) -> PointResult:
+def run_grid_runs(grid: Grid, runs: Sequence[str]) -> list[PointResult]:
+    """Like `run_points`, for runs of a grid; their titles show their places in it."""
+    with hydra_app(grid.config, grid.config_dir) as app:
+        planner = Planner(Composer(app.loader, app.master))
+        return [
+            _run_point(app, planner, grid.point_of[run].overrides, grid.place_of[run], len(grid.runs))
+            for run in runs
+        ]
+
+
+def _run_point(
+    app: HydraApp, planner: Planner, overrides: Sequence[str], number: int, total: int
+) -> PointResult:
+    try:
+        planned = planner.point(overrides)
+    except UserError as error:
+        echo(f"{' '.join(overrides)}: FAILED: {error}")
+        return PointResult(tuple(overrides), "", "failed", error=str(error))
+    point: GridPoint = planned.point
+    folder = RunFolder(planned.sweep / point.run)
+    if folder.state() != "done":
+        app.launch_here(job_of(point, number, total), planned.sweep, number)
     state = folder.state()
-    error = folder.failure().get("message") if state == "failed" else None
-    return PointResult(overrides, run, state, score if isinstance(score, float) else math.nan, error)
+    message = folder.failure().get("message") if state == "failed" else None
+    return PointResult(point.overrides, point.run, state, None if message is None else str(message))

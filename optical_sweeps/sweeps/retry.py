@@ -2,13 +2,16 @@
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.failure import CAUSES
+from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.grid import Grid
-from optical_sweeps.sweeps.points import PointResult
+from optical_sweeps.sweeps.hydra_app import hydra_app
+from optical_sweeps.sweeps.points import PointResult, run_grid_runs
 
 
 def runs_to_retry(grid: Grid, causes: Sequence[str], runs: Sequence[str]) -> list[str]:
@@ -38,17 +41,11 @@ def runs_to_retry(grid: Grid, causes: Sequence[str], runs: Sequence[str]) -> lis
 
 def retry_here(grid: Grid, runs: Sequence[str]) -> list[PointResult]:
     """Run them in this process, from the folder in which the sweep was started."""
-    from optical_sweeps.sweeps.points import run_points
-
     if not runs:
         return []
-    points = [grid.point_of[run].overrides for run in runs]
     config_dir = None if grid.config_dir is None else str(Path(grid.config_dir).resolve())
     with contextlib.chdir(start_folder(grid)):
-        places = [grid.place_of[run] for run in runs]
-        results = run_points(
-            points, config=grid.config, config_dir=config_dir, places=places, of=len(grid.runs)
-        )
+        results = run_grid_runs(replace(grid, config_dir=config_dir), runs)
     for run, result in zip(runs, results, strict=False):
         if result.run not in ("", run):
             echo(
@@ -63,11 +60,8 @@ def start_folder(grid: Grid) -> Path:
     Raises:
         UserError: the sweep's folder was moved.
     """
-    from optical_sweeps.sweeps.compose import hydra_composition
-    from optical_sweeps.sweeps.hydra_app import hydra_app
-
     with hydra_app(grid.config, grid.config_dir) as app:
-        config = hydra_composition(app.loader, app.master)(grid.points[-1].overrides)
+        config = Composer(app.loader, app.master).compose(grid.points[-1].overrides)
         target = Path(str(config.paths.sweeps), str(config.sweep.name))
     folder = grid.folder.resolve()
     if target.is_absolute():

@@ -7,19 +7,18 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from optical_sweeps.runs.prepared_note import is_prepared
 from optical_sweeps.runs.run_folder import State
-from optical_sweeps.sweeps.compose import Composer, hydra_composition, plain
-from optical_sweeps.sweeps.estimate import Estimate, estimate, experience_near
+from optical_sweeps.sweeps.estimate import Estimate, estimate, past_runs_near
 from optical_sweeps.sweeps.grid import ORDER, Grid
 from optical_sweeps.sweeps.grid_map import axes
+from optical_sweeps.sweeps.grid_planning import plan_grid
 from optical_sweeps.sweeps.hydra_app import hydra_app
-from optical_sweeps.sweeps.preparation import is_prepared, shared_among
-from optical_sweeps.sweeps.sweeper import asked_grid
 
 
 @dataclass(frozen=True)
-class SharedParts:
-    """A teacher, an index and English vectors that some runs share."""
+class SharingSummary:
+    """How many runs share parts that are built once, and whether these are in the store."""
 
     runs: int
     in_store: bool
@@ -37,7 +36,7 @@ class SweepPlan:
     grid: Grid
     states: Mapping[str, State]
     axes: Mapping[str, tuple[str, ...]]
-    shared: tuple[SharedParts, ...]
+    shared: tuple[SharingSummary, ...]
     estimate: Estimate
     launcher: Mapping[str, object]
 
@@ -75,12 +74,11 @@ def plan_sweep(overrides: Sequence[str], config: str = "train", config_dir: str 
         UserError: a point cannot be composed, or would fail; the message names it.
     """
     with hydra_app(config, config_dir, overrides) as app:
-        composer = Composer(hydra_composition(app.loader, app.master))
-        grid = asked_grid(app.master, app.loader, list(app.master.hydra.overrides.task), composer)
+        planned = plan_grid(app.master, app.loader, app.overrides)
+        grid = planned.grid
         states = grid.states()
         unfinished = [run for run, state in states.items() if state != "done"]
-        sections = {run: composer(grid.point_of[run].overrides) for run in unfinished}
-        past, source = experience_near(grid.folder)
+        past, source = past_runs_near(grid.folder, planned.run_type)
         launcher = OmegaConf.to_container(app.master.hydra.launcher, resolve=True)
     assert isinstance(launcher, dict)
     return SweepPlan(
@@ -88,9 +86,9 @@ def plan_sweep(overrides: Sequence[str], config: str = "train", config_dir: str 
         states=states,
         axes=axes(grid),
         shared=tuple(
-            SharedParts(len(parts.runs), is_prepared(Path(parts.marker)))
-            for parts in shared_among(sections.items())
+            SharingSummary(len(group.runs), is_prepared(Path(group.note)))
+            for group in grid.sharing_groups(unfinished)
         ),
-        estimate=estimate((plain(section) for section in sections.values()), past, source),
+        estimate=estimate([planned.workloads[run] for run in unfinished], past, source),
         launcher={str(key): value for key, value in launcher.items()},
     )

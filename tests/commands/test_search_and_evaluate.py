@@ -63,10 +63,10 @@ def composed(command: str, *overrides: str):
 
 def first_query(folder: Path) -> str:
     """A dev query of the run's corpus."""
-    from optical_sweeps.runs.spec.run_spec import build_part
+    from optical_sweeps.runs.spec.run_spec import corpus_of
 
     record = json.loads((folder / "record.json").read_text())
-    return str(build_part("data", record["config"]["data"]).collection("near", "dev").queries.texts[0])
+    return str(corpus_of(record["config"]["data"]).collection("near", "dev").queries.texts[0])
 
 
 @pytest.mark.parametrize("encoder", ["student", "teacher"])

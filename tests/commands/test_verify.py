@@ -9,7 +9,8 @@ import yaml
 from optical_sweeps.evaluation.measures import Measure, evaluate
 from optical_sweeps.retrieval.runs import RetrievalRun, write_run
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, write_per_query
-from optical_sweeps.runs.spec.run_spec import build_part, content
+from optical_sweeps.runs.spec.run_spec import content, corpus_of
+from optical_sweeps.sweeps.grid import Grid, GridPoint
 from tests.support.command_line import call
 
 LANGUAGES = {"high": ["de"], "low": ["ar", "ko"]}
@@ -32,7 +33,7 @@ def sweep(tmp_path):
     from optical_sweeps.evaluation.measures import macro_average
 
     folder = tmp_path / "zero"
-    corpus, rankings, scores = build_part("data", DATA), {}, {}
+    corpus, rankings, scores = corpus_of(DATA), {}, {}
     for language in EVERYONE:
         collection = corpus.collection(language, "test")
         relevant = [next(iter(collection.qrels[query])) for query in collection.queries.ids]
@@ -52,12 +53,11 @@ def sweep(tmp_path):
     write_per_query(folder / "per_query.parquet", measured)
     record = {
         "schema": 1, "id": "zero", "label": "none (zero-shot)", "measures": {"test": measured.nested()},
-        "facts": {"corpus": content("data", json.dumps(DATA))},
+        "facts": {"corpus": content("data", DATA)},
         "config": {"data": DATA, "languages": LANGUAGES, "evaluation": {"measures": list(MEASURES)}, "seed": 1},
     }  # fmt: skip
     (folder / "record.json").write_text(json.dumps(record))
-    points = [{"overrides": ["objective=none"], "run": "zero", "label": "none (zero-shot)"}]
-    (tmp_path / "grid.json").write_text(json.dumps({"schema": 2, "points": points}))
+    Grid(tmp_path, (GridPoint(("objective=none",), "zero", "none (zero-shot)"),)).save()
     return tmp_path
 
 

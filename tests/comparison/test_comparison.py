@@ -11,7 +11,7 @@ from optical_sweeps.comparison.systems_comparison import compare
 from optical_sweeps.corpora.builders.files import FilesCorpus
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.runs import read_run
-from optical_sweeps.runs.spec.run_spec import resolved
+from optical_sweeps.runs.resolved_config import resolved
 from tests.support.configs import compose
 from tests.support.translation_models import make_nllb
 

@@ -14,9 +14,10 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.retrieval.settings import IndexSettings
 from optical_sweeps.runs.distillation.search_and_evaluate import measure_collections
+from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
-from optical_sweeps.runs.spec.run_spec import RunSpec, resolved
+from optical_sweeps.runs.spec.run_spec import RunSpec
 from tests.support.configs import compose
 
 

@@ -10,7 +10,7 @@ import pytest
 from optical_sweeps.comparison.trained_systems import overrides_of_run
 from optical_sweeps.evaluation.measures import Measure, evaluate
 from optical_sweeps.retrieval.runs import read_run
-from optical_sweeps.runs.spec.run_spec import build_part
+from optical_sweeps.runs.spec.run_spec import corpus_of
 
 CALL = ("compare", "--config-dir", "studies", "experiment=small", "logger=disabled")
 SYSTEMS = "systems=[bm25_human,bm25_untranslated,psq,zero_shot,code_switched,optical]"
@@ -28,7 +28,7 @@ def compared(study, here):
         from omegaconf import OmegaConf
 
         data = OmegaConf.to_container(app.master.data, resolve=True)
-    corpus = build_part("data", data)
+    corpus = corpus_of(data)
     for language in LANGUAGES:
         collection = corpus.collection(language, "test")
         places = {name: place for place, name in enumerate(collection.documents.ids)}

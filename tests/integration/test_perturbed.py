@@ -8,6 +8,7 @@ import pytest
 
 from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
 from optical_sweeps.curves.tables.robustness_tables import perturbed_splits, robustness_table
+from optical_sweeps.sweeps.grid import Grid, GridPoint
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
 from tests.support.command_line import TRAIN
 
@@ -56,8 +57,7 @@ def test_logs_and_records_give_the_same_table(run):
 
 def test_verify_derives_the_perturbed_scores(run, here, tmp_path):
     shutil.copytree(run.parent, tmp_path / "small")
-    point = {"overrides": ["objective=optical"], "run": run.name, "label": "optical"}
-    (tmp_path / "small" / "grid.json").write_text(json.dumps({"schema": 2, "points": [point]}))
+    Grid(tmp_path / "small", (GridPoint(("objective=optical",), run.name, "optical"),)).save()
     done = here(tmp_path, "verify", str(tmp_path / "small"), "--json")
     assert done.code == 0, done.out
     said = json.loads(done.out)
@@ -139,9 +139,9 @@ def test_alignment_error_and_report(run, here, study, tmp_path):
 
 
 def test_a_gold_file_counts_as_the_corpus_s_own_alignments(run, here, study, tmp_path):
-    from optical_sweeps.runs.spec.run_spec import build_part
+    from optical_sweeps.runs.spec.run_spec import corpus_of
 
-    corpus = build_part("data", json.loads((run / "record.json").read_text())["config"]["data"])
+    corpus = corpus_of(json.loads((run / "record.json").read_text())["config"]["data"])
     lines = [" ".join(f"{i}-{j}" for i, j in sorted(links)) for links in corpus.alignments("near")]
     (tmp_path / "near.txt").write_text("\n".join(lines) + "\n")
     asked = ("inspect", str(run), "alignment=true", "language=near", "pairs=30")

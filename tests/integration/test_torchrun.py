@@ -14,7 +14,7 @@ PROGRAM = """
     from hydra import compose, initialize_config_dir
     from optical_sweeps.cli import conf_folder
     from optical_sweeps.runs.run_folder import RunFolder
-    from optical_sweeps.runs.spec.resolvers import register_resolvers
+    from optical_sweeps.sweeps.run_id_resolver import register_resolvers
     from optical_sweeps.runs.spec.run_spec import RunSpec
     from optical_sweeps.runs.distillation.pipeline import perform_unless_done
     sys.path.insert(0, sys.argv[1])

@@ -7,7 +7,7 @@ import pytest
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.contents import gather
 from optical_sweeps.report.sweep_runs import read_runs, varied_keys
-from optical_sweeps.sweeps.grid import Grid
+from optical_sweeps.sweeps.grid import Grid, GridPoint
 from tests.support.finished_sweeps import write_sweep
 
 
@@ -89,9 +89,7 @@ def test_links_lead_from_the_page_to_the_folders(sweep):
 
 
 def test_a_sweep_without_a_finished_run_is_refused(tmp_path):
-    (tmp_path / "grid.json").write_text(
-        json.dumps({"schema": 2, "points": [{"overrides": [], "run": "a", "label": "optical"}]})
-    )
+    Grid(tmp_path, (GridPoint((), "a", "optical"),)).save()
     with pytest.raises(UserError, match="no finished run"):
         gather(Grid.load(tmp_path), tmp_path / "report.html")
 

@@ -172,7 +172,7 @@ def test_what_makes_no_sense_is_one_line(overrides, message):
 
 
 def loaded(path: Path) -> Any:
-    from optical_sweeps.runs.spec.run_spec import resolved
+    from optical_sweeps.runs.resolved_config import resolved
 
     return load_encoders({**resolved(compose("evaluate", "machine.threads=1")), "run": path})
 

@@ -39,7 +39,7 @@ def test_jobs_tasks_and_lines_that_are_neither():
         ("13_4", "running"),
         ("7_1", "queued"),
     ]
-    assert [task.waits_in_vain for task in tasks] == [False, False, True]
+    assert [task.never_starts for task in tasks] == [False, False, True]
 
 
 @given(st.text())

@@ -1,33 +1,31 @@
-"""Settings of Slurm: what they ask for, and what is refused by name."""
+"""Settings of Slurm: the options they give sbatch, and bad values, refused with their keys."""
 
 import json
 from pathlib import Path
 
 import pytest
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm.batch_script import script_text
-from optical_sweeps.slurm.slurm_settings import SlurmSettings, _seconds
+from optical_sweeps.slurm.slurm_settings import SlurmSettings, seconds_of
 from optical_sweeps.sweeps.hydra_app import hydra_app
+from optical_sweeps.sweeps.slurm_launch import launcher_settings
 
 
 def settings_of(*overrides: str) -> SlurmSettings:
-    """As the launcher gets them from a config."""
+    """The settings that the launcher gets from a config."""
     with hydra_app("train", None, overrides) as app:
-        launcher = instantiate(app.master.hydra.launcher)
-        given = OmegaConf.to_container(OmegaConf.create(launcher._settings), resolve=True)
-    return SlurmSettings.from_config(given)
+        return launcher_settings(instantiate(app.master.hydra.launcher)._settings)
 
 
 @pytest.mark.parametrize("name", ["slurm_cpu", "slurm_gpu", "slurm_ddp"])
 def test_shipped_settings_are_valid_and_survive_json(name):
     settings = settings_of(f"hydra/launcher={name}")
-    assert SlurmSettings.from_config(json.loads(json.dumps(settings.plain()))) == settings
+    assert SlurmSettings(**json.loads(json.dumps(settings.plain()))) == settings
 
 
-def test_ddp_starts_a_process_a_device():
+def test_ddp_starts_one_process_per_device():
     settings = settings_of("hydra/launcher=slurm_ddp", "machine.devices=4", "machine.nodes=2")
     assert (settings.nodes, settings.tasks_per_node, settings.gpus, settings.processes) == (2, 4, 4, 8)
     assert (settings.for_preparation().processes, settings.for_preparation().gpus) == (1, 1)
@@ -36,7 +34,7 @@ def test_ddp_starts_a_process_a_device():
     assert "srun" not in script_text(settings.for_preparation(), folder, 1)
 
 
-def test_options_are_sbatchs():
+def test_options_of_sbatch():
     settings = settings_of(
         "hydra/launcher=slurm_gpu", "hydra.launcher.account=abc", "hydra.launcher.qos=long",
         "hydra.launcher.time='1-00:00:00'", "hydra.launcher.sbatch=['--exclude=node7']",
@@ -58,43 +56,43 @@ def test_options_are_sbatchs():
     ],
 )  # fmt: skip
 def test_time_limits_are_read_as_slurm_does(time, seconds):
-    assert _seconds(time) == seconds
+    assert seconds_of(time) == seconds
 
 
-def test_short_limits_are_warned_of_in_time():
+def test_tasks_with_short_limits_are_warned_earlier():
     assert SlurmSettings(time="0:01:00").warning == 20
     assert SlurmSettings(time="0:10:00").warning == 90
     assert SlurmSettings().warning == 90
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
-        ({"time": 86400}, "hydra.launcher.time: 86400 is no time limit; write hours in quotes"),
-        ({"time": "2h"}, "hydra.launcher.time: '2h' is no time limit"),
+        ({"time": 86400}, "hydra.launcher.time: 86400 is not a time limit; write hours in quotes"),
+        ({"time": "2h"}, "hydra.launcher.time: '2h' is not a time limit"),
         ({"time": "0:30"}, "less than a minute"),
-        ({"mem": 16}, "hydra.launcher.mem: 16 is no size"),
+        ({"mem": 16}, "hydra.launcher.mem: 16 is not a size"),
         ({"cpus": 0}, "hydra.launcher.cpus: 0 is not a whole number of at least 1"),
         ({"points_per_task": True}, "hydra.launcher.points_per_task"),
         ({"account": "a\n#SBATCH --exclusive"}, "hydra.launcher.account"),
         ({"partition": ""}, "hydra.launcher.partition"),
         ({"setup": "module load cuda"}, "hydra.launcher.setup: 'module load cuda' is not a list"),
-        ({"sbatch": ["exclude=node7"]}, "is no option; write it as --exclude=node7"),
-        ({"sbatch": ["--array=0-3"]}, "--array=0-3 would undo"),
+        ({"sbatch": ["exclude=node7"]}, "is not an option; write it as --exclude=node7"),
+        ({"sbatch": ["--array=0-3"]}, "--array=0-3 would override"),
         (
             {"environment": {"OMP_NUM_THREADS": 4}},
             "hydra.launcher.environment.OMP_NUM_THREADS: 4 is not a string",
         ),
-        ({"environment": {"A B": "c"}}, "'A B' is no name of a variable"),
-        ({"prepare": {"nodes": 2}}, "hydra.launcher.prepare.nodes: not to be set here"),
-        ({"prepare": {"time": "never"}}, "hydra.launcher.prepare.time: 'never' is no time limit"),
+        ({"environment": {"A B": "c"}}, "'A B' is not the name of a variable"),
+        ({"prepare": {"nodes": 2}}, "hydra.launcher.prepare.nodes: not allowed here"),
+        ({"prepare": {"time": "never"}}, "hydra.launcher.prepare.time: 'never' is not a time limit"),
         ({"wait": "no"}, "hydra.launcher.wait"),
         ({"poll_seconds": 0}, "hydra.launcher.poll_seconds"),
-        ({"patition": "gpu"}, "hydra.launcher.patition: no such setting; there are account, partition,"),
+        ({"patition": "gpu"}, "hydra.launcher.patition: no such key; the keys are account, partition,"),
     ],
 )
-def test_what_is_wrong_is_named(given, told):
+def test_bad_values_are_refused_with_their_keys(given, message):
     with pytest.raises(UserError) as caught:
-        SlurmSettings.from_config(given)
-    assert told in str(caught.value)
+        SlurmSettings(**given)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -5,7 +5,7 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from optical_sweeps.cli import conf_folder
-from optical_sweeps.runs.spec.resolvers import register_resolvers
+from optical_sweeps.sweeps.run_id_resolver import register_resolvers
 
 
 def compose(root: str, *overrides: str, with_hydra: bool = False) -> DictConfig:

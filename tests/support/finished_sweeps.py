@@ -65,7 +65,13 @@ def write_sweep(
     (folder / "broken" / ".lock").touch()
     failure = {"cause": "nan", "message": f"the loss is nan {hostile}"}
     (folder / "broken" / "FAILED.json").write_text(json.dumps(failure))
-    (folder / "grid.json").write_text(json.dumps({"schema": 2, "points": grid}))
+    content = {
+        "schema": 3,
+        "config": "train",
+        "config_dir": None,
+        "points": [{**p, "note": None} for p in grid],
+    }
+    (folder / "grid.json").write_text(json.dumps(content))
     return [*done, "zero"]
 
 

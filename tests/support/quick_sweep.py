@@ -1,4 +1,4 @@
-"""Sweeps on a private Slurm cluster whose runs take no time."""
+"""Sweeps on a private Slurm cluster, of runs that take no time."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
 from optical_sweeps.slurm.submission import submit
-from optical_sweeps.slurm.submission_plan import Shared, Submission
+from optical_sweeps.slurm.submission_plan import SharingGroup, Submission
 from optical_sweeps.sweeps.grid import Grid, GridPoint
 from tests.support.slurm_cluster import Cluster
 
@@ -16,21 +16,21 @@ QUICK_WORKER = Path(__file__).with_name("quick_worker.py")
 
 @dataclass(frozen=True)
 class QuickSweep:
-    """A sweep whose runs do what they are told: ok, fail, die, wait, or wait-once."""
+    """A sweep whose runs do what their points say: ok, fail, die, wait, or wait-once."""
 
     folder: Path
     python: Path
     cluster: Cluster
 
     def ask(self, does: Mapping[str, str]) -> None:
-        """Add points to the grid: what each run does."""
+        """Add points to the grid, each with what its run does."""
         points = (
             GridPoint((f"sweep={self.folder}", f"run={run}", f"does={what}"), run, f"{run} {what}")
             for run, what in does.items()
         )
         Grid(self.folder, tuple(points)).save()
 
-    def submit(self, *runs: str, shared: list[Shared] | None = None, **settings) -> Submission | None:
+    def submit(self, *runs: str, shared: list[SharingGroup] | None = None, **settings) -> Submission | None:
         """Submit runs; all of them by default."""
         asked = SlurmSettings(python=str(self.python), **settings)
         return submit(self.folder, runs or list(self.states()), asked, shared or [], echo=lambda line: None)
@@ -39,7 +39,7 @@ class QuickSweep:
         return dict(Grid.load(self.folder).states())
 
     def began(self, run: str) -> list[tuple[str, ...]]:
-        """Every beginning of the run: job, restart, rank."""
+        """Every start of the run: job, restart, rank."""
         path = self.folder / run / "began"
         return [tuple(line.split()) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -61,6 +61,6 @@ class QuickSweep:
         return "\n".join(f"== {path.name}\n{path.read_text()}" for path in paths)
 
     def ends(self) -> dict[str, str]:
-        """How the jobs of this sweep ended, by number: COMPLETED, FAILED and so on; the last end of each."""
+        """The last state of each job of this sweep, by number: COMPLETED, FAILED and so on."""
         mine = (job for job in self.cluster.completed() if job["Name"].startswith(f"{self.folder.name}."))
         return {job["JobId"]: job["JobState"] for job in mine}

@@ -1,54 +1,55 @@
-"""The worker of a task as it is, but with runs of no work: each does what its point says, in an instant.
+"""The worker of a Slurm task, with runs that take no time: each does what its point says.
 
-Called as the interpreter would be: `quick_worker.py -m optical_sweeps sweep work SUBMISSION --task K`.
-Every beginning of a run is a line in `began` of its folder: job, restart, rank.
+Called like the interpreter: `quick_worker.py -m optical_sweeps sweep work SUBMISSION --task K`.
+Every start of a run adds a line to `began` in its folder: job, restart, rank.
 """
 
 import os
 import signal
 import sys
 import time
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from optical_sweeps.commands import sweep_work as work
+from optical_sweeps.commands import sweep_work
 from optical_sweeps.commands.arguments import parse
 from optical_sweeps.interruption import interruptible
 from optical_sweeps.runs.run_folder import RunFolder, RunIsTaken, write_json
+from optical_sweeps.slurm.submission_plan import SharingGroup
+from optical_sweeps.sweeps import slurm_worker
+from optical_sweeps.sweeps.grid import Grid, values_of
 
 RANK = os.environ.get("SLURM_PROCID", "0")
 RESTARTS = os.environ.get("SLURM_RESTART_COUNT", "0")
 
 
-def run_points(overrides: Sequence[Sequence[str]], **_: object) -> list:
-    """Do the runs `run=ID` in `sweep=FOLDER` as `does=...` says; a failure is left in its folder."""
-    for point in overrides:
-        said = dict(text.partition("=")[::2] for text in point)
-        folder = RunFolder(Path(said["sweep"], said["run"]))
-        with interruptible() as interruption:
-            if RANK != "0":
-                _do(said["does"], folder, interruption.check)
-                continue
-            try:
-                with folder.claim():
-                    if not folder.record_path.exists():
-                        _do(said["does"], folder, interruption.check)
-                        folder.write_record({"does": said["does"], "timings": {"total": 0.0}})
-            except (ValueError, RunIsTaken):
-                pass
-    return []
+def perform_run(grid: Grid, run: str) -> None:
+    """Do what the point's `does=...` says; a failure is left in the run's folder."""
+    does = values_of(grid.point_of[run].overrides)["does"]
+    folder = grid.runs[run]
+    with interruptible() as interruption:
+        if RANK != "0":
+            _do(does, folder, interruption.check)
+            return
+        try:
+            with folder.claim():
+                if not folder.record_path.exists():
+                    _do(does, folder, interruption.check)
+                    folder.write_record({"does": does, "timings": {"total": 0.0}})
+        except (ValueError, RunIsTaken):
+            pass
 
 
-def build(grid: object, shared, interruption: object) -> None:
-    """Prepare by writing the marker, unless that is named `bad`."""
-    if "bad" in shared.marker:
+def prepare_group(grid: Grid, group: SharingGroup, interruption: object) -> None:
+    """Prepare by writing the note, unless it is named `bad`."""
+    if "bad" in group.note:
         raise ValueError("the teacher is ill")
-    artifact = Path(shared.marker).parent.parent / "teacher"
+    note = Path(group.note)
+    artifact = note.parent.parent / "teacher"
     artifact.mkdir(exist_ok=True)
     (artifact / "manifest.json").touch()
-    Path(shared.marker).parent.mkdir(exist_ok=True)
-    write_json(Path(shared.marker), {"folders": ["teacher"]})
+    note.parent.mkdir(exist_ok=True)
+    write_json(note, {"folders": ["teacher"]})
 
 
 def _do(what: str, folder: RunFolder, check: Callable[[], None]) -> None:
@@ -66,9 +67,7 @@ def _do(what: str, folder: RunFolder, check: Callable[[], None]) -> None:
 
 
 if __name__ == "__main__":
-    points = types.ModuleType("optical_sweeps.sweeps.points")
-    points.run_points = run_points  # type: ignore[attr-defined]
-    sys.modules[points.__name__] = points
-    work._build = build
+    slurm_worker.perform_run = perform_run
+    slurm_worker.prepare_group = prepare_group
     assert sys.argv[1:5] == ["-m", "optical_sweeps", "sweep", "work"], sys.argv
-    work.run(**parse("sweep work", sys.argv[5:]))
+    sweep_work.run(**parse("sweep work", sys.argv[5:]))

@@ -1,8 +1,7 @@
-"""The fast composition against Hydra's own, over conf/ as it stands and over configs made to be hard."""
+"""Composing many points gives what Hydra gives, for conf/ and for configs that are hard to compose."""
 
 import json
 import textwrap
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -10,18 +9,18 @@ import torch
 from hydra.errors import HydraException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.runs.spec.run_spec import RunSpec, resolved
-from optical_sweeps.sweeps.compose import Composer, hydra_composition, plain
+from optical_sweeps.runs.resolved_config import resolved
+from optical_sweeps.runs.spec.run_spec import RunSpec
+from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.expand import expand
 from optical_sweeps.sweeps.grid import Grid
-from optical_sweeps.sweeps.grid_planning import plan_points
+from optical_sweeps.sweeps.grid_planning import Planner, plan_grid, plan_points
 from optical_sweeps.sweeps.hydra_app import HydraApp, hydra_app
-from optical_sweeps.sweeps.sweeper import asked_grid
 
-Counted = tuple[Composer, list[tuple[str, ...]]]
 AXES = {
     "objective": ["objective=optical", "objective=contrastive", "objective=none"],
     "mixture": ["mixture=fixed_total", "mixture=fixed_high"],
@@ -41,19 +40,20 @@ AXES = {
 }
 
 
-def counting(app: HydraApp) -> Counted:
-    """A composer, and what it asked Hydra for."""
-    asked: list[tuple[str, ...]] = []
-    composition = hydra_composition(app.loader, app.master)
+class CountingComposer(Composer):
+    """Counts the compositions by Hydra, each point once: they take long."""
 
-    def compose(overrides):
-        asked.append(tuple(overrides))
-        return composition(overrides)
+    def __init__(self, app: HydraApp) -> None:
+        super().__init__(app.loader, app.master)
+        self.compositions: dict[tuple[str, ...], DictConfig] = {}
 
-    return Composer(compose), asked
+    def compose(self, overrides):
+        if tuple(overrides) not in self.compositions:
+            self.compositions[tuple(overrides)] = super().compose(overrides)
+        return self.compositions[tuple(overrides)]
 
 
-def told(compose, overrides):
+def outcome(compose, overrides):
     """The config as text, which tells 1 from 1.0 and from true; or the error."""
     try:
         return json.dumps(compose(overrides), sort_keys=True)
@@ -72,71 +72,43 @@ def grids(draw) -> list[tuple[str, ...]]:
     return draw(st.permutations(points))[:5]
 
 
-def remembering(app: HydraApp):
-    """Hydra's composition, each point once: it takes long, and is never changed."""
-    return lru_cache(maxsize=None)(lambda point: hydra_composition(app.loader, app.master)(point))
-
-
 @given(grids())
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_it_gives_what_hydra_gives(app, points):
-    composition = remembering(app)
-    composer = Composer(composition)
+    composer = CountingComposer(app)
     for point in points:
-        expected = told(lambda overrides: resolved(composition(overrides)), point)
-        assert told(lambda overrides: plain(composer(overrides)), point) == expected, point
+        expected = outcome(lambda overrides: resolved(composer.compose(overrides)), point)
+        assert outcome(composer, point) == expected, point
 
 
-def test_points_that_differ_in_values_alone_take_one_composition(app):
-    composer, asked = counting(app)
+def test_points_that_differ_in_values_take_one_composition(app):
+    composer = CountingComposer(app)
     for objective in ("optical", "contrastive"):
         for ratio in range(20):
             for seed in range(5):
-                sections = composer(
-                    (
-                        f"objective={objective}",
-                        f"mixture.ratio={ratio / 20}",
-                        f"seed={seed}",
-                        "training.epochs=2",
-                    )
+                point = (
+                    f"objective={objective}",
+                    f"mixture.ratio={ratio / 20}",
+                    f"seed={seed}",
+                    "training.epochs=2",
                 )
-                config = plain(sections)
+                config = composer(point)
                 assert (config["mixture"]["ratio"], config["mixture"]["seed"]) == (ratio / 20, seed)
-    # a key may be a group: that is known after the first
-    assert len(asked) == 2
+    assert list(composer.compositions) == [("objective=optical",), ("objective=contrastive",)]
 
 
-def test_a_mapping_given_to_a_group_comes_in_its_place_among_the_values(app):
-    """Found by the test above."""
-    composition = hydra_composition(app.loader, app.master)
-    composer = Composer(composition)
+def test_a_mapping_given_to_a_group_is_merged_in_its_place_among_the_values(app):
+    composer = CountingComposer(app)
     for size in (8, 16):
         point = (f"training.batch_size={size}", "training={batch_size:4}")
-        assert plain(composer(point)) == resolved(composition(point))
+        assert composer(point) == resolved(composer.compose(point))
 
 
-@pytest.mark.parametrize(
-    "texts",
-    [
-        ("languages.low=[ko]", "languages.low=[fa]"),
-        ("mixture.seed=${training.epochs}", "mixture.seed=${training.batch_size}"),
-        ("transport@objective.solver=ipot", "transport@objective.solver=exact"),
-        ("+new=1", "+new=2"),
-    ],
-)
-def test_what_is_more_than_a_value_goes_to_hydra(app, texts):
-    composer, asked = counting(app)
-    for text in texts:
-        composer((text,))
-    assert [point for point in asked if point in {(text,) for text in texts}] == [(text,) for text in texts]
-
-
-def test_equal_values_share_their_section(app):
-    composer, _ = counting(app)
-    _, one, other = (composer((f"mixture.ratio={ratio}", "seed=1")) for ratio in (0, 0.5, 1))
-    assert one["training"] is other["training"]
-    assert one["seed"] is other["seed"]
-    assert one["mixture"] is not other["mixture"]
+def test_points_do_not_share_their_configs(app):
+    composer = CountingComposer(app)
+    first = composer(("seed=1",))
+    first["training"]["epochs"] = 99
+    assert composer(("seed=2",))["training"]["epochs"] != 99
 
 
 HARD = """
@@ -155,30 +127,27 @@ HARD = """
     ("extra", "points", "compositions"),
     [
         ("text: x", ["a=1", "a=2", "a=3"], 1),
-        ("text: other-${tree.right.deep}", ["a=1", "a=2", "a=3"], 1),
+        ("text: so-${a}", ["a=1", "a=2", "a=3"], 1),
+        ("text: so-${c}", ["a=1", "a=2", "a=3"], 1),
         ("home: ${oc.env:HOME}/x", ["a=1", "a=2", "a=3"], 1),
-        ("text: so-${a}", ["a=1", "a=2", "a=3"], 3),
-        ("text: so-${c}", ["a=1", "a=2", "a=3"], 3),
-        ("copy: ${tree}", ["tree.right.deep=1", "tree.right.deep=5"], 2),
-        ("number: ${oc.decode:'3'}", ["a=1", "a=2"], 2),
-        ("near: {x: 1, y: '${.x}'}", ["near.x=1", "near.x=2"], 2),
-        ("items: [1, '${a}']", ["a=1", "a=2"], 2),
-        ("items: [1, '${tree.right.deep}']", ["a=1", "a=2"], 1),
-        ("chosen: ${hydra.job.override_dirname}", ["a=1", "a=2"], 2),
+        ("copy: ${tree}", ["tree.right.deep=1", "tree.right.deep=5"], 1),
+        ("number: ${oc.decode:'3'}", ["a=1", "a=2"], 1),
+        ("near: {x: 1, y: '${.x}'}", ["near.x=1", "near.x=2"], 1),
+        ("items: [1, '${a}']", ["a=1", "a=2"], 1),
+        ("'odd key': 1", ["a=1", "tree.left=4", "tree.left=5"], 1),
         ("needed: ???", ["a=1", "a=2", "needed=1", "needed=2"], 3),
-        ("'odd key': 1", ["a=1", "tree.left=4", "tree.left=5"], 2),
+        ("chosen: ${hydra.job.override_dirname}", ["a=1", "a=2"], 3),
     ],
 )
 def test_interpolations(tmp_path, extra, points, compositions):
-    """Copies of a swept value are filled in; whatever else may come of it, Hydra composes."""
+    """A point that refers to Hydra's own section, or whose error Hydra must report, is composed by Hydra."""
     Path(tmp_path, "hard.yaml").write_text(textwrap.dedent(HARD) % extra)
     with hydra_app("hard", str(tmp_path)) as app:
-        composer, asked = counting(app)
-        composition = hydra_composition(app.loader, app.master)
+        composer, reference = CountingComposer(app), CountingComposer(app)
         for point in points:
-            expected = told(lambda overrides: resolved(composition(overrides)), [point])
-            assert told(lambda overrides: plain(composer(overrides)), [point]) == expected, point
-    assert len(asked) == compositions
+            expected = outcome(lambda overrides: resolved(reference.compose(overrides)), [point])
+            assert outcome(composer, [point]) == expected, point
+    assert len(composer.compositions) == compositions
 
 
 SMALL = (
@@ -207,34 +176,34 @@ def test_planned_runs_are_those_of_each_point_alone(app, axes):
     """The same runs, and of a bad grid the same first error, which names its point."""
     params = {key: ",".join(values) for key, values in axes.items()}
     points = expand(params, SMALL, app.loader)[:12]
-    composition = remembering(app)
+    composer = CountingComposer(app)
     expected: list[str] = []
     error = None
     for point in points:
         try:
-            spec = RunSpec.from_config(composition(point))
+            spec = RunSpec.from_config(composer.compose(point))
             spec.check()
         except UserError as raised:
             error = f"{raised} [grid point: {' '.join(point)}]"
             break
         expected.append(spec.id)
     if error is None:
-        assert [point.run for point in plan_points(points, Composer(composition))] == expected
+        assert [each.point.run for each in plan_points(points, Planner(composer))] == expected
     else:
         with pytest.raises(UserError) as raised:
-            list(plan_points(points, Composer(composition)))
+            plan_points(points, Planner(composer))
         assert str(raised.value) == error
 
 
-def test_a_grid_for_slurm_asks_nothing_of_the_devices_here(monkeypatch):
-    """A login node has no GPU; the check is made where the run is."""
+def test_a_grid_for_slurm_is_not_checked_against_the_devices_here(monkeypatch):
+    """A login node has no GPU; the task that performs the run checks the devices."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     wanted = [*SMALL, "machine.accelerator=gpu", "training.precision=16-mixed"]
 
-    def asked(*more: str) -> Grid:
+    def planned(*more: str) -> Grid:
         with hydra_app("train", None, [*wanted, *more]) as app:
-            return asked_grid(app.master, app.loader, list(app.master.hydra.overrides.task))
+            return plan_grid(app.master, app.loader, app.overrides).grid
 
-    assert len(asked("hydra/launcher=slurm_gpu").runs) == 1
+    assert len(planned("hydra/launcher=slurm_gpu").runs) == 1
     with pytest.raises(UserError, match="gpu, but torch sees none"):
-        asked()
+        planned()

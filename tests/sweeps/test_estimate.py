@@ -1,12 +1,13 @@
-"""Costs of runs, from records as runs write them."""
+"""Estimated costs of runs, from the records of similar runs."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from optical_sweeps.runs.distillation.retrieval_run import RetrievalRun
 from optical_sweeps.runs.run_folder import RunFolder
-from optical_sweeps.sweeps.estimate import estimate, experience_near, pairs_of
+from optical_sweeps.sweeps.estimate import Estimate, estimate, past_runs_near
 
 
 def config(total: int = 100, objective: str = "Optical", **more: Any) -> dict[str, Any]:
@@ -20,6 +21,11 @@ def config(total: int = 100, objective: str = "Optical", **more: Any) -> dict[st
         "machine": {"devices": 2},
         **more,
     }
+
+
+def estimated(sweep: Path, *configs: dict[str, Any]) -> Estimate:
+    past, source = past_runs_near(sweep, RetrievalRun)
+    return estimate(map(RetrievalRun.workload, configs), past, source)
 
 
 def finished(
@@ -40,60 +46,55 @@ def finished(
     )
 
 
-def test_nothing_known_is_said(tmp_path):
-    past, source = experience_near(tmp_path / "sweep")
-    told = estimate([config()], past, source)
-    assert (told.runs, told.unknown, told.hours, told.source) == (1, 1, 0, "no record")
+def test_without_records_nothing_is_estimated(tmp_path):
+    result = estimated(tmp_path / "sweep", config())
+    assert (result.runs, result.unknown, result.hours, result.source) == (1, 1, 0, "no record")
 
 
-def test_training_grows_with_the_pairs_and_the_rest_stays(tmp_path):
+def test_training_time_grows_with_the_pairs(tmp_path):
     finished(tmp_path / "sweep", "one", config(100), training=20, total=30)
-    past, source = experience_near(tmp_path / "sweep")
-    told = estimate([config(100), config(200)], past, source)
-    assert told.hours * 3600 == pytest.approx(30 + (40 + 10))
-    assert (told.unknown, told.gpu_hours, told.records, told.source) == (0, 0, 1, "this sweep")
-    assert 2_000_000 < told.size < 2_010_000
+    result = estimated(tmp_path / "sweep", config(100), config(200))
+    assert result.hours * 3600 == pytest.approx(30 + (40 + 10))
+    assert (result.unknown, result.gpu_hours, result.records, result.source) == (0, 0, 1, "this sweep")
+    assert 2_000_000 < result.size < 2_010_000
 
 
-def test_what_was_built_for_all_is_no_cost_of_a_run(tmp_path):
+def test_shared_parts_are_no_cost_of_a_run(tmp_path):
     finished(tmp_path / "sweep", "one", config(), training=20, total=1030)
-    past, source = experience_near(tmp_path / "sweep")
-    assert estimate([config()], past, source).hours * 3600 == pytest.approx(30)
+    assert estimated(tmp_path / "sweep", config()).hours * 3600 == pytest.approx(30)
 
 
 def test_gpu_hours_count_devices(tmp_path):
     finished(tmp_path / "sweep", "one", config(), training=20, total=3600, device="cuda:0")
-    past, source = experience_near(tmp_path / "sweep")
-    told = estimate([config()], past, source)
-    assert told.gpu_hours == pytest.approx(2 * told.hours)
+    result = estimated(tmp_path / "sweep", config())
+    assert result.gpu_hours == pytest.approx(2 * result.hours)
 
 
-def test_neighbours_serve_where_the_sweep_is_new(tmp_path):
+def test_a_new_sweep_uses_the_records_of_its_neighbours(tmp_path):
     finished(tmp_path / "other", "one", config(), training=1, total=2)
-    past, source = experience_near(tmp_path / "sweep")
-    told = estimate([config(), config(objective="Contrastive")], past, source)
-    assert (told.runs, told.unknown) == (2, 1)
-    assert str(tmp_path) in told.source
+    result = estimated(tmp_path / "sweep", config(), config(objective="Contrastive"))
+    assert (result.runs, result.unknown) == (2, 1)
+    assert str(tmp_path) in result.source
 
 
-def test_the_most_alike_count(tmp_path):
+def test_the_most_similar_runs_count(tmp_path):
     bigger = {"backbone": {"_target_": "Tiny", "layers": 4}}
     finished(tmp_path / "sweep", "small", config(), training=1, total=2)
     finished(tmp_path / "sweep", "big", config(**bigger), training=10, total=20)
-    past, source = experience_near(tmp_path / "sweep")
-    assert estimate([config(**bigger)], past, source).hours * 3600 == pytest.approx(20)
+    assert estimated(tmp_path / "sweep", config(**bigger)).hours * 3600 == pytest.approx(20)
 
 
-def test_broken_records_are_passed_over(tmp_path):
+def test_broken_records_are_skipped(tmp_path):
     finished(tmp_path / "sweep", "one", config(), training=1, total=2)
     for name, text in {"a": "{", "b": '{"schema": 1}', "c": '{"schema": 99}'}.items():
         (tmp_path / "sweep" / name).mkdir()
         (tmp_path / "sweep" / name / "record.json").write_text(text)
     (tmp_path / "sweep" / "d").symlink_to("nowhere")
-    assert len(experience_near(tmp_path / "sweep")[0]) == 1
+    assert estimated(tmp_path / "sweep", config()).records == 1
 
 
 def test_pairs_of_both_protocols():
-    assert pairs_of(config(50, training={"epochs": 3})) == 150
-    assert pairs_of({"mixture": {"high_total": 10, "multiple": 0.5}, "training": {"epochs": 1}}) == 15
-    assert pairs_of({"mixture": {"budget": 1}}) is None
+    assert RetrievalRun.workload(config(50, training={"epochs": 3})).amount == 150
+    mixture = {"high_total": 10, "multiple": 0.5}
+    assert RetrievalRun.workload({"mixture": mixture, "training": {"epochs": 1}}).amount == 15
+    assert RetrievalRun.workload({"mixture": {"budget": 1}}).amount is None

@@ -1,4 +1,4 @@
-"""The grid as it is written down, merged and read again."""
+"""The grid file: written, merged with earlier points, read again."""
 
 import json
 import multiprocessing
@@ -8,11 +8,17 @@ import pytest
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder
+from optical_sweeps.slurm.submission_plan import SharingGroup
 from optical_sweeps.sweeps.grid import GRID_FILE, Grid, GridPoint, _state, describe, values_of
 
 
 def point(number: int, run: str = "") -> GridPoint:
-    return GridPoint((f"seed={number}", 'name="a, b"'), run or f"{number:012x}", f"label {number} ✓")
+    return GridPoint(
+        (f"seed={number}", 'name="a, b"'),
+        run or f"{number:012x}",
+        f"label {number} ✓",
+        "/store/prepared/note.json",
+    )
 
 
 def test_a_grid_is_read_as_it_was_written(tmp_path):
@@ -20,15 +26,16 @@ def test_a_grid_is_read_as_it_was_written(tmp_path):
     grid.save()
     assert Grid.load(grid.folder) == grid
     content = json.loads((grid.folder / GRID_FILE).read_text())
-    assert content["schema"] == 2
+    assert content["schema"] == 3
     assert content["points"][0] == {
         "overrides": list(point(1).overrides),
         "run": point(1).run,
         "label": "label 1 ✓",
+        "note": "/store/prepared/note.json",
     }
 
 
-def test_what_was_asked_before_stays(tmp_path):
+def test_earlier_points_are_kept(tmp_path):
     Grid(tmp_path, (point(1), point(2))).save()
     whole = Grid(tmp_path, (point(2, run="new"), point(3))).save()
     assert whole == Grid.load(tmp_path)
@@ -39,7 +46,7 @@ def _save(folder: Path, number: int) -> None:
     Grid(folder, tuple(point(10 * number + each) for each in range(5))).save()
 
 
-def test_many_who_ask_at_once_lose_nothing(tmp_path):
+def test_processes_that_save_at_once_lose_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_save, args=(tmp_path, number)) for number in range(3)]
     for process in processes:
@@ -49,10 +56,16 @@ def test_many_who_ask_at_once_lose_nothing(tmp_path):
     assert len(Grid.load(tmp_path).points) == 15
 
 
-def test_a_grid_of_the_first_version_is_read(tmp_path):
-    points = [{"overrides": ["seed=1"], "run": "abc", "label": "one"}]
-    (tmp_path / GRID_FILE).write_text(json.dumps({"points": points}))
-    assert Grid.load(tmp_path) == Grid(tmp_path, (GridPoint(("seed=1",), "abc", "one"),), "train", None)
+def test_runs_are_grouped_by_what_they_share(tmp_path):
+    points = [
+        GridPoint((run,), run, run, note) for run, note in (("a", "x"), ("b", "y"), ("c", "x"), ("d", None))
+    ]
+    grid = Grid(tmp_path, tuple(points))
+    assert grid.sharing_groups(["b", "c", "a", "d"]) == [
+        SharingGroup("x", ("a", "c")),
+        SharingGroup("y", ("b",)),
+    ]
+    assert grid.sharing_groups(["c"]) == [SharingGroup("x", ("c",))]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"points": [{}]}', '{"points": 3}', "null"])
@@ -63,9 +76,10 @@ def test_a_broken_grid_is_one_clear_line(tmp_path, text):
     assert "\n" not in str(error.value)
 
 
-def test_a_newer_grid_is_refused(tmp_path):
-    (tmp_path / GRID_FILE).write_text('{"schema": 3, "points": []}')
-    with pytest.raises(UserError, match="schema 3"):
+@pytest.mark.parametrize("schema", [2, 4])
+def test_a_grid_of_another_version_is_refused(tmp_path, schema):
+    (tmp_path / GRID_FILE).write_text(f'{{"schema": {schema}, "points": []}}')
+    with pytest.raises(UserError, match=f"schema {schema}"):
         Grid.load(tmp_path)
 
 
@@ -92,7 +106,7 @@ def test_states_of_points_that_are_one_run(tmp_path):
         ("failed", "running", "failed"),
     ],
 )
-def test_the_scheduler_has_a_say(folder, scheduled, state):
+def test_state_of_a_run_in_slurms_queue(folder, scheduled, state):
     assert _state(folder, scheduled) == state
 
 

@@ -1,6 +1,5 @@
 """A sweep logged by the real client to a server: service, log files and records give the same result."""
 
-import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from optical_sweeps.commands import curves
 from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
 from optical_sweeps.curves.tables.robustness_tables import robustness_table
 from optical_sweeps.errors import UserError
+from optical_sweeps.sweeps.grid import Grid, GridPoint
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.service import Selection, read_wandb
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
@@ -177,8 +177,7 @@ def test_grid_points_without_a_log_are_named(
     shutil.copytree(sweep, folder)
     runs = sorted(path.name for path in folder.iterdir() if path.is_dir())
     wanted = [*runs, "absent"]
-    points = [{"overrides": [run], "run": run, "label": f"label of {run}"} for run in wanted]
-    (folder / "grid.json").write_text(json.dumps({"schema": 2, "points": points}))
+    Grid(folder, tuple(GridPoint((run,), run, f"label of {run}") for run in wanted)).save()
     for fragment in (folder / runs[0] / "wandb").iterdir():
         shutil.rmtree(fragment)
     curves.run(settings_of("replicates=20"), folder)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 
@@ -18,7 +18,11 @@ from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.prepare import prepare
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
-from optical_sweeps.runs.spec.run_spec import RunSpec, build_part
+from optical_sweeps.runs.spec.run_spec import RunSpec, corpus_of
+from optical_sweeps.settings import build_as
+from optical_sweeps.training.machine import Machine
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,9 @@ def _run_encoders(settings: Mapping[str, Any]) -> Encoders:
         tag=spec.id,
         queries=student if "query" in spec.student.sides else teacher,
         documents=student if "document" in spec.student.sides else teacher,
-        corpus=build_part("data", data) if data else spec.corpus,
-        evaluation=_part(settings, "evaluation") or spec.evaluation,
-        index=_part(settings, "index") or spec.index,
+        corpus=corpus_of(data) if data else spec.corpus,
+        evaluation=_part(settings, "evaluation", EvaluationSettings) or spec.evaluation,
+        index=_part(settings, "index", IndexSettings) or spec.index,
         builds=ArtifactBuilds.at(spec.artifacts),
         spec=None if data else spec,
         teacher=teacher,
@@ -113,7 +117,7 @@ def _run_encoders(settings: Mapping[str, Any]) -> Encoders:
 def _checkpoint_encoders(settings: Mapping[str, Any]) -> Encoders:
     if not settings.get("data"):
         raise UserError("data: a checkpoint has no collection of its own; name one, such as data=emoji")
-    machine = build_part("machine", settings["machine"])
+    machine = build_as("machine", settings["machine"], Machine)
     machine.prepare()
     folder = Path(settings["checkpoint"])
     encoder = load_encoder(folder).to(machine.device())
@@ -122,13 +126,13 @@ def _checkpoint_encoders(settings: Mapping[str, Any]) -> Encoders:
         tag="_".join(folder.absolute().name.split()),
         queries=encoder,
         documents=encoder,
-        corpus=build_part("data", settings["data"]),
-        evaluation=_part(settings, "evaluation") or EvaluationSettings(),
-        index=_part(settings, "index") or IndexSettings(),
+        corpus=corpus_of(settings["data"]),
+        evaluation=_part(settings, "evaluation", EvaluationSettings) or EvaluationSettings(),
+        index=_part(settings, "index", IndexSettings) or IndexSettings(),
         builds=ArtifactBuilds.at(Path(settings["paths"]["artifacts"]).absolute()),
     )
 
 
-def _part(settings: Mapping[str, Any], name: str) -> Any:
+def _part(settings: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
     """A part of the config that a command may override; None if it does not."""
-    return build_part(name, settings[name]) if settings.get(name) else None
+    return build_as(name, settings[name], kind) if settings.get(name) else None

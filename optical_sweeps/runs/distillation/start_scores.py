@@ -34,7 +34,7 @@ class StartScores(SharedArtifact[dict[str, float]]):
         return {
             "student": fingerprint(self.student),
             "teacher": fingerprint(self.teacher),
-            "corpus": self.spec.corpus_print,
+            "corpus": self.spec.corpus_fingerprint,
             "languages": self.spec.languages.groups,
             "index": self.spec.index.numbers,
             "settings": {name: self.spec.config[name] for name in ("student", "evaluation")},

@@ -9,13 +9,13 @@ from optical_sweeps.encoders.token_encoder import Side, TokenEncoder
 from optical_sweeps.interruption import Interruption
 from optical_sweeps.objectives.interface import needs
 from optical_sweeps.retrieval.index import TokenIndex
+from optical_sweeps.runs.prepared_note import write_note
 from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.mined_documents import mine
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.shared.teacher_vectors import TeacherVectors
 from optical_sweeps.runs.shared.trained_teacher import load_teacher, teacher_fingerprint, teacher_folder
 from optical_sweeps.runs.spec.run_spec import RunSpec
-from optical_sweeps.sweeps.preparation import note_prepared
 from optical_sweeps.training.mined_pairs import MinedDocuments
 
 
@@ -71,7 +71,7 @@ def prepare(spec: RunSpec, interruption: Interruption | None = None) -> SharedRe
     english = _distinct_english(spec)
     vectors = TeacherVectors(teacher, fingerprint, english, "query")
     vectors_folder = builds.folder(vectors)
-    note_prepared(spec, (folder, *index_folders.values(), vectors_folder))
+    write_note(spec.shared_note, (folder, *index_folders.values(), vectors_folder))
     resources = SharedResources(
         teacher=teacher,
         indexes={key: index.load(index_folders[key]) for key, index in indexes.items()},

@@ -11,12 +11,14 @@ from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, save_encoder
-from optical_sweeps.encoders.token_encoder import TokenEncoder, build_token_encoder
+from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
+from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings, build_token_encoder
 from optical_sweeps.runs.shared.hard_negatives import HardNegatives
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.identity import fact
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.context import TrainingContext
+from optical_sweeps.training.teacher_settings import TeacherSettings
 from optical_sweeps.training.teacher_training import train_teacher
 from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
 
@@ -70,13 +72,18 @@ class LoadedTeacher(_Teacher):
     """A teacher from the checkpoint that `teacher.path` names."""
 
     def key(self) -> Mapping[str, object]:
-        return {"checkpoint": self.spec.teacher.fingerprint()}
+        return {"checkpoint": self._settings.fingerprint()}
 
     def build(self, folder: Path, builds: ArtifactBuilds) -> None:
-        save_encoder(self.spec.teacher.load(), folder / "encoder")
+        save_encoder(self._settings.load(), folder / "encoder")
 
     def source(self) -> str:
-        return f"the checkpoint {self.spec.teacher.path}"
+        return f"the checkpoint {self._settings.path}"
+
+    @property
+    def _settings(self) -> ColbertTeacher:
+        assert isinstance(self.spec.teacher, ColbertTeacher)
+        return self.spec.teacher
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +94,12 @@ class TrainedTeacher(_Teacher):
 
     def key(self) -> Mapping[str, object]:
         reads_texts = self.spec.backbone.reads_texts
-        settings = dict(fact("teacher", self.spec.config["teacher"]))
-        if self.spec.teacher.negatives == "none":
+        settings = fact("teacher", self.spec.config["teacher"])
+        assert isinstance(settings, dict)
+        if self._settings.negatives == "none":
             settings.pop("mining", None)
         return {
-            "backbone": self.spec.backbone_print,
+            "backbone": self.spec.backbone_fingerprint,
             "vocabulary": fingerprint_of_texts(sorted(set(self._vocabulary))) if reads_texts else None,
             "examples": self._examples_fingerprint(),
             "encoder": fact("encoder", self.spec.config["encoder"]),
@@ -99,13 +107,14 @@ class TrainedTeacher(_Teacher):
         }
 
     def build(self, folder: Path, builds: ArtifactBuilds) -> None:
-        settings = self.spec.teacher
+        settings = self._settings
         if settings.negatives == "checkpoint":
             previous = teacher_folder(_without_negatives(self.spec), builds, lambda: self._vocabulary)
             miner = load_encoder(previous / "encoder").to(self.spec.machine.device())
             encoder = load_encoder(previous / "encoder").requires_grad_(True)
         else:
             miner = None
+            assert isinstance(self.spec.encoder, TokenEncoderSettings)
             encoder = build_token_encoder(self.spec.encoder, self.spec.backbone, self._vocabulary)
         if settings.negatives == "none":
             examples = self._examples
@@ -131,6 +140,11 @@ class TrainedTeacher(_Teacher):
         entry = builds.expected_folder(self)
         return TrainingCheckpoints(entry.with_name(f".{entry.name}.resume"), entry.name, echo)
 
+    @property
+    def _settings(self) -> TeacherSettings:
+        assert isinstance(self.spec.teacher, TeacherSettings)
+        return self.spec.teacher
+
     @cached_property
     def _vocabulary(self) -> list[str]:
         """The texts that the backbone's vocabulary is fitted to."""
@@ -145,8 +159,8 @@ class TrainedTeacher(_Teacher):
         """The examples without mined negatives."""
         if self.spec.teacher.reads_pairs:
             return tuple(self.spec.corpus.relevant_pairs())
-        triples: Triples = self.spec.teacher.triples.triples()
-        return triples
+        assert self._settings.triples is not None
+        return self._settings.triples.triples()
 
     def _triples(self) -> Triples:
         return self._examples if isinstance(self._examples, Triples) else Triples.of_pairs(self._examples)
@@ -160,6 +174,8 @@ class TrainedTeacher(_Teacher):
 
 def _without_negatives(spec: RunSpec) -> RunSpec:
     """The study whose teacher mines the negatives for the teacher of `spec`."""
-    changes = {"negatives": "none"} | ({"loss": "in_batch"} if spec.teacher.reads_pairs else {})
-    config = spec.config | {"teacher": spec.config["teacher"] | changes}
-    return dataclasses.replace(spec, teacher=dataclasses.replace(spec.teacher, **changes), config=config)
+    assert isinstance(spec.teacher, TeacherSettings)
+    loss = "in_batch" if spec.teacher.reads_pairs else spec.teacher.loss
+    section = spec.config["teacher"] | {"negatives": "none", "loss": loss}
+    teacher = dataclasses.replace(spec.teacher, negatives="none", loss=loss)
+    return dataclasses.replace(spec, teacher=teacher, config=spec.config | {"teacher": section})

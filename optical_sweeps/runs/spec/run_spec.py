@@ -1,50 +1,57 @@
-"""One resolved config turned into checked objects: what a run is about to do, before it does anything."""
+"""A resolved config turned into checked objects: what a retrieval run is about to do."""
 
+import hashlib
 import json
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, wraps
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import DictConfig
 
-from optical_sweeps.checks import strings
-from optical_sweeps.errors import UserError, first_line
-from optical_sweeps.runs.spec.identity import numeric_facts, run_id
-from optical_sweeps.settings import build
+from optical_sweeps.artifacts import canonical_json
+from optical_sweeps.checks import Strings, whole_number
+from optical_sweeps.corpora.collections import Corpus
+from optical_sweeps.corpora.ids import check_ids
+from optical_sweeps.corpora.mixture import Mixture
+from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
+from optical_sweeps.encoders.backbones import BackboneSettings
+from optical_sweeps.encoders.colbert_formats.settings import EncoderOfCheckpoint
+from optical_sweeps.encoders.student import StudentSettings
+from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
+from optical_sweeps.encoders.token_encoder import TokenEncoderSettings
+from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.judging import check_judgements
+from optical_sweeps.evaluation.settings import EvaluationSettings
+from optical_sweeps.objectives.interface import Objective
+from optical_sweeps.objectives.interface import check as check_objective
+from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.runs.resolved_config import resolved
+from optical_sweeps.runs.run import Config, run_id
+from optical_sweeps.runs.spec.identity import IDENTITY_SCHEMA, fact, numeric_facts
+from optical_sweeps.settings import build, build_as, from_mapping, settings
+from optical_sweeps.tracking.wandb_settings import WandbSettings
+from optical_sweeps.training.machine import Machine
+from optical_sweeps.training.teacher_settings import TeacherSettings
+from optical_sweeps.training.training_settings import TrainingSettings
 
 T = TypeVar("T")
-
-LANGUAGES = f"{__name__}.Languages"
-PARTS = (
-    "encoder", "teacher", "student", "objective", "mixture", "training", "evaluation", "machine", "logger",
-    "backbone", "data", "languages", "index",
-)  # fmt: skip
-"""Keys of a run's config that describe an object."""
-LATER_PARTS: Mapping[str, Any] = {
-    "student": {"_target_": "optical_sweeps.encoders.student.StudentSettings"},
-    "index": {"_target_": "optical_sweeps.retrieval.settings.IndexSettings"},
-}
-"""Parts that records of early runs lack, as they were."""
+U = TypeVar("U")
 
 
-@dataclass(frozen=True)
+@settings("languages")
 class Languages:
-    """The two groups whose shares of the training data a sweep varies.
+    """The two groups of languages whose shares of the training data a sweep varies.
 
     Raises:
-        UserError: no language at all, or one in both groups.
+        UserError: there is no language at all, or one is in both groups.
     """
 
-    high: tuple[str, ...]
-    low: tuple[str, ...]
-    __no_type_check__ = True
+    high: Strings
+    low: Strings
 
     def __post_init__(self) -> None:
-        for group in ("high", "low"):
-            object.__setattr__(self, group, strings(f"languages.{group}", getattr(self, group)))
         if not self.all:
             raise UserError(
                 "languages: both groups are empty; name languages in languages.high and languages.low"
@@ -54,33 +61,34 @@ class Languages:
 
     @property
     def all(self) -> tuple[str, ...]:
+        """Every language."""
         return self.high + self.low
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
-        """By name, without empty ones; `all` is every language."""
+        """The groups that are not empty, by name; `all` is every language."""
         groups = {"high": self.high, "low": self.low, "all": self.all}
         return {name: languages for name, languages in groups.items() if languages}
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """The parts of a run, built from its config; construction reads no corpus and loads no model."""
+    """The parts of a run; building them reads no corpus and loads no model."""
 
-    config: dict[str, Any]
-    corpus: Any
+    config: Config
+    corpus: Corpus
     languages: Languages
-    backbone: Any
-    encoder: Any
-    teacher: Any
-    student: Any
-    objective: Any
-    mixture: Any
-    training: Any
-    evaluation: Any
-    index: Any
-    machine: Any
-    logger: Any
+    backbone: BackboneSettings
+    encoder: TokenEncoderSettings | EncoderOfCheckpoint
+    teacher: TeacherSettings | ColbertTeacher
+    student: StudentSettings
+    objective: Objective
+    mixture: Mixture
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+    index: IndexSettings
+    machine: Machine
+    logger: WandbSettings
     seed: int
 
     @classmethod
@@ -93,73 +101,114 @@ class RunSpec:
         return cls.from_plain(resolved(config))
 
     @classmethod
-    def from_plain(cls, config: dict[str, Any]) -> "RunSpec":
+    def from_plain(cls, config: Config) -> "RunSpec":
         """Build every part of a resolved config; raises as `from_config` does."""
-        config = {**LATER_PARTS, **config}
-        return cls.of_parts(config, {name: build_part(name, config[name]) for name in PARTS})
+        return cls(
+            config=config,
+            corpus=corpus_of(_section(config, "data")),
+            languages=from_mapping(Languages, _section(config, "languages")),
+            backbone=_part(config, "backbone", BackboneSettings),  # type: ignore[type-abstract]
+            encoder=_either(config, "encoder", TokenEncoderSettings, EncoderOfCheckpoint),
+            teacher=_either(config, "teacher", TeacherSettings, ColbertTeacher),
+            student=_part(config, "student", StudentSettings),
+            objective=_part(config, "objective", Objective),  # type: ignore[type-abstract]
+            mixture=_part(config, "mixture", Mixture),  # type: ignore[type-abstract]
+            training=_part(config, "training", TrainingSettings),
+            evaluation=_part(config, "evaluation", EvaluationSettings),
+            index=_part(config, "index", IndexSettings),
+            machine=_part(config, "machine", Machine),
+            logger=_part(config, "logger", WandbSettings),
+            seed=whole_number("seed", config["seed"], least=0),
+        )
 
-    @classmethod
-    def of_parts(cls, config: dict[str, Any], parts: Mapping[str, Any]) -> "RunSpec":
-        """A spec of parts that are built."""
-        others = {name: part for name, part in parts.items() if name != "data"}
-        return cls(config=config, corpus=parts["data"], seed=config["seed"], **others)
-
-    def check(self) -> None:
+    def check(self, *, devices: bool = True) -> None:
         """Refuse now what would fail later: unknown languages, missing data or models, too large a budget.
 
-        Reads the corpus; trains and encodes nothing.
+        Reads the corpus; trains and encodes nothing. A check that passed is not repeated in this process for
+        equal settings: for a grid of 1,000 points that saves 5 minutes of reading checkpoints and queries.
+
+        Args:
+            devices: check this machine's devices too; false if the run is for another machine.
         """
-        for check in CHECKS:
-            check(self)
+        if devices:
+            _check_machine(self)
+        for check, sections in CHECKS.items():
+            key = (str(Path.cwd()), check.__name__, *(json.dumps(self.config[name]) for name in sections))
+            if key not in _passed:
+                check(self)
+                _passed.add(key)
 
     def bitext_sizes(self) -> dict[str, int]:
-        return dict(_sizes(json.dumps(self.config["data"]), self.languages.all))
+        """The number of sentence pairs of each language."""
+        return {language: len(self.corpus.bitext(language)) for language in self.languages.all}
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Everything that can change this run's numbers."""
         return numeric_facts(self.config, fingerprints=self.fingerprints(), trains=self.objective.trains)
 
     def fingerprints(self) -> dict[str, str]:
-        """The contents that count: corpus, backbone, and the checkpoint that the student starts from."""
-        found = {"corpus": self.corpus_print, "backbone": self.backbone_print}
-        if (checkpoint := self.student.fingerprint()) is not None:
-            found["student_checkpoint"] = checkpoint
-        if (teacher := self.teacher.fingerprint()) is not None:
-            found["teacher_content"] = teacher
-        if (lexicon := self.evaluation.fingerprint(self.languages.all)) is not None:
-            found["lexicon"] = lexicon
-        switching = self.training.code_switching if self.objective.trains else None
-        if switching is not None and (lexicon := switching.fingerprint(self.languages.all)) is not None:
-            found["training_lexicon"] = lexicon
-        return found
+        """Fingerprints of the content that counts: corpus, backbone, checkpoints and lexicons."""
+        fingerprints: dict[str, str | None] = {
+            "corpus": self.corpus_fingerprint,
+            "backbone": self.backbone_fingerprint,
+            "student_checkpoint": _content("student", _section(self.config, "student")),
+            "teacher_content": _content("teacher", _section(self.config, "teacher")),
+            "lexicon": self.evaluation.fingerprint(self.languages.all),
+        }
+        if self.objective.trains and self.training.code_switching is not None:
+            fingerprints["training_lexicon"] = self.training.code_switching.fingerprint(self.languages.all)
+        return {name: fingerprint for name, fingerprint in fingerprints.items() if fingerprint is not None}
 
     @property
-    def corpus_print(self) -> str:
-        return content("data", json.dumps(self.config["data"]))
+    def corpus_fingerprint(self) -> str:
+        """The fingerprint of the corpus's content."""
+        return content("data", _section(self.config, "data"))
 
     @property
-    def backbone_print(self) -> str:
-        if not uses_backbone(self):
+    def backbone_fingerprint(self) -> str:
+        """The fingerprint of the backbone's content; `none` if nothing is built from it."""
+        if not self.uses_backbone:
             return "none"
-        return content("backbone", json.dumps(self.config["backbone"]))
+        return content("backbone", _section(self.config, "backbone"))
+
+    @property
+    def uses_backbone(self) -> bool:
+        """Whether teacher or student are built from `backbone`: a loaded teacher brings its own."""
+        return self.teacher.uses_backbone or self.student.init == "backbone"
 
     @cached_property
     def id(self) -> str:
+        """The run's id, twelve hexadecimal digits."""
         return run_id(self.facts())
 
     @property
     def sweep(self) -> Path:
         """The folder of the sweep that the run is part of."""
-        return Path(self.config["paths"]["sweeps"], self.config["sweep"]["name"])
+        return Path(str(_section(self.config, "paths")["sweeps"]), str(_section(self.config, "sweep")["name"]))
 
     @property
     def folder(self) -> Path:
+        """The run's folder."""
         return self.sweep / self.id
 
     @property
     def artifacts(self) -> Path:
-        """The store's folder; absolute, since a process keeps by path what it has read of it."""
-        return Path(self.config["paths"]["artifacts"]).absolute()
+        """The absolute path of the artifact store; what a process has read of it is cached by path."""
+        return Path(str(_section(self.config, "paths")["artifacts"])).absolute()
+
+    @property
+    def shared_note(self) -> Path:
+        """The note in the store that says that teacher, index and English vectors of this run are built."""
+        key = {
+            "schema": IDENTITY_SCHEMA,
+            "corpus": self.corpus_fingerprint,
+            "backbone": self.backbone_fingerprint,
+            "languages": sorted(self.languages.all),
+            **{name: fact(name, self.config[name]) for name in ("encoder", "teacher", "index")},
+            "teacher_content": _content("teacher", _section(self.config, "teacher")),
+        }
+        name = hashlib.blake2b(canonical_json(key).encode(), digest_size=16).hexdigest()
+        return self.artifacts / "prepared" / f"{name}.json"
 
     @property
     def label(self) -> str:
@@ -170,78 +219,57 @@ class RunSpec:
         return f"{self.objective.name}{switched} {self.mixture.label} seed={self.seed}"
 
 
-def resolved(config: DictConfig) -> dict[str, Any]:
-    """A composed config as plain containers, without Hydra's own part.
-
-    Raises:
-        UserError: a mandatory value is missing or an interpolation cannot be resolved.
-    """
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    try:
-        plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
-    except MissingMandatoryValue as error:
-        raise UserError(f"{error.full_key}: no value; give one, for example {error.full_key}=...") from error
-    except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key}: {first_line(error)}") from error
-    assert isinstance(plain, dict)
-    return plain  # type: ignore[return-value]
-
-
-def build_part(name: str, settings: Mapping[str, Any]) -> Any:
-    """One part of a run; a corpus is read once a process, every other part is the run's own.
+def corpus_of(data: Mapping[str, object]) -> Corpus:
+    """The corpus that `data` describes; a process reads each corpus once.
 
     Raises:
         UserError: a bad value; its key is named.
     """
-    if name == "data":
-        return _built_once(name, json.dumps(settings))
-    return build(name, {"_target_": LANGUAGES, **settings} if name == "languages" else settings)
+    corpus = _built(Path.cwd(), "data", json.dumps(data))
+    if not isinstance(corpus, Corpus):
+        raise UserError(f"data._target_: {type(corpus).__name__} is not a corpus; choose another class")
+    return corpus
 
 
-def _once_here(function: Callable[..., T]) -> Callable[..., T]:
-    """Keep the last eight answers, each for the working directory that it was asked in: settings name files."""
-
-    @lru_cache(maxsize=8)
-    def kept(folder: Path, *arguments: Hashable) -> T:
-        return function(*arguments)
-
-    @wraps(function)
-    def asked(*arguments: Hashable) -> T:
-        return kept(Path.cwd(), *arguments)
-
-    return asked
+def content(name: str, section: Mapping[str, object]) -> str:
+    """The fingerprint of the content that a section names, taken once a process: it may read gigabytes."""
+    fingerprint = _content(name, section)
+    assert fingerprint is not None
+    return fingerprint
 
 
-# All points of a grid in one process read each corpus once, and take each fingerprint once.
-@_once_here
-def _built_once(name: str, settings: str) -> Any:
-    return build(name, json.loads(settings))
+def _content(name: str, section: Mapping[str, object]) -> str | None:
+    return _fingerprint(Path.cwd(), name, json.dumps(section))
 
 
-@_once_here
-def content(name: str, settings: str) -> str:
-    """The fingerprint of what `data` or `backbone` hold, of settings as JSON."""
-    return str(_built_once(name, settings).fingerprint())
+def _section(config: Config, name: str) -> dict[str, Any]:
+    section = config[name]
+    if not isinstance(section, dict):
+        raise UserError(f"{name}: {section!r} is not a section; choose one, such as {name}=default")
+    return section
 
 
-@_once_here
-def _sizes(settings: str, languages: tuple[str, ...]) -> Mapping[str, int]:
-    corpus = _built_once("data", settings)
-    return {language: len(corpus.bitext(language)) for language in languages}
+def _part(config: Config, name: str, kind: type[T]) -> T:
+    return build_as(name, _section(config, name), kind)
 
 
-@_once_here
-def _looked_at(settings: str) -> RunSpec:
-    return RunSpec.from_plain(json.loads(settings))
+def _either(config: Config, name: str, first: type[T], second: type[U]) -> T | U:
+    section = _section(config, name)
+    part = build(name, section)
+    return part if isinstance(part, second) else build_as(name, section, first)
 
 
-def look_at(config: DictConfig) -> RunSpec:
-    """The spec of a composed config, to be checked and named but not run: equal configs share one.
+# Settings name files by relative paths, so the caches know the working directory.
+@lru_cache(maxsize=32)
+def _built(folder: Path, name: str, section: str) -> object:
+    return build(name, json.loads(section))
 
-    Raises:
-        UserError: as `RunSpec.from_config`.
-    """
-    return _looked_at(json.dumps(resolved(config)))
+
+@lru_cache(maxsize=32)
+def _fingerprint(folder: Path, name: str, section: str) -> str | None:
+    part = _built(folder, name, section)
+    assert isinstance(part, Corpus | BackboneSettings | StudentSettings | TeacherSettings | ColbertTeacher)
+    return part.fingerprint()
 
 
 def _check_languages(spec: RunSpec) -> None:
@@ -253,54 +281,55 @@ def _check_languages(spec: RunSpec) -> None:
         )
 
 
-def check_machine(spec: RunSpec) -> None:
-    """Whether this machine has the devices that the run asks for, and can compute as it should."""
+def _check_machine(spec: RunSpec) -> None:
+    """Whether this machine has the devices that the run needs, and can compute in their precision."""
     spec.machine.check(spec.training.precision)
-    if spec.index.encode_dtype != "float32":  # asking for the device starts the driver of a GPU
+    if spec.index.encode_dtype != "float32":  # finding the device starts the driver of a GPU
         spec.index.check_device(spec.machine.device())
 
 
-def uses_backbone(spec: RunSpec) -> bool:
-    """Whether anything of the run is built from `backbone`: a teacher that is loaded brings its own."""
-    return bool(spec.teacher.uses_backbone) or spec.student.init == "backbone"
-
-
 def _check_backbone(spec: RunSpec) -> None:
-    if uses_backbone(spec):
+    if spec.uses_backbone:
         spec.backbone.check()
 
 
 def _check_teacher(spec: RunSpec) -> None:
-    """Whether a teacher that is loaded and the study's own settings agree."""
+    """Whether a loaded teacher and the study's own settings agree."""
     spec.teacher.check(spec.encoder, spec.objective)
 
 
 def _check_layers(spec: RunSpec) -> None:
-    """A backbone cut to k layers has no more to freeze; one taken whole is known when it is loaded."""
+    """No more layers can be frozen than a shortened backbone has; a whole one is checked when it is loaded."""
     layers = _layers(spec)
-    for name, settings in (("training", spec.training), ("teacher.training", spec.teacher.training)):
-        if None not in (layers, settings) and settings.freeze_layers > layers:
+    for name, training in (("training", spec.training), ("teacher.training", spec.teacher.training)):
+        if layers is not None and training is not None and training.freeze_layers > layers:
             raise UserError(
-                f"{name}.freeze_layers: {settings.freeze_layers}, but backbone.layers is {layers}; lower it"
+                f"{name}.freeze_layers: {training.freeze_layers}, but backbone.layers is {layers}; lower it"
             )
 
 
-def _layers(spec: RunSpec) -> Any:
-    """Of the encoder that the student begins as, where that is known before it is loaded."""
-    loaded = not spec.teacher.uses_backbone and spec.student.init != "backbone"
-    return spec.teacher.layers() if loaded else getattr(spec.backbone, "layers", None)
+def _layers(spec: RunSpec) -> int | None:
+    """The layers of the encoder that the student starts as; None if they are known only once it is loaded."""
+    if not spec.teacher.uses_backbone and spec.student.init != "backbone":
+        return spec.teacher.layers()
+    layers = getattr(spec.backbone, "layers", None)
+    return layers if isinstance(layers, int) else None
 
 
 def _check_student(spec: RunSpec) -> None:
-    """What student and objective ask for beyond what their own settings can tell."""
-    from optical_sweeps.objectives import check
-
+    """What student and objective need beyond what their own settings can tell."""
     spec.student.check(layers=_layers(spec))
-    check(spec.objective, spec.encoder.dim, spec.student.sides)
+    check_objective(spec.objective, spec.encoder.dim, spec.student.sides)
 
 
 def _check_batches(spec: RunSpec) -> None:
-    longest = max(spec.teacher.length(spec.encoder, side) for side in spec.student.sides)
+    encoder, teacher = spec.encoder, spec.teacher
+    if isinstance(teacher, ColbertTeacher):
+        lengths = [teacher.length(encoder, side) for side in spec.student.sides]
+    else:
+        assert isinstance(encoder, TokenEncoderSettings)  # a teacher trained here accepts no other
+        lengths = [teacher.length(encoder, side) for side in spec.student.sides]
+    longest = max(lengths)
     if spec.training.batch_tokens is not None and spec.training.batch_tokens < longest:
         raise UserError(
             f"training.batch_tokens: {spec.training.batch_tokens}, but one sentence may have {longest} tokens; "
@@ -309,8 +338,6 @@ def _check_batches(spec: RunSpec) -> None:
 
 
 def _check_collections(spec: RunSpec) -> None:
-    from optical_sweeps.corpora.ids import check_ids
-
     if spec.teacher.reads_pairs:
         spec.corpus.relevant_pairs()
     spec.bitext_sizes()
@@ -320,18 +347,14 @@ def _check_collections(spec: RunSpec) -> None:
 
 
 def _check_judgements(spec: RunSpec) -> None:
-    from optical_sweeps.evaluation.judging import check_judgements
-
     for language in spec.languages.all:
         for split in ("dev", "test"):
             check_judgements(spec.corpus.collection(language, split), spec.evaluation.measures)
 
 
 def _check_perturbations(spec: RunSpec) -> None:
-    from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
-
-    settings = spec.evaluation
-    check_perturbations(settings.perturbations, spec.corpus, spec.languages.all, settings.lexicon)
+    evaluation = spec.evaluation
+    check_perturbations(evaluation.perturbations, spec.corpus, spec.languages.all, evaluation.lexicon)
 
 
 def _check_code_switching(spec: RunSpec) -> None:
@@ -346,7 +369,6 @@ def _check_budget(spec: RunSpec) -> None:
 
 CHECKS: Mapping[Callable[[RunSpec], None], tuple[str, ...]] = {
     _check_languages: ("data", "languages"),
-    check_machine: ("machine", "training", "index"),
     _check_backbone: ("backbone", "teacher", "student"),
     _check_teacher: ("teacher", "encoder", "objective"),
     _check_layers: ("backbone", "training", "teacher", "student"),
@@ -358,4 +380,6 @@ CHECKS: Mapping[Callable[[RunSpec], None], tuple[str, ...]] = {
     _check_code_switching: ("objective", "training", "languages"),
     _check_budget: ("objective", "mixture", "data", "languages"),
 }
-"""Every check, in order, and the keys of the config that it looks at: nothing else can change its answer."""
+"""Every check, in order, and the sections of the config that its answer depends on."""
+
+_passed: set[tuple[str, ...]] = set()

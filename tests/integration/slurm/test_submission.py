@@ -1,4 +1,4 @@
-"""Submissions on a real cluster: arrays, packs, failures, interruptions, cancellation; of runs without work."""
+"""Submissions to a real cluster, of runs that take no time: arrays, packs, failures, cancellation."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from optical_sweeps.slurm import slurm_commands as slurm
 from optical_sweeps.slurm.cancellation import cancel
 from optical_sweeps.slurm.slurm_commands import SlurmError
 from optical_sweeps.slurm.submission import queued_runs, submit_again
-from optical_sweeps.slurm.submission_plan import Shared, Submission, submissions_of
+from optical_sweeps.slurm.submission_plan import SharingGroup, Submission, submissions_of
 from optical_sweeps.slurm.submission_queue import problems
 from optical_sweeps.slurm.waiting import wait_for
 from optical_sweeps.sweeps.grid import Grid
@@ -66,7 +66,7 @@ def test_more_runs_than_an_array_holds_some_fail_some_are_killed(quick_sweep: Qu
 
 
 def test_time_limit_requeue_preemption(quick_sweep: QuickSweep):
-    """Tasks that are cut off go on by themselves, and do only what is missing."""
+    """Interrupted tasks are requeued, and perform only what is missing."""
     does = {"a1": "ok", "a2": "wait-once", "a3": "fail", "a4": "wait-once", "a5": "ok"}
     quick_sweep.ask({**does, "limited": "wait-once", "given-up": "wait"})
     limited = quick_sweep.submit("limited", time="0:01:00", warn_seconds=20)
@@ -93,8 +93,8 @@ def test_time_limit_requeue_preemption(quick_sweep: QuickSweep):
     assert [restart for _, restart, _ in quick_sweep.began("limited")] == ["0", "1"]
     said = limited.log_of(limited.jobs[0], 0).read_text()
     assert "interrupted by SIGUSR1" in said
-    assert "back into the queue" in said
-    assert "submit again to go on" in given_up.log_of(given_up.jobs[0], 0).read_text()
+    assert "time limit: requeued" in said
+    assert "submit again to continue" in given_up.log_of(given_up.jobs[0], 0).read_text()
 
 
 def test_a_higher_partition_takes_the_node_for_a_while(quick_sweep: QuickSweep):
@@ -144,7 +144,7 @@ def test_preparation_comes_first_and_its_failure_ends_the_rest(quick_sweep: Quic
     store = quick_sweep.folder.parent / "artifacts" / "prepared"
     store.parent.mkdir()
     good, bad = str(store / "good.json"), str(store / "bad.json")
-    shared = [Shared(good, ("p1", "p2")), Shared(bad, ("q1",))]
+    shared = [SharingGroup(good, ("p1", "p2")), SharingGroup(bad, ("q1",))]
     first = quick_sweep.submit("p1", "p2", shared=shared, prepare={"cpus": 2})
     assert first
     second = quick_sweep.submit("q1", shared=shared)
@@ -255,18 +255,18 @@ def test_what_slurm_refuses_is_said_and_leaves_nothing(quick_sweep: QuickSweep, 
 
 def test_a_refused_array_takes_its_preparation_back(quick_sweep: QuickSweep):
     quick_sweep.ask({"y1": "ok"})
-    shared = [Shared(str(quick_sweep.folder / "prepared" / "never.json"), ("y1",))]
+    shared = [SharingGroup(str(quick_sweep.folder / "prepared" / "never.json"), ("y1",))]
     with pytest.raises(SlurmError, match="invalid partition"):
         quick_sweep.submit(shared=shared, partition="nowhere", prepare={"partition": "low", "cpus": 4})
     quick_sweep.until_over()
     assert submissions_of(quick_sweep.folder) == []
 
 
-def test_tasks_that_wait_in_vain_are_told(quick_sweep: QuickSweep):
+def test_tasks_that_will_never_start_are_reported(quick_sweep: QuickSweep):
     quick_sweep.ask({"v1": "ok", "v2": "ok"})
     submission = quick_sweep.submit(nodes=2)  # of one
     assert submission
-    told = f"2 of Slurm job {submission.jobs[0].job}'s tasks wait in vain (PartitionNodeLimit): "
+    told = f"2 of Slurm job {submission.jobs[0].job}'s tasks will never start (PartitionNodeLimit): "
     quick_sweep.until(lambda it: any(line.startswith(told) for line in problems(it.folder)))
     assert set(quick_sweep.states().values()) == {"queued"}
     shown = json.loads(printed("sweep status", str(quick_sweep.folder), "--json"))

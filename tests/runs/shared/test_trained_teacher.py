@@ -100,7 +100,7 @@ def test_a_loaded_teacher_needs_no_backbone(spec_of, checkpoint):
     other = spec_of("teacher=colbert", f"teacher.path={checkpoint}", "backbone.hidden_size=64")
     assert one.id == other.id
     begun = spec_of("teacher=colbert", f"teacher.path={checkpoint}", "student=backbone")
-    assert begun.backbone_print != "none"
+    assert begun.backbone_fingerprint != "none"
 
 
 @pytest.mark.parametrize(

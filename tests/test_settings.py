@@ -1,17 +1,25 @@
-"""Objects of settings: directly where the class is ours, by Hydra where not, the same either way."""
+"""Objects built from configs: classes of this package directly, others by Hydra, with the same result."""
+
+from collections.abc import Iterator
 
 import pytest
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.runs.spec.run_spec import resolved
+from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.settings import _instantiated, _is_ours, build
-from optical_sweeps.sweeps.hydra_app import HydraApp
+from optical_sweeps.sweeps.hydra_app import HydraApp, hydra_app
 
 FIXED = {"_target_": "optical_sweeps.corpora.mixture.FixedTotal", "total": 8, "ratio": 0.5}
 
 
+@pytest.fixture(scope="module")
+def app() -> Iterator[HydraApp]:
+    with hydra_app() as started:
+        yield started
+
+
 @pytest.mark.parametrize("solver", ["sinkhorn", "ipot", "exact", "unbalanced", "partial"])
-def test_every_part_of_ours_is_the_same_either_way(app: HydraApp, solver):
+def test_hydra_builds_the_same_objects(app: HydraApp, solver):
     config = resolved(app.loader.load_sweep_config(app.master, [f"transport@objective.solver={solver}"]))
     for name in ("objective", "mixture", "training", "teacher", "encoder", "machine", "backbone"):
         assert _is_ours(config[name]), name
@@ -31,7 +39,7 @@ def test_every_part_of_ours_is_the_same_either_way(app: HydraApp, solver):
         {"total": 1},
     ],
 )
-def test_what_is_not_wholly_ours_is_hydras(settings):
+def test_configs_with_other_classes_are_left_to_hydra(settings):
     assert not _is_ours(settings)
 
 
@@ -49,7 +57,7 @@ def test_errors_name_the_key(settings, message):
     assert "\n" not in str(error.value)
 
 
-def test_an_object_keeps_nothing_of_its_settings():
+def test_an_object_does_not_share_the_lists_of_its_config():
     settings = {
         "_target_": "optical_sweeps.evaluation.evaluation_settings.EvaluationSettings",
         "measures": ["nDCG@10"],

@@ -1,0 +1,79 @@
+"""The run of a retrieval sweep, as the sweep engine sees it: `run_type` of conf/train.yaml names this class."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from optical_sweeps.interruption import Interruption
+from optical_sweeps.runs.run import Config, Run, Workload
+from optical_sweeps.runs.run_folder import RunFolder
+from optical_sweeps.runs.spec.run_spec import RunSpec
+
+
+class RetrievalRun(Run):
+    """Distils a teacher into a student on bitext, then searches and evaluates."""
+
+    label_keys = ("objective", "mixture", "seed", "mixture.ratio", "mixture.total", "mixture.multiple")
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.spec = RunSpec.from_plain(config)
+
+    def facts(self) -> Mapping[str, object]:
+        return self.spec.facts()
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def label(self) -> str:
+        return self.spec.label
+
+    @property
+    def is_first_process(self) -> bool:
+        return self.spec.machine.ranks().is_first
+
+    def check(self, *, devices: bool = True) -> None:
+        self.spec.check(devices=devices)
+
+    def shared_note(self) -> Path:
+        return self.spec.shared_note
+
+    def prepare(self, interruption: Interruption) -> None:
+        """Build the teacher, the document index and the English vectors."""
+        from optical_sweeps.runs.shared.prepare import prepare
+
+        self.spec.machine.prepare()
+        prepare(self.spec, interruption)
+
+    def perform(self, folder: RunFolder) -> bool:
+        from optical_sweeps.runs.distillation.pipeline import perform_unless_done
+
+        return perform_unless_done(self.spec, folder)
+
+    @classmethod
+    def workload(cls, config: Config) -> Workload:
+        """Runs of one kind have objectives, backbones and corpora of the same classes; pairs are the amount."""
+        kind = tuple(str(_value(config, name, "_target_")) for name in ("objective", "backbone", "data"))
+        features = tuple(str(config.get(name)) for name in ("backbone", "data", "languages"))
+        devices = _value(config, "machine", "devices")
+        return Workload(kind, features, _pairs(config), devices if isinstance(devices, int) else 1)
+
+
+def _pairs(config: Config) -> float | None:
+    """The sentence pairs that a run trains on, over all epochs; None if the config does not say."""
+    total, epochs = _number(config, "mixture", "total"), _number(config, "training", "epochs")
+    if total is None:
+        high, multiple = _number(config, "mixture", "high_total"), _number(config, "mixture", "multiple")
+        total = None if high is None or multiple is None else high * (1 + multiple)
+    return None if total is None else total * (1 if epochs is None else epochs)
+
+
+def _number(config: Config, section: str, key: str) -> float | None:
+    value = _value(config, section, key)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _value(config: Config, section: str, key: str) -> object:
+    values = config.get(section)
+    return values.get(key) if isinstance(values, Mapping) else None

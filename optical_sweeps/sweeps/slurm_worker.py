@@ -1,0 +1,119 @@
+"""What a task of a Slurm submission does: perform its pack of runs, or prepare what the runs share."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from optical_sweeps.console import echo
+from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import Interrupted, Interruption, interruptible
+from optical_sweeps.runs.prepared_note import is_prepared
+from optical_sweeps.runs.run import build_run
+from optical_sweeps.runs.run_folder import RunFolder, write_json
+from optical_sweeps.slurm.submission_plan import PREPARED, SharingGroup, Submission
+from optical_sweeps.sweeps.compose import Composer
+from optical_sweeps.sweeps.grid import Grid
+from optical_sweeps.sweeps.hydra_app import hydra_app
+from optical_sweeps.sweeps.points import run_grid_runs
+
+
+def work(submission: Submission, task: int | None) -> int:
+    """Do a task's work, or the preparation if the task is None; 0 if all of it is done, else 1.
+
+    Raises:
+        UserError: the submission has no such task.
+        Interrupted: the process received a signal; uncaught, it ends the process with code 75.
+    """
+    if task is not None and not 0 <= task < len(submission.packs):
+        last = len(submission.packs) - 1
+        raise UserError(f"--task {task}: {submission.folder} has tasks 0 to {last}; Slurm runs this command")
+    with interruptible() as interruption:
+        try:
+            if task is None:
+                return _prepare_all(submission, interruption)
+            return _perform_pack(submission, task, interruption)
+        except Interrupted as interrupted:
+            echo(f"interrupted by {interrupted.signal.name}")
+            raise
+
+
+def _perform_pack(submission: Submission, task: int, interruption: Interruption) -> int:
+    """Perform the runs of a pack; a run that fails, or whose worker was killed, does not stop the others."""
+    pack, attempt = submission.packs[task], _attempt()
+    _announce(f"task {task + 1} of {len(submission.packs)}: {len(pack)} runs")
+    grid = Grid.load(submission.sweep)
+    open_runs = [run for run in pack if not submission.is_over(run) and not submission.was_begun(run, attempt)]
+    for run in _agreed(submission, task, open_runs):
+        if submission.is_cancelled(run):
+            continue
+        try:
+            interruption.check()
+            submission.begin(run, attempt)
+            echo(f"-- {run} {grid.point_of[run].label}")
+            perform_run(grid, run)
+        except Interrupted as interrupted:
+            if interrupted.signal != signal.SIGUSR2 or not submission.is_cancelled(run):
+                raise
+            interruption.received = None
+            echo(f"{run}: cancelled")
+    return int(any(not _needs_nothing(submission, run) for run in pack))
+
+
+def perform_run(grid: Grid, run: str) -> None:
+    """Perform one run of the grid; if it fails, its folder keeps the error."""
+    for result in run_grid_runs(grid, [run]):
+        if result.run not in ("", run):
+            echo(f"{run}: its point is run {result.run} now: data, settings or code have changed")
+
+
+def _needs_nothing(submission: Submission, run: str) -> bool:
+    """Whether the run is done, is cancelled, or another process works on it."""
+    folder = RunFolder(submission.sweep / run)
+    return submission.is_cancelled(run) or folder.state() in ("done", "running")
+
+
+def _prepare_all(submission: Submission, interruption: Interruption) -> int:
+    _announce("preparation")
+    grid = Grid.load(submission.sweep)
+    for group in submission.shared:
+        if not is_prepared(Path(group.note)):
+            prepare_group(grid, group, interruption)
+    write_json(submission.folder / PREPARED, {"job": os.environ.get("SLURM_JOB_ID")})
+    return 0
+
+
+def prepare_group(grid: Grid, group: SharingGroup, interruption: Interruption) -> None:
+    """Build what the runs of the group share."""
+    with hydra_app(grid.config, grid.config_dir) as app:
+        config = Composer(app.loader, app.master)(grid.point_of[group.runs[0]].overrides)
+        build_run(config).prepare(interruption)
+
+
+def _agreed(submission: Submission, task: int, runs: Sequence[str]) -> Sequence[str]:
+    """The open runs as the first of a task's processes sees them, so that all of them perform the same."""
+    rank = os.environ.get("SLURM_PROCID")
+    if rank is None or os.environ.get("SLURM_STEP_NUM_TASKS", "1") == "1":
+        return runs
+    path = submission.folder / "agreed" / f"{task}-{_attempt()}-{os.environ['SLURM_STEP_ID']}.json"
+    if rank == "0":
+        path.parent.mkdir(exist_ok=True)
+        write_json(path, {"runs": list(runs)})
+        return runs
+    while not path.exists():  # if the first process dies, srun ends this one too
+        time.sleep(0.2)
+    return list(json.loads(path.read_text(encoding="utf-8"))["runs"])
+
+
+def _attempt() -> str:
+    """This start of the task: its job's number, and how often the job was requeued."""
+    return f"{os.environ.get('SLURM_JOB_ID')}-{os.environ.get('SLURM_RESTART_COUNT', '0')}"
+
+
+def _announce(work: str) -> None:
+    """Print the first line of an attempt: all attempts of a task write to one file."""
+    job, restarts = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_RESTART_COUNT", "0")
+    where = f", Slurm job {job}, restart {restarts}, on {os.uname().nodename}" if job else ""
+    echo(f"== {time.strftime('%Y-%m-%dT%H:%M:%S')} {work}{where}")
