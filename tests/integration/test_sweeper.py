@@ -210,7 +210,7 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(swept, unswept, environ
     finally:
         process.kill()
     assert process.returncode != 0
-    assert err.splitlines() == ["stopped; the same command goes on with what is missing"], out
+    assert err.splitlines() == ["interrupted; run the same command again to continue"], out
     assert "failed" not in states(unswept).values()
     assert here(unswept, *FOUR).code == 0
     assert measures(unswept) == measures(swept[0])
