@@ -98,11 +98,11 @@ def needs(objective: Objective) -> frozenset[str]:
     return frozenset(getattr(objective, "needs", ()))
 
 
-def check(objective: Objective, dim: int, sides: Collection[str]) -> None:
+def check(objective: Objective, dim: int | None, sides: Collection[str]) -> None:
     """Refuse an objective that the batches of a run cannot serve.
 
     Args:
-        dim: dimensions of the encoder's token vectors.
+        dim: dimensions of the encoder's token vectors; None if only the teacher's checkpoint knows them.
         sides: sides of retrieval that the student learns.
 
     Raises:
@@ -125,7 +125,7 @@ def check(objective: Objective, dim: int, sides: Collection[str]) -> None:
             "which would mix queries and documents; set student.side=query or document, or objective.queue=0"
         )
     required = getattr(objective, "expected_dim", None)
-    if required not in (None, dim):
+    if dim is not None and required not in (None, dim):
         raise UserError(
             f"objective.dim: {required}, but encoder.dim is {dim}; set objective.dim=${{encoder.dim}}"
         )

@@ -22,8 +22,8 @@ from optical_sweeps.encoders.student import StudentSettings
 from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
 from optical_sweeps.encoders.token_encoder import TokenEncoderSettings
 from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.evaluation.judging import check_judgements
-from optical_sweeps.evaluation.settings import EvaluationSettings
 from optical_sweeps.objectives.interface import Objective
 from optical_sweeps.objectives.interface import check as check_objective
 from optical_sweeps.retrieval.settings import IndexSettings
