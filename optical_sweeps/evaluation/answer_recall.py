@@ -1,13 +1,13 @@
-"""Recall by answer string: is an answer in the first so many tokens of the ranked passages?
+"""Recall by answer string: do the first k tokens of the ranked passages contain an answer?
 
 R@2kt and R@5kt of XOR-Retrieve (Asai et al., NAACL 2021, arXiv 2010.11856): the passages are tokenised and
-joined in ranked order, cut after 2,000 or 5,000 tokens, and searched for any of the answers, case and all.
-Questions answered by yes or no alone do not count. The published script takes NLTK's `word_tokenize`; pass it
-as `tokenize` for its exact numbers. The default differs in contractions, quotes and rare abbreviations.
+joined in ranked order, cut after 2,000 or 5,000 tokens, and searched for any of the answers, case-sensitively.
+Questions whose only answers are yes or no are excluded. The published script uses NLTK's `word_tokenize`, which
+differs from ours in contractions, quotes and rare abbreviations.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float64
@@ -15,8 +15,6 @@ from jaxtyping import Float64
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.retrieval.runs import RetrievalRun
 
-BUDGETS = (2000, 5000)
-"""Tokens; R@2kt and R@5kt."""
 NOT_SPANS = ("yes", "no")
 _ABBREVIATION = r"(?:[A-Za-z]\.){2,}|\b(?:Co|Dr|Inc|Jr|Ltd|Mr|Mrs|Ms|Mt|No|Sr|St|vs)\."
 _TOKEN = re.compile(rf"{_ABBREVIATION}|\d+(?:[.,:]\d+)*|\w+(?:[-'’.]\w+)*|[^\w\s]")
@@ -32,61 +30,56 @@ def words(text: str) -> list[str]:
 
 
 def answer_spans(answers: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Query id -> its answers that a text can hold: none that is blank (which any would), nor yes and no.
+    """Query id -> answers to search for, without yes, no and blank strings (which every text contains).
 
     >>> answer_spans({"q1": ["yes", "Tokyo"], "q2": ["no", ""]})
     {'q1': ['Tokyo'], 'q2': []}
     """
     return {
-        query: [answer for answer in own if answer.strip() and answer not in NOT_SPANS]
-        for query, own in answers.items()
+        query: [answer for answer in strings if answer.strip() and answer not in NOT_SPANS]
+        for query, strings in answers.items()
     }
 
 
 def answer_recall(
-    run: RetrievalRun,
-    documents: Documents,
-    answers: Mapping[str, Sequence[str]],
-    budgets: Sequence[int] = BUDGETS,
-    tokenize: Callable[[str], Sequence[str]] = words,
+    run: RetrievalRun, documents: Documents, answers: Mapping[str, Sequence[str]], budgets: Sequence[int]
 ) -> tuple[tuple[str, ...], dict[int, Float64[np.ndarray, " Q"]]]:
-    """Query ids, and for each budget of tokens 1 where an answer is within it and 0 where none is.
+    """Query ids, and for each budget 1 where the tokens contain an answer and 0 where they do not.
 
-    A query that the run lacks counts 0; one without an answer but yes or no is left out.
+    A query that the run lacks counts 0. A query without answer spans is excluded.
 
     Args:
         run: passages by query, best first; deep enough to fill the largest budget.
-        documents: where the passages' texts are.
-        answers: query id -> strings of which one must be found.
+        documents: the texts of the passages.
+        answers: query id -> strings, any of which is correct.
+        budgets: numbers of tokens.
 
     Raises:
         ValueError: a ranked passage is not among the documents, a budget is below 1, or no query is left.
     """
     if not budgets or min(budgets) < 1:
-        raise ValueError(f"budgets of tokens are 1 and more, not {list(budgets)}")
+        raise ValueError(f"budgets of tokens must be 1 or more, not {list(budgets)}")
     spans = answer_spans(answers)
-    queries = tuple(sorted(query for query, own in spans.items() if own))
+    queries = tuple(sorted(query for query, strings in spans.items() if strings))
     if not queries:
         raise ValueError("no query has an answer other than yes or no")
     rankings = dict(zip(run.query_ids, run.documents, strict=True))
     values = {budget: np.zeros(len(queries)) for budget in budgets}
     for row, query in enumerate(queries):
-        tokens = _first_tokens(rankings.get(query, ()), documents, max(budgets), tokenize)
+        tokens = _first_tokens(rankings.get(query, ()), documents, max(budgets))
         for budget in budgets:
-            read = " ".join(tokens[:budget])
-            values[budget][row] = any(answer in read for answer in spans[query])
+            text = " ".join(tokens[:budget])
+            values[budget][row] = any(answer in text for answer in spans[query])
     return queries, values
 
 
-def _first_tokens(
-    ranking: Sequence[str], documents: Documents, budget: int, tokenize: Callable[[str], Sequence[str]]
-) -> list[str]:
+def _first_tokens(ranking: Sequence[str], documents: Documents, budget: int) -> list[str]:
     places = documents.positions(ranking)
     tokens: list[str] = []
     for document in ranking:
         if document not in places:
             raise ValueError(f"passage {document!r} is ranked but not among the documents")
-        tokens += tokenize(documents.texts[places[document]])
+        tokens += words(documents.texts[places[document]])
         if len(tokens) >= budget:
             break
     return tokens[:budget]

@@ -1,4 +1,4 @@
-"""A ranking measured by what its collection judges by: relevance judgements, or answers."""
+"""Evaluate a ranking by the collection's relevance judgements or by its answers."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from optical_sweeps.retrieval.runs import RetrievalRun
 
 
 def judge(run: RetrievalRun, collection: Collection, measures: Sequence[Measure]) -> QueryScores:
-    """Every measure for every judged query; measures are all by judgements, or all by answers.
+    """Every measure for every judged query; all measures use judgements, or all use answers.
 
     Raises:
-        UserError: as `check_judgements`.
+        UserError: see `check_judgements`.
     """
     check_judgements(collection, measures)
     if not measures[0].by_answers:
@@ -24,19 +24,19 @@ def judge(run: RetrievalRun, collection: Collection, measures: Sequence[Measure]
 
 
 def check_judgements(collection: Collection, measures: Sequence[Measure]) -> None:
-    """Refuse a collection that holds nothing to measure by.
+    """Refuse a collection without the judgements or answers that the measures need.
 
     Raises:
-        UserError: no relevance judgements, or no answers, as the measures need them.
+        UserError: the collection has no relevance judgements, or no usable answers.
     """
     where = f"{collection.name}, {collection.query_language}"
     if measures[0].by_answers and not any(answer_spans(collection.answers).values()):
         if any(collection.answers.values()):
             raise UserError(
-                f"{where}: {collection.split} has no answer but yes, no or blanks, which {measures[0]} "
-                "cannot look for; add questions, or divide them otherwise (dev_fraction)"
+                f"{where}: every answer of {collection.split} is yes, no or blank, which {measures[0]} cannot "
+                "search for; add questions, or split them differently (dev_fraction)"
             )
         raise UserError(f"{where}: no answers for {measures[0]}; choose evaluation=default")
     if not measures[0].by_answers and not collection.qrels:
-        advice = "; it is judged by answers: evaluation=answers" if collection.answers else ""
-        raise UserError(f"{where}: no relevance judgements to measure {measures[0]} by{advice}")
+        advice = "; it is judged by answers: choose evaluation=answers" if collection.answers else ""
+        raise UserError(f"{where}: no relevance judgements for {measures[0]}{advice}")

@@ -1,14 +1,14 @@
-"""Effectiveness measures, computed by ranx, with every choice it leaves open made here.
+"""Effectiveness measures, computed by ranx with these conventions.
 
-- Order: by score, then document id, which `RetrievalRun` guarantees; ranx is given places, never scores.
-- Queries: all of the qrels count, as in `trec_eval -c`. One that the run lacks, or that has no relevant
-  document, counts 0. Queries of the run without judgements are passed over.
-- Relevance: grades of 1 and more; nDCG takes the grade itself as gain (Jarvelin and Kekalainen 2002), as
+- Order: by score, then document id, which `RetrievalRun` guarantees; ranx is given ranks, never scores.
+- Queries: all queries of the qrels count, as in `trec_eval -c`. A query that the run lacks, or that has no
+  relevant document, counts 0. Queries without judgements are ignored.
+- Relevance: grades of 1 or more. nDCG uses the grade itself as gain (Jarvelin and Kekalainen 2002), as
   trec_eval does.
 
-ranx is called below its own Qrels and Run: those compare documents by a 64-bit hash rounded to 53 bits, take
-20 s to compile, and leave numba at one thread after a small evaluation. Its kernels want ids as numbers; ours
-are exact.
+ranx's kernels are called directly, without its classes Qrels and Run: those compare documents by a 64-bit hash
+rounded to 53 bits, take 20 s to compile, and leave numba with one thread after a small evaluation. The kernels
+take ids as numbers, and ours are exact.
 """
 
 import re
@@ -18,8 +18,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, ModuleType
 
 import numpy as np
 from jaxtyping import Float64
@@ -31,20 +30,20 @@ from optical_sweeps.retrieval.runs import RetrievalRun
 KERNELS: Mapping[str, str] = MappingProxyType(
     {"nDCG": "ndcg", "MAP": "average_precision", "MRR": "reciprocal_rank", "Recall": "recall"}
 )
-"""Our names of measures, and ranx's of the functions."""
+"""Name of a measure -> ranx's function."""
 
 BY_ANSWERS = "AnswerRecall"
-"""Whether an answer is among the first so many tokens of the ranked texts: R@2kt of XOR-Retrieve."""
+"""Whether the first k tokens of the ranked texts contain an answer: R@2kt of XOR-Retrieve."""
 
-_CHUNK = 512  # queries; they are padded to the one with most relevant documents
+_CHUNK = 512  # queries; each chunk is padded to its largest number of relevant documents
 _NO_DOCUMENT = -1.0
-# numba's thread layer here aborts the process when two threads enter it at once
+# numba's thread layer aborts the process if two threads enter it at once
 _KERNEL_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, order=True)
 class Measure:
-    """A measure of the first `cutoff` documents of a ranking, or tokens of their texts; prints as `nDCG@10`.
+    """A measure of the first `cutoff` documents or tokens of a ranking; prints as `nDCG@10`.
 
     >>> str(Measure.parse("nDCG@10"))
     'nDCG@10'
@@ -58,21 +57,21 @@ class Measure:
 
     @property
     def by_answers(self) -> bool:
-        """Whether it looks for answers in texts, and its cutoff counts tokens."""
+        """Whether the measure searches texts for answers, so that its cutoff counts tokens."""
         return self.name == BY_ANSWERS
 
     @classmethod
     def parse(cls, text: str) -> "Measure":
-        """Read `name@cutoff`. The cutoff is not optional: a measure must not depend on the run's depth.
+        """Parse `name@cutoff`. The cutoff is required, because a measure must not depend on the run's depth.
 
         Raises:
-            UserError: an unknown name, or no cutoff of 1 or more.
+            UserError: the name is unknown, or there is no cutoff of 1 or more.
         """
         match = re.fullmatch(r"(\w+)@([1-9]\d*)", str(text))
         if not match or match[1] not in (*KERNELS, BY_ANSWERS):
             known = ", ".join(f"{name}@k" for name in (*KERNELS, BY_ANSWERS))
             raise UserError(
-                f"evaluation.measures: {text!r} is not a measure; known are {known}, such as nDCG@10"
+                f"evaluation.measures: {text!r} is not a measure; the measures are {known}, such as nDCG@10"
             )
         return cls(match[1], int(match[2]))
 
@@ -82,15 +81,15 @@ class QueryScores:
     """Values of measures for each query of the qrels.
 
     Args:
-        query_ids: in the order of ids.
-        values: by measure, in the order of `query_ids`, in [0, 1].
+        query_ids: sorted.
+        values: measure -> values in [0, 1], in the order of `query_ids`.
     """
 
     query_ids: tuple[str, ...]
     values: Mapping[Measure, Float64[np.ndarray, " Q"]]
 
     def mean(self, measure: Measure) -> float:
-        """Over all queries."""
+        """The mean over all queries."""
         return float(self.values[measure].mean())
 
     def means(self) -> dict[Measure, float]:
@@ -101,10 +100,10 @@ def evaluate(run: RetrievalRun, qrels: Qrels, measures: Iterable[Measure]) -> Qu
     """Every measure for every query of `qrels`.
 
     Raises:
-        ValueError: the qrels hold no query.
+        ValueError: the qrels have no query.
     """
     if not qrels:
-        raise ValueError("the qrels hold no query")
+        raise ValueError("the qrels have no query")
     measures = tuple(measures)
     query_ids = tuple(sorted(qrels))
     values = {measure: np.empty(len(query_ids)) for measure in measures}
@@ -121,21 +120,20 @@ def evaluate(run: RetrievalRun, qrels: Qrels, measures: Iterable[Measure]) -> Qu
 def macro_average(
     by_language: Mapping[str, Mapping[Measure, float]], groups: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[Measure, float]]:
-    """The mean of each measure over the languages of each group, every language counting the same.
+    """The mean of each measure over the languages of each group, with equal weights.
 
     Raises:
-        UserError: a group is empty, bears the name of a language, or names a language that was not evaluated.
+        UserError: a group is empty, has the name of a language, or includes a language that was not evaluated.
     """
     means: dict[str, dict[Measure, float]] = {}
     for group, languages in groups.items():
         if group in by_language:
-            raise UserError(f"group {group!r}: a language has that name; call the group otherwise")
+            raise UserError(f"group {group!r}: a language has that name; rename the group")
         if not languages:
-            raise UserError(f"group {group!r}: it names no language")
+            raise UserError(f"group {group!r}: it has no language")
         if missing := [language for language in languages if language not in by_language]:
-            raise UserError(
-                f"group {group!r}: {', '.join(missing)} not evaluated; evaluated are {', '.join(by_language)}"
-            )
+            known = ", ".join(by_language)
+            raise UserError(f"group {group!r}: {', '.join(missing)} not evaluated; the languages are {known}")
         measures = by_language[languages[0]]
         means[group] = {
             measure: sum(by_language[language][measure] for language in languages) / len(languages)
@@ -145,17 +143,17 @@ def macro_average(
 
 
 def warm_up(progress: Callable[[int, int], None] = lambda done, total: None) -> float:
-    """Load ranx's kernels, compiling those that numba's cache does not hold; returns the seconds it took.
+    """Load ranx's kernels, compile those that are not in numba's cache, and return the seconds that this took.
 
-    numba keeps compiled kernels on disk for each type of machine, so that only the first process compiles:
-    where NUMBA_CACHE_DIR says, else in ranx's own folder if it can be written, else in the user's cache
+    numba stores compiled kernels for each type of machine, so that only the first process compiles. It stores
+    them in NUMBA_CACHE_DIR, otherwise in ranx's own folder if that is writable, otherwise in the user's cache
     folder.
 
     Args:
-        progress: told (kernels ready, all of them).
+        progress: called with the number of kernels that are ready, and the number of all kernels.
 
     Raises:
-        UserError: numba can write no cache.
+        UserError: numba cannot write a cache.
     """
     start = time.perf_counter()
     progress(0, len(KERNELS))
@@ -167,7 +165,7 @@ def warm_up(progress: Callable[[int, int], None] = lambda done, total: None) -> 
 
 
 def is_warm() -> bool:
-    """Whether numba's cache holds every kernel, so that `warm_up` will be quick. Imports ranx (2 s)."""
+    """Whether numba's cache has every kernel, so that `warm_up` is quick. Imports ranx (2 s)."""
     metrics = _ranx_metrics()
     for name in KERNELS.values():
         dispatcher = getattr(metrics, name).__globals__[f"_{name}_parallel"]
@@ -179,14 +177,14 @@ def is_warm() -> bool:
 def _arrays(
     queries: Sequence[tuple[Mapping[str, int], Sequence[str]]],
 ) -> tuple[Float64[np.ndarray, "Q judged 2"], Float64[np.ndarray, "Q ranked 2"]]:
-    """Qrels, by grade descending, and rankings as ranx's kernels want them: rows of (document number, grade).
+    """Qrels, sorted by descending grade, and rankings for ranx's kernels: rows of (document number, grade).
 
-    Relevant documents are numbered query by query; all others share one number, since no measure tells them
-    apart.
+    Relevant documents are numbered within each query. All others share one number, because no measure
+    distinguishes them.
     """
     width = max(sum(grade > 0 for grade in grades.values()) for grades, _ in queries)
     depth = max(len(ranking) for _, ranking in queries)
-    judged = np.full((len(queries), max(width, 1), 2), _NO_DOCUMENT)  # the grade of padding is below 1, too
+    judged = np.full((len(queries), max(width, 1), 2), _NO_DOCUMENT)  # grade and document of the padding
     ranked = np.full((len(queries), max(depth, 1), 2), _NO_DOCUMENT)
     for row, (grades, ranking) in enumerate(queries):
         relevant = sorted(
@@ -204,21 +202,21 @@ def _kernel(
 ) -> Float64[np.ndarray, " Q"]:
     function = getattr(_ranx_metrics(), KERNELS[measure.name])
     with _KERNEL_LOCK, warnings.catch_warnings():
-        # numba warns of ranx's own loop counters when it compiles them
+        # numba warns about ranx's loop counters when it compiles them
         warnings.filterwarnings("ignore", message="unsafe cast from uint64 to int64")
         values: np.ndarray = function(judged, ranked, measure.cutoff)
     return values
 
 
-def _ranx_metrics() -> Any:
-    """`ranx.metrics`, imported at first use (2 s: it brings pandas, scipy and matplotlib)."""
+def _ranx_metrics() -> ModuleType:
+    """`ranx.metrics`, imported at first use because it takes 2 s."""
     try:
         import ranx.metrics
     except RuntimeError as error:
         if "cache" not in str(error):
             raise
         raise UserError(
-            "ranx: numba finds no folder to keep compiled functions in; "
-            "set NUMBA_CACHE_DIR to one that can be written"
+            "ranx: numba finds no folder for compiled functions; set NUMBA_CACHE_DIR to a writable folder"
         ) from error
-    return ranx.metrics
+    metrics: ModuleType = ranx.metrics
+    return metrics

@@ -1,4 +1,4 @@
-"""What a change of the queries takes from a measure, and from whom."""
+"""The loss of a measure when queries are perturbed: its size, its error, and the language it hurts most."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 Differences = Mapping[str, float]
-"""Query id -> value of the query as it is, less its value changed."""
+"""Query id -> value of the unperturbed query, minus the value of the perturbed one."""
 
 
 def relative_loss(clean: float, perturbed: float) -> float:
-    """The share of the measure that is lost; NaN where there was none.
+    """The lost share of the measure; NaN where the measure was 0.
 
     >>> relative_loss(0.5, 0.4)
     0.2
@@ -19,9 +19,9 @@ def relative_loss(clean: float, perturbed: float) -> float:
 
 
 def loss_error(by_language: Sequence[Differences]) -> float:
-    """Standard error of a loss, paired by query: of the mean over languages of means over queries.
+    """Standard error, paired by query, of the mean over languages of mean losses over queries.
 
-    Queries of one id in several languages are one draw, as in parallel collections. NaN of fewer than two ids.
+    An id in several languages is drawn once, as in parallel collections. NaN for fewer than two ids.
 
     >>> loss_error([{"a": 0.0, "b": 0.2}])
     0.1
@@ -37,7 +37,7 @@ def loss_error(by_language: Sequence[Differences]) -> float:
 
 
 def worst(losses: Mapping[str, float]) -> tuple[str, float]:
-    """The language that loses most; of several the first of the alphabet.
+    """The language with the largest loss, and the loss; ties go to the first in alphabetical order.
 
     >>> worst({"fi": 0.1, "bn": 0.3, "ar": 0.3})
     ('ar', 0.3)
@@ -46,7 +46,7 @@ def worst(losses: Mapping[str, float]) -> tuple[str, float]:
 
 
 def spread(values: Sequence[float]) -> float:
-    """Standard deviation, unbiased in its square; NaN of fewer than two values.
+    """Standard deviation with an unbiased variance; NaN for fewer than two values.
 
     >>> round(spread([0.1, 0.3]), 4)
     0.1414

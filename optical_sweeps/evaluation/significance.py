@@ -1,8 +1,8 @@
-"""Tests of paired differences: is one system better, are two the same, and how many questions were asked.
+"""Tests of paired differences: significance, equivalence, and correction for multiple comparisons.
 
-The unit is the query: a test of per-query differences asks whether the difference holds for other queries of
-the kind. Averaging seeds first keeps that; flipping or counting every seed's queries apart would not, since a
-query's differences under several seeds are one observation measured several times.
+The unit is the query: a test of per-query differences tells whether the difference holds for other queries of
+the same kind. Seeds are averaged first. Counting a query once for each seed would be wrong, because its
+differences under several seeds are one observation measured several times.
 
 Shape legend: C comparisons, Q queries.
 """
@@ -21,7 +21,7 @@ _CHUNK = 2048
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean difference with its standard error and the degrees of freedom of that.
+    """A mean difference with its standard error, and the degrees of freedom of the standard error.
 
     >>> low, high = Estimate(0.02, 0.01, 49.0).interval(0.95)
     >>> round(low, 4), round(high, 4)
@@ -34,10 +34,10 @@ class Estimate:
 
     @classmethod
     def of(cls, differences: Float[np.ndarray, " Q"]) -> "Estimate":
-        """Of paired differences.
+        """The estimate from paired differences.
 
         Raises:
-            ValueError: fewer than two.
+            ValueError: fewer than two differences.
         """
         if len(differences) < 2:
             raise ValueError(f"{len(differences)} differences: a test needs at least two")
@@ -49,14 +49,14 @@ class Estimate:
         return self.mean - reach, self.mean + reach
 
     def p_value(self) -> float:
-        """Of no difference: the two-sided t test."""
+        """p-value of no difference: the two-sided t test."""
         return 2 * _upper_tail(abs(self.mean), self.error, self.freedom) if self.mean else 1.0
 
     def p_equivalence(self, margin: float) -> float:
-        """Of a difference of `margin` or more, in either direction: two one-sided t tests (Schuirmann 1987).
+        """p-value of a difference of `margin` or more: two one-sided t tests (Schuirmann 1987).
 
         Raises:
-            ValueError: a margin that is not positive.
+            ValueError: the margin is not positive.
         """
         if not margin > 0:
             raise ValueError(f"margin {margin}: must be positive")
@@ -69,10 +69,10 @@ class Estimate:
 def randomisation_test(
     differences: Float[np.ndarray, "C Q"], *, draws: int = DRAWS, seed: int = 0
 ) -> Float[np.ndarray, " C"]:
-    """Two-sided p-values of mean differences when every query's sign is open (Smucker, Allan, Carterette 2007).
+    """Two-sided p-values of mean differences under random signs of queries (Smucker, Allan, Carterette 2007).
 
-    All 2^Q assignments are tried where there are no more than `draws` of them; else `draws` are drawn, the same
-    for every comparison, and the assignment seen counts as one more (p is never 0).
+    If there are at most `draws` assignments of signs (2^Q), all of them are tried. Otherwise `draws` are drawn,
+    the same for every comparison, and the observed assignment counts as one more, so that p is never 0.
 
     >>> randomisation_test(np.array([[0.1, 0.2, 0.3, 0.1]])).tolist()
     [0.125]
@@ -84,7 +84,7 @@ def randomisation_test(
     if not n_queries or draws < 1:
         raise ValueError(f"{n_queries} queries and {draws} draws: neither may be 0")
     sums = np.abs(differences.sum(1))
-    # assignments that tie with the one seen must not be lost to rounding
+    # rounding must not lose assignments that tie with the observed one
     bar = sums - 1e-12 * np.abs(differences).sum(1)
     exact = n_queries < 63 and 2**n_queries <= draws
     total = 2**n_queries if exact else draws
@@ -93,14 +93,14 @@ def randomisation_test(
     for start in range(0, total, _CHUNK):
         count = min(_CHUNK, total - start)
         flips = _every(start, count, n_queries) if exact else _drawn(generator, count, n_queries)
-        # the sum with some signs flipped is the sum less twice what is flipped
+        # flipping signs subtracts the flipped values twice
         flipped = flips.astype(float) @ differences.T
         reached += (np.abs(differences.sum(1) - 2 * flipped) >= bar).sum(0)
     return np.asarray(reached / total if exact else (reached + 1) / (total + 1))
 
 
 def holm(p_values: Float[np.ndarray, " C"]) -> Float[np.ndarray, " C"]:
-    """p-values adjusted for all being asked at once (Holm 1979): below alpha, the family errs in at most alpha.
+    """p-values adjusted for multiple comparisons: their family-wise error rate is controlled (Holm 1979).
 
     >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
     [0.03, 0.06, 0.06]
@@ -113,7 +113,7 @@ def holm(p_values: Float[np.ndarray, " C"]) -> Float[np.ndarray, " C"]:
 
 
 def _upper_tail(distance: float, error: float, freedom: float) -> float:
-    """Of t at `distance / error`; without spread a distance is certain."""
+    """Upper tail of t at `distance / error`; without spread, a distance is certain."""
     if not error:
         return 0.5 if not distance else float(distance < 0)
     return float(stdtr(freedom, -distance / error))

@@ -47,13 +47,13 @@ def test_by_judgements():
 @pytest.mark.parametrize(
     ("judged", "asked", "message"),
     [
-        ({}, "nDCG@10", "made, ja: no relevance judgements to measure nDCG@10 by"),
+        ({}, "nDCG@10", "made, ja: no relevance judgements for nDCG@10"),
         (
             {"answers": {"q1": ("yes",), "q2": ("no", "")}},
             "AnswerRecall@2000",
-            "made, ja: test has no answer but yes, no or blanks, which AnswerRecall@2000 cannot look for; add",
+            "made, ja: every answer of test is yes, no or blank, which AnswerRecall@2000 cannot search for",
         ),
-        ({"answers": ANSWERS}, "nDCG@10", "by; it is judged by answers: evaluation=answers"),
+        ({"answers": ANSWERS}, "nDCG@10", "it is judged by answers: choose evaluation=answers"),
         (
             {"qrels": {"q1": {"d1": 1}}},
             "AnswerRecall@2000",

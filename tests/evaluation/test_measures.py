@@ -179,9 +179,9 @@ def test_groups_are_means_of_languages():
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ({"low": ("ar", "yo")}, "group 'low': yo not evaluated; evaluated are de, ar"),
+        ({"low": ("ar", "yo")}, "group 'low': yo not evaluated; the languages are de, ar"),
         ({"ar": ("de",)}, "group 'ar': a language has that name"),
-        ({"low": ()}, "group 'low': it names no language"),
+        ({"low": ()}, "group 'low': it has no language"),
     ],
 )
 def test_groups_that_cannot_be_averaged_are_told(groups, message):
