@@ -67,19 +67,6 @@ class Crossings:
     def leader_after(self, crossing: Crossing) -> str:
         return self.first if crossing.upward else self.second
 
-    def __str__(self) -> str:
-        """One line of text."""
-        title = f"{self.first} and {self.second} on {self.slice}"
-        if self.found:
-            steps = [f"{self.leader_after(one)} leads from {self.x_name} {one}" for one in self.found]
-            count = f"{len(self.found)} crossings: " if len(self.found) > 1 else ""
-            return f"{title}: {count}{', '.join(steps)}"
-        if self.leads is None:
-            return f"{title}: equal at every {self.x_name}"
-        spans = ", ".join(f"{low:.3g} to {high:.3g}" for low, high in self.open)
-        doubt = f"; a crossing is not excluded in {spans}" if spans else ""
-        return f"{title}: no crossing, {self.leader} leads at every {self.x_name}{doubt}"
-
 
 def find_crossings(study: Study, first: str, second: str, slice: str) -> Crossings:
     """Where the lead changes between two objectives along the study's x.

@@ -5,6 +5,7 @@ over seeds and queries and half the width of its interval, both x 100.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 
 def markdown_table(study: Study) -> str:
     """All groups and languages in one Markdown table."""
-    header, *rows = _rows(study, study.slices)
-    rule = ["---", *("---:" for _ in header[1:])]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows)) + "\n"
+    return _table(study, study.slices).render("markdown")
 
 
 def terminal_table(study: Study, width: int = 80) -> "Group":
@@ -32,18 +31,14 @@ def terminal_table(study: Study, width: int = 80) -> "Group":
 
     tables: list[RenderableType] = []
     for slices in _pages(study, width):
-        header, *rows = _rows(study, slices)
-        tables += [Text(""), terminal_paper_table(PaperTable(header, tuple(rows), 1, "", ()))]
-    caption = f"{study.measure} x 100, {study.split}; {_interval_note(study)}"
-    return Group(Text(caption, style="dim"), *tables)
+        tables += [Text(""), terminal_paper_table(_table(study, slices))]
+    return Group(Text(_table(study, study.slices).caption, style="dim"), *tables)
 
 
 def results_table(study: Study) -> PaperTable:
     """The groups for papers; the CSV has groups and languages with their intervals."""
     groups = [slice for slice in study.slices if slice.startswith("group:")] or study.slices
-    header, *rows = _rows(study, groups)
-    caption = f"{study.measure} x 100 on {study.split}; {_interval_note(study)}."
-    return PaperTable(header, tuple(rows), 1, caption, tuple(_records(study)))
+    return replace(_table(study, groups), records=tuple(_records(study)))
 
 
 def terminal_paper_table(table: PaperTable) -> "Table":
@@ -59,8 +54,13 @@ def terminal_paper_table(table: PaperTable) -> "Table":
     return shown
 
 
-def _interval_note(study: Study) -> str:
-    return f"± half the width of the {study.confidence:.0%} interval over queries and seeds"
+def _table(study: Study, slices: Sequence[str]) -> PaperTable:
+    header, *rows = _rows(study, slices)
+    caption = (
+        f"{study.measure} x 100 on {study.split}; ± half the width of the {study.confidence:.0%} interval over "
+        "queries and seeds."
+    )
+    return PaperTable(header, tuple(rows), 1, caption, ())
 
 
 def _records(study: Study) -> Iterator[Mapping[str, object]]:

@@ -13,7 +13,7 @@ from tests.support.score_blocks import block
 
 
 def difference(mean: list[float], x: list[float] | None = None, noise: float = 0.01, number: int = 0) -> Scores:
-    """About `mean` exactly, with noise over seeds and queries."""
+    """Scores whose mean is exactly `mean`, with noise over seeds and queries."""
     places = np.linspace(0, 1, len(mean)) if x is None else np.array(x)
     scores = block(
         np.random.default_rng(number), np.array(mean), run=noise / 10, query=noise, rest=noise, x=places
@@ -37,7 +37,7 @@ def test_a_line_crosses_where_it_is_0(place: float, slope: float) -> None:
     assert one.high is None or one.high >= place
 
 
-def test_swapping_the_two_turns_the_lead_and_nothing_else() -> None:
+def test_swapping_the_objectives_swaps_only_the_leader() -> None:
     scores = difference([-0.1, -0.02, 0.08, 0.1])
     (one,) = crossings(scores).found
     (other,) = crossings(replace(scores, values=-scores.values)).found
@@ -45,23 +45,24 @@ def test_swapping_the_two_turns_the_lead_and_nothing_else() -> None:
     assert (one.upward, other.upward) == (True, False)
 
 
-def test_several_crossings_are_all_said() -> None:
+def test_several_crossings_are_all_found() -> None:
     found = crossings(difference([-0.1, 0.1, -0.1, 0.1]))
     assert [round(one.x, 3) for one in found.found] == [0.167, 0.5, 0.833]
     assert [one.upward for one in found.found] == [True, False, True]
-    assert "3 crossings: optical leads from ratio 0.167" in str(found)
+    assert [found.leader_after(one) for one in found.found] == ["optical", "contrastive", "optical"]
 
 
-def test_no_crossing_is_said_with_what_is_not_excluded() -> None:
+def test_without_a_crossing_the_leader_and_the_open_intervals_are_given() -> None:
     sure = crossings(difference([0.1, 0.2, 0.3]))
     assert sure.found == sure.open == ()
-    assert str(sure) == "optical and contrastive on ar: no crossing, optical leads at every ratio"
+    assert (sure.leads, sure.leader) == (True, "optical")
     unsure = crossings(difference([-0.001, -0.2, -0.3], noise=0.1))
     assert unsure.found == ()
-    assert "contrastive leads at every ratio; a crossing is not excluded in 0 to" in str(unsure)
+    assert unsure.leader == "contrastive"
+    assert unsure.open[0][0] == 0
 
 
-def test_a_touch_is_no_crossing_and_a_shared_stretch_is_one() -> None:
+def test_touching_is_not_crossing_and_a_stretch_of_zeros_is_one_crossing() -> None:
     assert crossings(difference([0.1, 0.0, 0.1], noise=0.0)).found == ()
     (one,) = crossings(difference([-0.1, 0.0, 0.0, 0.1], noise=0.0)).found
     assert one.x == pytest.approx(0.5)
@@ -69,10 +70,10 @@ def test_a_touch_is_no_crossing_and_a_shared_stretch_is_one() -> None:
     assert one.high == pytest.approx(2 / 3)
 
 
-def test_curves_that_are_the_same_are_said_to_be() -> None:
+def test_equal_curves_have_no_leader() -> None:
     found = crossings(difference([0.0, 0.0, 0.0], noise=0.0))
     assert found.leads is None
-    assert str(found) == "optical and contrastive on ar: equal at every ratio"
+    assert found.leader == ""
 
 
 def test_the_interval_is_where_the_difference_may_be_0() -> None:
@@ -90,7 +91,7 @@ def test_the_interval_is_where_the_difference_may_be_0() -> None:
         assert (low <= 0 <= high) is inside
 
 
-def test_an_interval_that_leaves_the_range_says_so() -> None:
+def test_an_interval_beyond_the_range_has_no_bounds() -> None:
     (one,) = crossings(difference([-0.01, 0.0, 0.01], noise=0.5)).found
     assert one.low is None
     assert one.high is None
