@@ -1,46 +1,46 @@
-"""A teacher that is not trained here: a ColBERT checkpoint of another program."""
+"""A teacher that is loaded instead of trained: a ColBERT checkpoint."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from optical_sweeps.encoders.colbert_formats.checkpoint import ColbertCheckpoint, open_checkpoint
-from optical_sweeps.encoders.colbert_formats.files import folder_digest
-from optical_sweeps.encoders.colbert_formats.settings import EncoderOfCheckpoint, check_agreement
+from optical_sweeps.checks import FilePath
+from optical_sweeps.encoders.colbert_formats.colbert_checkpoint import ColbertCheckpoint
+from optical_sweeps.encoders.colbert_formats.open_colbert import open_checkpoint
+from optical_sweeps.encoders.encoder_settings import (
+    CheckpointEncoderSettings,
+    EncoderSettings,
+    Side,
+    TokenEncoderSettings,
+)
+from optical_sweeps.encoders.model_folders import folder_digest
 from optical_sweeps.errors import UserError
+from optical_sweeps.settings import settings
 
 if TYPE_CHECKING:  # a grid is planned without torch
     from optical_sweeps.encoders.token_encoder import TokenEncoder
 
 
-@dataclass(frozen=True)
+@settings("teacher")
 class ColbertTeacher:
     """The encoder of a PyLate, sentence-transformers, Stanford ColBERT or ColBERT-X folder.
 
     Args:
-        path: the folder; its content, not its place, counts in a run's identity.
-
-    Raises:
-        UserError: no path.
+        path: the folder; its content, not its path, is part of a run's identity.
     """
 
-    path: str
+    path: FilePath
     training = None
     uses_backbone = False
     reads_pairs = False
-    __no_type_check__ = True
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.path, str) or not self.path:
-            raise UserError(f"teacher.path: {self.path!r} is no path; name the folder of a ColBERT checkpoint")
-
-    def check(self, encoder: Any, objective: Any) -> None:
-        """Refuse before any work a folder that cannot be used, and settings of the study that contradict it."""
-        stated = self._open().stated
+    def check(self, encoder: EncoderSettings, objective: object) -> None:
+        """Refuse an unusable folder, and settings of the study that contradict it, before any work."""
+        stated = self._open().settings
         check_agreement(encoder, stated, self.path)
-        if (own := getattr(objective, "expected_dim", None)) not in (None, stated["dim"]):
+        if (dim := getattr(objective, "expected_dim", None)) not in (None, stated["dim"]):
             raise UserError(
-                f"objective.dim: {own}, but the teacher (teacher.path={self.path}) has token vectors of "
+                f"objective.dim: {dim}, but the teacher (teacher.path={self.path}) has token vectors of "
                 f"{stated['dim']}; set encoder.dim={stated['dim']} and objective.dim=${{encoder.dim}}"
             )
 
@@ -49,30 +49,50 @@ class ColbertTeacher:
         return folder_digest(self._open().folder)
 
     def layers(self) -> int | None:
-        """Layers of its backbone."""
+        """Layers of its backbone, if its config states them."""
         return self._open().layers
 
-    def length(self, encoder: Any, side: str) -> int:
-        """The longest text of a side, in tokens: the checkpoint's."""
-        return int(self._open().stated[f"{side}_length"])
+    def length(self, encoder: EncoderSettings, side: Side) -> int:
+        """Maximum length of a text on this side, in tokens."""
+        length = self._open().settings[f"{side}_length"]
+        assert isinstance(length, int)
+        return length
 
     def load(self) -> "TokenEncoder":
         """The encoder, frozen.
 
         Raises:
-            UserError: the folder's parts are missing, damaged, or do not fit each other.
+            UserError: a part of the folder is missing, damaged, or does not fit another.
         """
-        from optical_sweeps.encoders.colbert_formats.loading import load_checkpoint
+        from optical_sweeps.encoders.colbert_formats.load_colbert import load_checkpoint
 
         return load_checkpoint(self._open())
 
     def _open(self) -> ColbertCheckpoint:
-        return open_checkpoint(Path(self.path).expanduser())
+        return open_checkpoint(self.path)
 
 
-def refuse_without_checkpoint(encoder: Any) -> None:
-    """An encoder of a checkpoint needs a teacher that is one."""
-    if isinstance(encoder, EncoderOfCheckpoint):
+def check_agreement(encoder: EncoderSettings, stated: Mapping[str, object], path: Path) -> None:
+    """Compare a study's encoder settings with those that the teacher's checkpoint states.
+
+    Raises:
+        UserError: one differs.
+    """
+    complete = isinstance(encoder, TokenEncoderSettings)
+    for name, theirs in stated.items():
+        ours = getattr(encoder, name, None)
+        if ours == theirs or (ours is None and not complete) or (complete and name == "projection_bias"):
+            continue
+        alternative = f", or encoder.{name}={theirs}" if complete else ""
+        raise UserError(
+            f"encoder.{name}: {ours!r}, but the teacher (teacher.path={path}) has {theirs!r}; set "
+            f"encoder=checkpoint, which takes all settings from the teacher{alternative}"
+        )
+
+
+def refuse_without_checkpoint(encoder: EncoderSettings) -> None:
+    """Raises UserError for an encoder whose settings come from a checkpoint, if the teacher has none."""
+    if isinstance(encoder, CheckpointEncoderSettings):
         raise UserError(
             "encoder: checkpoint takes its settings from the teacher's folder, but this teacher is trained "
             "here; set teacher=colbert teacher.path=FOLDER, or another encoder"

@@ -1,4 +1,8 @@
-"""What every encoder returns."""
+"""Token vectors, padded or end to end: what every encoder returns.
+
+Shape legend: B texts of a batch, n tokens of its longest, N texts with N + 1 offsets, T tokens of all of them,
+d dimensions.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +11,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
+
+from optical_sweeps.encoders.ragged import take_rows
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class TokenEmbeddings:
 
 @dataclass(frozen=True)
 class RaggedEmbeddings:
-    """Token vectors of many texts end to end, without padding and without the tokens that take no part.
+    """Token vectors of many texts end to end, without padding; only of the tokens that take part.
 
     Args:
         vectors: L2-normalised, float32; text i has rows `offsets[i]` to `offsets[i + 1]`, at least one.
@@ -45,9 +51,18 @@ class RaggedEmbeddings:
         """The vectors of one text."""
         return self.vectors[self.offsets[text] : self.offsets[text + 1]]
 
-    def take(self, rows: Sequence[int] | Int[np.ndarray, " k"]) -> "RaggedEmbeddings":
-        """A copy of the texts in `rows`, in that order."""
-        lengths = np.diff(self.offsets)[rows]
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-        source = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
-        return RaggedEmbeddings(np.asarray(self.vectors[source]), offsets)
+    def take(self, texts: Sequence[int] | Int[np.ndarray, " k"]) -> "RaggedEmbeddings":
+        """A copy of these texts, in this order."""
+        rows, offsets = take_rows(self.offsets, texts)
+        return RaggedEmbeddings(np.asarray(self.vectors[rows]), offsets)
+
+
+def normalize(vectors: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
+    """Vectors scaled to length 1, in float32; a zero vector stays zero and has a finite gradient.
+
+    >>> normalize(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    vectors = vectors.float()
+    squared = vectors.square().sum(-1, keepdim=True)
+    return vectors * torch.where(squared > 1e-24, squared, 1.0).rsqrt()

@@ -2,21 +2,21 @@
 
     score(q, d) = sum over query tokens i of the max over document tokens j of <q_i, d_j>
 
-The index is read in blocks of whole documents, shared out to threads; see `scoring` for what happens to one.
-Documents of different lengths are never padded: padding would waste work and ask for care (a padded 0 wins
-where all cosines are negative).
+The index is read in blocks of whole documents, which threads score concurrently; see `block_scoring`.
+Documents are
+never padded: padding wastes work, and a padded 0 would be the maximum wherever all cosines are negative.
 
-What holds of scores and order:
-- Maxima are exact; sums over query tokens run from the first to the last in float32; ties are in the order of
-  document ids. Merging the best of blocks does not depend on their order.
-- So results are the same bit for bit whatever the memory budget and the number of threads, as far as a product
-  rounds the same at every place of a tile. No tile is narrower than `scoring.SMALLEST` tokens: BLAS takes other
-  paths for those. Above it, scores did not depend on the company of a query or document (MKL, AVX-512). Where
-  a library behaves otherwise, scores move by rounding (1e-6 for unit vectors).
-- int8 indexes: the score is that of the vectors they stand for, `scale * whole number`, in float32.
+Guarantees:
+- Maxima are exact; a query's tokens are summed from the first to the last in float32; ties are in the order of
+  document ids. Merging the best documents of blocks does not depend on their order.
+- Results are therefore bit-identical for any memory budget and number of threads, provided that a matrix
+  product rounds the same at every position in a tile. BLAS uses other code for narrow products, so no tile has
+  fewer than `block_scoring.SMALLEST` tokens. In wider products, scores did not depend on the other queries and
+  documents (MKL, AVX-512). Otherwise, scores change by rounding (1e-6 for unit vectors).
+- int8 indexes: the score is that of the represented vectors, `scale * whole number`, in float32.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,18 +26,19 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings
+from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
+from optical_sweeps.encoders.token_encoder import Progress
 from optical_sweeps.errors import UserError
-from optical_sweeps.retrieval.index import TokenIndex
-from optical_sweeps.retrieval.keys import Best, unpack
-from optical_sweeps.retrieval.runs import RetrievalRun
-from optical_sweeps.retrieval.scoring import Block, QueryTile, Workspace, blocks, score_block, tensors_of
-from optical_sweeps.retrieval.scoring_on_device import score_block_on
+from optical_sweeps.retrieval.block_scoring import Block, QueryTile, Workspace, blocks, score_block, tensors_of
+from optical_sweeps.retrieval.block_scoring_on_device import score_block_on
+from optical_sweeps.retrieval.ranking_keys import Best, unpack
+from optical_sweeps.retrieval.token_index import TokenIndex
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 TILE_QUERY_TOKENS = 512
 TILE_QUERIES = 128
-# A thread's share of an index: small enough that a small index occupies several threads, large enough that
-# merging costs little (100,000 documents of 60 tokens, one query: 46 blocks).
+# Size of a block: small enough that a small index occupies several threads, large enough that merging costs
+# little (100,000 documents of 60 tokens, one query: 46 blocks).
 SMALLEST_BLOCK = 4_096
 LARGEST_BLOCK = 131_072
 BLOCK_DOCUMENTS = 4_096
@@ -48,7 +49,7 @@ DEFAULT_MEMORY = 512 * 2**20
 
 @dataclass(frozen=True)
 class _Plan:
-    """Threads to use, and the query tiles (query numbers) of each pass over the index."""
+    """Number of threads, and the query tiles (query numbers) of each pass over the index."""
 
     workers: int
     passes: tuple[tuple[Int64[np.ndarray, " _"], ...], ...]
@@ -57,27 +58,26 @@ class _Plan:
 def search(
     index: TokenIndex,
     query_ids: Sequence[str],
-    queries: RaggedEmbeddings | TokenEmbeddings,
+    queries: RaggedEmbeddings,
     k: int,
     memory_budget_bytes: int = DEFAULT_MEMORY,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
     device: str = "cpu",
 ) -> RetrievalRun:
     """The k documents of highest MaxSim for each query, exactly; ties in the order of document ids.
 
-    Documents without tokens are not found, and queries without tokens find nothing.
+    Documents without tokens are never returned, and queries without tokens have empty rankings.
 
     Args:
-        memory_budget_bytes: for all but the index, which is mapped, and the result. A smaller budget reads
-            the index more often.
-        progress: told (query-document pairs scored, all of them).
+        memory_budget_bytes: for everything except the memory-mapped index and the result. A smaller budget
+            reads the index more often.
+        progress: called with the number of scored query-document pairs, and of all pairs.
         device: `cpu`, or `cuda`, where scores may differ from the CPU's by rounding.
 
     Raises:
         ValueError: dimensions disagree, a query vector is not finite, or k < 1.
-        UserError: the memory budget is too small to start.
+        UserError: the memory budget is too small for any work.
     """
-    queries = flatten(queries) if isinstance(queries, TokenEmbeddings) else queries
     _check(index, query_ids, queries, k)
     plan = _plan(index, queries, k, memory_budget_bytes, device)
     documents: list[tuple[str, ...]] = [()] * len(queries)
@@ -90,25 +90,18 @@ def search(
             tiles = [QueryTile.of(queries, members, index.dtype) for members in pass_members]
             best = [Best(len(tile), min(k, len(index)), device) for tile in tiles]
             count = sum(map(len, tiles))
-            for read in _scored(index, tensors, tiles, best, pool, device):
-                done += read * count
+            for scored in _score_blocks(index, tensors, tiles, best, pool, device):
+                done += scored * count
                 progress(done, total)
-            for tile, of_tile in zip(tiles, best, strict=True):
-                for query, row in zip(tile.members, of_tile.rows(), strict=True):
-                    found, scores[query] = unpack(row)
-                    documents[query] = tuple(index.ids[int(number)] for number in index.id_order[found])
+            for tile, tile_best in zip(tiles, best, strict=True):
+                for query, row in zip(tile.members, tile_best.rows(), strict=True):
+                    ranks, scores[query] = unpack(row)
+                    documents[query] = tuple(index.ids[int(number)] for number in index.id_order[ranks])
     progress(total, total)
     return RetrievalRun(tuple(query_ids), tuple(documents), tuple(scores))
 
 
-def flatten(embeddings: TokenEmbeddings) -> RaggedEmbeddings:
-    """The vectors of a padded batch that take part, end to end."""
-    counts = embeddings.mask.sum(-1).cpu().numpy()
-    vectors = embeddings.vectors[embeddings.mask].float().cpu().numpy()
-    return RaggedEmbeddings(vectors, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
-
-
-def _scored(
+def _score_blocks(
     index: TokenIndex,
     tensors: list[torch.Tensor],
     tiles: list[QueryTile],
@@ -116,16 +109,16 @@ def _scored(
     pool: ThreadPoolExecutor,
     device: str,
 ) -> Iterator[int]:
-    """Merge every block's scores into the best of every tile; yields the documents of each block done."""
-    own = local()
+    """Merge every block's scores into the best of every tile; yields the number of documents of each block."""
+    thread = local()
 
     def work(block: Block) -> int:
         if device != "cpu":
             score_block_on(device, block, tensors[block.shard_number], tiles, best)
         else:
-            if not hasattr(own, "workspace"):
-                own.workspace = Workspace(index.dim, max(tile.width for tile in tiles), index.longest)
-            score_block(block, tensors[block.shard_number], tiles, best, own.workspace)
+            if not hasattr(thread, "workspace"):
+                thread.workspace = Workspace(index.dim, max(tile.width for tile in tiles), index.longest)
+            score_block(block, tensors[block.shard_number], tiles, best, thread.workspace)
         return block.last - block.first
 
     if tiles:
@@ -138,7 +131,7 @@ def _block_tokens(index: TokenIndex) -> int:
 
 def _check(index: TokenIndex, query_ids: Sequence[str], queries: RaggedEmbeddings, k: int) -> None:
     if k < 1:
-        raise ValueError(f"k is {k}; at least 1 document has to be asked for")
+        raise ValueError(f"k is {k}; it has to be at least 1")
     if len(query_ids) != len(queries):
         raise ValueError(f"{len(query_ids)} query ids but the embeddings of {len(queries)} queries")
     if queries.vectors.shape[1] != index.dim:
@@ -150,7 +143,7 @@ def _check(index: TokenIndex, query_ids: Sequence[str], queries: RaggedEmbedding
 
 
 def _tiles(queries: RaggedEmbeddings) -> list[Int64[np.ndarray, " nq"]]:
-    """Query numbers cut into tiles; queries without tokens are in none."""
+    """Query numbers divided into tiles; queries without tokens are in none."""
     tiles: list[Int64[np.ndarray, " nq"]] = []
     lengths = np.diff(queries.offsets)
     members: list[int] = []
@@ -176,7 +169,7 @@ def _plan(index: TokenIndex, queries: RaggedEmbeddings, k: int, budget: int, dev
         work = Workspace.bytes(index.dim, width, index.longest)
     else:
         work = max(_block_tokens(index), index.longest) * (4 * width + 5 * index.dim)
-    # float32 scores, and int64 keys in three copies while the best are merged
+    # float32 scores, and three copies of int64 keys while the best are merged
     work += most * (block_documents + kept) * (4 + 3 * 8)
     tile = width * index.dim * 6 + most * kept * 8
     scores = most * block_documents * 4  # of each tile, in each worker
@@ -195,10 +188,10 @@ def _plan(index: TokenIndex, queries: RaggedEmbeddings, k: int, budget: int, dev
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that share out blocks, each of which computes alone.
+    """Threads that score blocks; torch uses one thread within each.
 
-    Two threads inside one small product wait for each other: where another process held a core, such a search
-    took 15 to 40 times as long.
+    Two threads within one small product wait for each other: while another process occupied a core, such a
+    search took 15 to 40 times as long.
     """
     threads = torch.get_num_threads()
     try:

@@ -1,76 +1,70 @@
-"""Probabilistic structured queries: BM25 over expected counts of a word's translations.
+"""Probabilistic structured queries: BM25 over the expected counts of a word's translations.
 
-Darwish and Oard 2003, "Probabilistic structured query methods" (SIGIR): for a query word f and document d
+Darwish and Oard 2003, "Probabilistic structured query methods" (SIGIR): for a query word f and a document d,
 
     tf(f, d) = sum over e of p(e | f) tf(e, d)        df(f) = sum over e of p(e | f) df(e)
 
-and these stand in the term weight where those of a word of the documents' own language would.
+which BM25 uses like the counts of a word of the documents' language.
 
-Shape legend: Q queries, W distinct words of theirs, V words of the documents, N documents.
+Shape legend: Q queries, W distinct words of theirs, V distinct words of the documents, N documents.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Literal
 
 import numpy as np
-import torch
+from jaxtyping import Float32
 from scipy import sparse
 
-from optical_sweeps.checks import one_of
+from optical_sweeps.checks import Count, Fraction
 from optical_sweeps.corpora.words import words
-from optical_sweeps.retrieval.index import rank_ids, refuse_duplicates
-from optical_sweeps.retrieval.lexical import best_sharing, check_bm25
-from optical_sweeps.retrieval.runs import RetrievalRun
-from optical_sweeps.retrieval.translation_table import TranslationTable, check_cut_off
+from optical_sweeps.encoders.token_encoder import Progress
+from optical_sweeps.retrieval.lexical import RankedIds
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
+from optical_sweeps.retrieval.word_counts import WordCounts
+from optical_sweeps.settings import settings
 
-_BLOCK = 64  # queries whose words' expected counts are in memory at once
+QUERY_BLOCK = 64
+"""Queries whose words' expected counts are in memory at a time."""
 
 
-@dataclass(frozen=True)
+@settings("psq")
 class StructuredQueries:
     """Which translations of a query's words count.
 
     Args:
-        cumulative: of each word as few translations as reach this probability, the most probable first.
-        size: and at most so many; None for all.
-        unknown: a word without translation is kept as it stands (names, numbers) or dropped.
-
-    Raises:
-        UserError: a setting is out of range.
+        cumulative: of each word, the fewest most probable translations that reach this probability.
+        size: maximum number of translations; None for all.
+        unknown: whether to `keep` or `drop` a word without translation, such as a name or a number.
     """
 
-    cumulative: float = 0.95
-    size: int | None = 20
-    unknown: str = "keep"
-    __no_type_check__ = True
-
-    def __post_init__(self) -> None:
-        check_cut_off(self.cumulative, self.size)
-        one_of("psq.unknown", self.unknown, ("keep", "drop"))
+    cumulative: Fraction = 0.95
+    size: Count | None = 20
+    unknown: Literal["keep", "drop"] = "keep"
 
 
 class ProbabilisticIndex:
     """Counts of the documents' words in memory, searched with structured queries.
 
     Args:
-        k1, b: of BM25, as in `LexicalIndex`, which it equals where every word translates to itself.
+        k1, b: parameters of BM25. If every word translates to itself, the scores are those of `LexicalIndex`.
 
     Raises:
-        UserError: a parameter is out of range.
-        ValueError: an id stands twice.
+        ValueError: an id occurs twice.
     """
 
     def __init__(self, ids: Sequence[str], texts: Sequence[str], k1: float = 0.9, b: float = 0.4) -> None:
-        check_bm25(k1, b)
-        refuse_duplicates(ids)
-        self.ids = ids
-        self._ranks = torch.from_numpy(rank_ids(ids))
-        self._order = np.argsort(self._ranks.numpy())
+        self._documents = RankedIds(ids)
         self._vocabulary: dict[str, int] = {}
-        self._counts = self._counted(texts)  # V x N
-        self._holding = np.diff(self._counts.indptr).astype(float)
+        entries = _entries(
+            (self._vocabulary.setdefault(word, len(self._vocabulary)), number, count)
+            for number, text in enumerate(texts)
+            for word, count in Counter(words(text)).items()
+        )
+        self._counts = _matrix(entries, (len(self._vocabulary), len(texts)))  # V x N
+        self._document_frequency = np.diff(self._counts.indptr).astype(float)
         lengths = np.maximum(self._counts.sum(0), 1.0)
         self._saturation = k1 * (1 - b + b * lengths / lengths.mean())
 
@@ -78,63 +72,60 @@ class ProbabilisticIndex:
         self,
         query_ids: Sequence[str],
         texts: Sequence[str],
-        table: TranslationTable,
+        counts: WordCounts,
         k: int,
         settings: StructuredQueries | None = None,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        progress: Progress = lambda done, total: None,
     ) -> RetrievalRun:
-        """For each query the k best documents that hold a translation of one of its words.
+        """For each query, the k best documents that contain a translation of one of its words.
 
         Args:
-            table: from the queries' words to the documents'.
+            counts: of aligned words, from the queries' words to the documents'.
         """
         settings = settings or StructuredQueries()
-        table = table.pruned(settings.cumulative, settings.size)
         queries = [Counter(words(text)) for text in texts]
-        documents, scores = [], []
-        for start in range(0, len(queries), _BLOCK):
-            for row in self._scores(queries[start : start + _BLOCK], table, settings.unknown == "keep"):
-                ranks, values = best_sharing(row, self._ranks, k)
-                documents.append(tuple(self.ids[int(number)] for number in self._order[ranks]))
-                scores.append(values)
-            progress(min(start + _BLOCK, len(queries)), len(queries))
-        return RetrievalRun(tuple(query_ids), tuple(documents), tuple(scores))
 
-    def _scores(self, queries: Sequence[Counter[str]], table: TranslationTable, keep: bool) -> np.ndarray:
-        """Q x N."""
-        distinct = {word: row for row, word in enumerate(dict.fromkeys(chain.from_iterable(queries)))}
-        shares = self._shares(list(distinct), table, keep)  # W x V
-        expected = sparse.csr_array(shares @ self._counts)  # W x N: tf
-        holding = shares @ self._holding  # df
-        weight = np.log1p((len(self.ids) - holding + 0.5) / (holding + 0.5))
-        counts = expected.data
-        rows = np.repeat(np.arange(len(distinct)), np.diff(expected.indptr))
-        expected.data = weight[rows] * counts / (counts + self._saturation[expected.indices])
-        entries = [(place, distinct[word], n) for place, bag in enumerate(queries) for word, n in bag.items()]
-        if not entries:
-            return np.zeros((len(queries), len(self.ids)), np.float32)
-        at, columns, values = (np.array(column) for column in zip(*entries, strict=True))
-        bags = sparse.csr_array((values.astype(float), (at, columns)), shape=(len(queries), len(distinct)))
-        return np.asarray((bags @ expected).todense(), dtype=np.float32)
+        def scores() -> Iterator[Float32[np.ndarray, " N"]]:
+            for start in range(0, len(queries), QUERY_BLOCK):
+                yield from self._scores(queries[start : start + QUERY_BLOCK], counts, settings)
+                progress(min(start + QUERY_BLOCK, len(queries)), len(queries))
 
-    def _shares(self, distinct: Sequence[str], table: TranslationTable, keep: bool) -> sparse.csr_array:
-        rows, columns, values = [], [], []
+        return self._documents.run(query_ids, scores(), k)
+
+    def _scores(
+        self, queries: Sequence[Counter[str]], counts: WordCounts, settings: StructuredQueries
+    ) -> Float32[np.ndarray, "Q N"]:
+        rows = {word: row for row, word in enumerate(dict.fromkeys(chain.from_iterable(queries)))}
+        probabilities = self._probabilities(list(rows), counts, settings)  # W x V
+        expected = sparse.csr_array(probabilities @ self._counts)  # W x N: tf
+        frequency = probabilities @ self._document_frequency  # df
+        documents = len(self._documents.ids)
+        weight = np.log1p((documents - frequency + 0.5) / (frequency + 0.5))
+        frequencies = expected.data
+        word_of_entry = np.repeat(np.arange(len(rows)), np.diff(expected.indptr))
+        expected.data = weight[word_of_entry] * frequencies / (frequencies + self._saturation[expected.indices])
+        bags = _entries((query, rows[word], n) for query, bag in enumerate(queries) for word, n in bag.items())
+        query_counts = _matrix(bags, (len(queries), len(rows)))  # Q x W
+        return np.asarray((query_counts @ expected).todense(), dtype=np.float32)
+
+    def _probabilities(
+        self, distinct: Sequence[str], counts: WordCounts, settings: StructuredQueries
+    ) -> sparse.csr_array:
+        entries = []
         for row, word in enumerate(distinct):
-            found = table.of(word) or ({word: 1.0} if keep else {})
-            for translation, share in found.items():
+            translations = counts.translations(word, settings.cumulative, settings.size)
+            if not translations and settings.unknown == "keep":
+                translations = {word: 1.0}
+            for translation, probability in translations.items():
                 if translation in self._vocabulary:
-                    rows.append(row)
-                    columns.append(self._vocabulary[translation])
-                    values.append(share)
-        shape = (len(distinct), len(self._vocabulary))
-        return sparse.csr_array((np.array(values, float), (rows, columns)), shape=shape)
+                    entries.append((row, self._vocabulary[translation], probability))
+        return _matrix(_entries(entries), (len(distinct), len(self._vocabulary)))
 
-    def _counted(self, texts: Sequence[str]) -> sparse.csr_array:
-        rows, columns, values = [], [], []
-        for number, text in enumerate(texts):
-            for word, count in Counter(words(text)).items():
-                rows.append(self._vocabulary.setdefault(word, len(self._vocabulary)))
-                columns.append(number)
-                values.append(count)
-        shape = (len(self._vocabulary), len(texts))
-        return sparse.csr_array((np.array(values, float), (rows, columns)), shape=shape)
+
+def _entries(triples: Iterable[tuple[int, int, int | float]]) -> np.ndarray:
+    """Entries of a matrix: row, column, value."""
+    return np.fromiter(triples, [("row", np.int64), ("column", np.int64), ("value", np.float64)])
+
+
+def _matrix(entries: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
+    return sparse.csr_array((entries["value"], (entries["row"], entries["column"])), shape=shape)

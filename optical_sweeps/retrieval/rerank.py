@@ -1,24 +1,17 @@
-"""Exact MaxSim of the documents that another search found: the second stage."""
+"""Exact MaxSim of the documents that another search returned: the second stage."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.retrieval import _kernels
-from optical_sweeps.retrieval.index import TokenIndex
-from optical_sweeps.retrieval.keys import keys, unpack
-from optical_sweeps.retrieval.runs import RetrievalRun
-
-_SMALLEST = 16  # tokens of a product; see `maxsim`
-
-
-@dataclass(frozen=True)
-class _Scored:
-    documents: tuple[str, ...]
-    scores: Float32[np.ndarray, " k"]
+from optical_sweeps.retrieval import maxsim_kernels
+from optical_sweeps.retrieval.block_scoring import padded
+from optical_sweeps.retrieval.ranking_keys import best_documents
+from optical_sweeps.retrieval.token_index import TokenIndex
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 
 def rerank(index: TokenIndex, queries: RaggedEmbeddings, run: RetrievalRun, k: int) -> RetrievalRun:
@@ -28,7 +21,7 @@ def rerank(index: TokenIndex, queries: RaggedEmbeddings, run: RetrievalRun, k: i
         queries: token vectors of the run's queries, in its order.
 
     Raises:
-        ValueError: the run names a document that the index lacks, or has other queries.
+        ValueError: the run contains a document that is not in the index, or has other queries.
     """
     if len(queries) != len(run):
         raise ValueError(f"the run has {len(run)} queries but there are embeddings of {len(queries)}")
@@ -40,25 +33,23 @@ def rerank(index: TokenIndex, queries: RaggedEmbeddings, run: RetrievalRun, k: i
         _rank(index, queries[query], [numbers[name] for name in documents], k)
         for query, documents in enumerate(run.documents)
     ]
-    return RetrievalRun(run.query_ids, tuple(r.documents for r in ranked), tuple(r.scores for r in ranked))
+    return RetrievalRun(
+        run.query_ids, tuple(documents for documents, _ in ranked), tuple(scores for _, scores in ranked)
+    )
 
 
-def _rank(index: TokenIndex, query: Float32[np.ndarray, "n d"], documents: list[int], k: int) -> _Scored:
-    vectors = [index.vectors_of(document) for document in documents]
-    present = [place for place, rows in enumerate(vectors) if len(rows)]
-    if not present or not len(query):
-        return _Scored((), np.empty(0, np.float32))
-    offsets = np.cumsum([0, *(len(vectors[place]) for place in present)]).astype(np.int64)
-    rows = _widened(np.concatenate([vectors[place] for place in present]))
-    product = torch.from_numpy(rows) @ torch.from_numpy(_widened(query)).T
-    scores = np.empty((1, len(present)), np.float32)
-    _kernels.maxsim(product.numpy(), offsets, np.array([0, len(query)]), scores)
-    ranks = index.id_ranks[[documents[place] for place in present]]
-    found = keys(torch.from_numpy(scores), torch.from_numpy(ranks))[0].topk(min(k, len(present))).values
-    order, best = unpack(found.numpy())
-    return _Scored(tuple(index.ids[int(number)] for number in index.id_order[order]), best)
-
-
-def _widened(vectors: Float32[np.ndarray, "w d"]) -> Float32[np.ndarray, "W d"]:
-    spare = max(0, _SMALLEST - len(vectors))
-    return np.concatenate([vectors, np.zeros((spare, vectors.shape[1]), np.float32)])
+def _rank(
+    index: TokenIndex, query: Float32[np.ndarray, "n d"], documents: Sequence[int], k: int
+) -> tuple[tuple[str, ...], Float32[np.ndarray, " k"]]:
+    vectors = {number: rows for number in documents if len(rows := index.vectors_of(number))}
+    if not vectors or not len(query):
+        return (), np.empty(0, np.float32)
+    offsets = np.cumsum([0, *map(len, vectors.values())]).astype(np.int64)
+    rows, tokens = padded(np.concatenate(list(vectors.values()))), padded(query)
+    product = torch.from_numpy(rows) @ torch.from_numpy(tokens).T
+    scores = np.empty((1, len(vectors)), np.float32)
+    row_ones, token_ones = np.ones(len(rows), np.float32), np.ones(len(tokens), np.float32)
+    query_offsets = np.array([0, len(query)])
+    maxsim_kernels.maxsim(product.numpy(), row_ones, token_ones, offsets, query_offsets, scores)
+    ranks, best = best_documents(scores[0], index.id_ranks[list(vectors)], k)
+    return tuple(index.ids[int(number)] for number in index.id_order[ranks]), best

@@ -1,10 +1,10 @@
-"""A shard: token vectors of consecutive documents, in files that are mapped into memory, never unpickled.
+"""A shard: token vectors of consecutive documents, in files that are memory-mapped and never unpickled.
 
 <shard>/vectors.npy   T x d, float32, float16 or int8
-<shard>/scales.npy    int8 alone: what one step of each token's whole numbers stands for, float32
+<shard>/scales.npy    int8 only: the step size of each token, float32
 <shard>/offsets.npy   document i has rows offsets[i] to offsets[i + 1]
 <shard>/shard.json    counts, sizes and checksums
-A shard is written beside its place and renamed, so that it is there whole or not at all.
+A shard is written to a temporary folder that is then renamed, so it is either complete or absent.
 """
 
 import hashlib
@@ -15,29 +15,48 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import BinaryIO, TypedDict, cast
 
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 from numpy.lib import format as npy
 
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
+from optical_sweeps.retrieval.index_settings import STORED_TYPES, StoredType
 
-Dtype = Literal["float32", "float16", "int8"]
-DTYPES = ("float32", "float16", "int8")
-LEVELS = 127  # int8: a token's largest component, in steps
-_SLICE = 8192  # tokens turned from float to whole numbers at a time
+LEVELS = 127
+"""int8: a token's largest component, in steps."""
+QUANTISATION_BLOCK = 8192
+"""Tokens quantised at a time."""
+
+
+class FileFacts(TypedDict):
+    """Size and checksum of a file."""
+
+    size: int
+    blake2b: str
+
+
+class ShardFacts(TypedDict):
+    """The content of shard.json."""
+
+    documents: int
+    tokens: int
+    dim: int
+    dtype: str
+    largest_norm: float
+    files: dict[str, FileFacts]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """n documents as T token vectors end to end; document i has rows `offsets[i]` to `offsets[i + 1]`.
+    """T token vectors of n documents, end to end; document i has rows `offsets[i]` to `offsets[i + 1]`.
 
     Args:
-        vectors: finite; float32, float16, or int8 in steps of `scales`; usually mapped from a file.
+        vectors: finite; float32, float16, or int8 in steps of `scales`; usually memory-mapped.
         offsets: from 0 to T; a document may have no token.
-        scales: of int8 vectors; None for the others.
-        largest_norm: no token of int8 vectors is longer; 0 for the others.
+        scales: step size of each int8 token; None for other types.
+        largest_norm: upper bound of the norms of int8 vectors; 0 for other types.
     """
 
     vectors: Shaped[np.ndarray, "T d"]
@@ -59,7 +78,7 @@ class Shard:
 
 
 def quantise(vectors: Float32[np.ndarray, "R d"]) -> tuple[np.ndarray, Float32[np.ndarray, " R"]]:
-    """Whole numbers from -127 to 127 for each component, and the size of a step of each row; 0 for zeros.
+    """Whole numbers from -127 to 127 for each component, and the step size of each row; 0 for zeros.
 
     >>> codes, scales = quantise(np.array([[0.5, -1.0], [0.0, 0.0]], np.float32))
     >>> codes.tolist(), scales.round(4).tolist()
@@ -70,11 +89,13 @@ def quantise(vectors: Float32[np.ndarray, "R d"]) -> tuple[np.ndarray, Float32[n
     return np.rint(vectors / steps[:, None]).astype(np.int8), scales.astype(np.float32)
 
 
-def write_shard(folder: Path, ids: Sequence[str], batches: Iterable[RaggedEmbeddings], dtype: Dtype) -> None:
-    """Write the shard of these documents, holding one batch at a time; `folder` appears at the very end.
+def write_shard(
+    folder: Path, ids: Sequence[str], batches: Iterable[RaggedEmbeddings], dtype: StoredType
+) -> None:
+    """Write the shard of these documents, with one batch in memory; `folder` appears when it is complete.
 
     Args:
-        ids: of the documents, to name one in an error.
+        ids: of the documents, for messages.
         batches: their token vectors, in the order of `ids`, in batches of any size.
 
     Raises:
@@ -83,21 +104,22 @@ def write_shard(folder: Path, ids: Sequence[str], batches: Iterable[RaggedEmbedd
     temporary = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
     temporary.mkdir(parents=True)
     try:
-        facts = _write_parts(temporary, ids, batches, dtype)
-        names = ["vectors.npy", "offsets.npy", *(["scales.npy"] if dtype == "int8" else [])]
-        facts["files"] = {name: _facts_of(temporary / name) for name in names}
-        _write_durably(temporary / "shard.json", json.dumps(facts) + "\n")
-        shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
+        facts = _write_arrays(temporary, ids, batches, dtype)
+        with (temporary / "shard.json").open("w", encoding="utf-8") as file:
+            file.write(json.dumps(facts) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.rmtree(folder, ignore_errors=True)  # an existing folder is damaged
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def load_shard(folder: Path) -> Shard:
-    """Open a shard; its vectors are mapped, not read.
+    """Open a shard; its vectors are memory-mapped.
 
     Raises:
-        ValueError, OSError: not a complete shard, or its parts disagree.
+        ValueError, OSError: the shard is incomplete, or its parts disagree.
     """
     facts = _read_facts(folder)
     vectors, offsets = _open(folder / "vectors.npy"), np.load(folder / "offsets.npy", allow_pickle=False)
@@ -107,23 +129,23 @@ def load_shard(folder: Path) -> Shard:
     return Shard(vectors, offsets, scales, float(facts["largest_norm"]))
 
 
-def is_sound(folder: Path, documents: int, dtype: Dtype, thorough: bool = True) -> bool:
-    """Whether the shard of so many documents stands, by its sizes, and if `thorough` by its checksums."""
+def is_sound(folder: Path, documents: int, dtype: StoredType, thorough: bool = True) -> bool:
+    """Whether the shard is complete, by the sizes of its files and, if `thorough`, by their checksums."""
     try:
         facts = _read_facts(folder)
         if facts["documents"] != documents or facts["dtype"] != dtype:
             return False
         files = facts["files"].items()
         sizes_fit = all((folder / name).stat().st_size == fact["size"] for name, fact in files)
-        return sizes_fit and (not thorough or all(_facts_of(folder / name) == fact for name, fact in files))
+        return sizes_fit and (not thorough or all(_file_facts(folder / name) == fact for name, fact in files))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _write_parts(
-    folder: Path, ids: Sequence[str], batches: Iterable[RaggedEmbeddings], dtype: Dtype
-) -> dict[str, Any]:
-    """Stream the batches into one .npy file, and the rest beside it."""
+def _write_arrays(
+    folder: Path, ids: Sequence[str], batches: Iterable[RaggedEmbeddings], dtype: StoredType
+) -> ShardFacts:
+    """Stream the vectors into one .npy file and write the other arrays."""
     lengths: list[np.ndarray] = [np.empty(0, np.int64)]
     scales: list[np.ndarray] = [np.empty(0, np.float32)]
     dim, done, norm = 0, 0, 0.0
@@ -133,21 +155,21 @@ def _write_parts(
                 dim = batch.vectors.shape[1]
                 _write_header(file, (0, dim), dtype)
             _refuse_bad_batch(batch, ids, done, dim)
-            for start in range(0, len(batch.vectors), _SLICE):
-                stretch = batch.vectors[start : start + _SLICE]
+            for start in range(0, len(batch.vectors), QUANTISATION_BLOCK):
+                block = batch.vectors[start : start + QUANTISATION_BLOCK]
                 if dtype == "int8":
-                    codes, steps = quantise(stretch.astype(np.float32, copy=False))
+                    codes, steps = quantise(block.astype(np.float32, copy=False))
                     file.write(codes.data)
                     scales.append(steps)
                     norm = max(norm, _largest_norm(codes, steps))
                 else:
-                    file.write(np.ascontiguousarray(stretch, dtype=dtype).data)
+                    file.write(np.ascontiguousarray(block, dtype=dtype).data)
             lengths.append(np.diff(batch.offsets))
             done += len(batch)
         if done != len(ids) or not dim:
             raise ValueError(f"{len(ids)} document ids but the embeddings of {done} documents")
         offsets = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64)
-        # The row count is known only now; numpy pads the header so that the first axis can grow in place.
+        # The number of rows is known only now; numpy pads the header so that the first axis can grow in place.
         file.seek(0)
         _write_header(file, (int(offsets[-1]), dim), dtype)
     np.save(folder / "offsets.npy", offsets)
@@ -159,42 +181,36 @@ def _write_parts(
         "dim": dim,
         "dtype": dtype,
         "largest_norm": norm,
+        "files": {path.name: _file_facts(path) for path in sorted(folder.glob("*.npy"))},
     }
 
 
 def _largest_norm(codes: np.ndarray, steps: Float32[np.ndarray, " R"]) -> float:
-    """Rounded up, so that no token is longer."""
+    """Rounded up, so that it is an upper bound."""
     squares = np.einsum("rd,rd->r", codes, codes, dtype=np.int64)
     return float((np.sqrt(squares) * steps).max(initial=0) * (1 + 2**-20))
 
 
-def _write_header(file: Any, shape: tuple[int, int], dtype: str) -> None:
+def _write_header(file: BinaryIO, shape: tuple[int, int], dtype: str) -> None:
     header = {"descr": npy.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     npy.write_array_header_1_0(file, header)
 
 
-def _write_durably(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _facts_of(path: Path) -> dict[str, Any]:
+def _file_facts(path: Path) -> FileFacts:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         return {"size": os.fstat(file.fileno()).st_size, "blake2b": digest}
 
 
-def _read_facts(folder: Path) -> dict[str, Any]:
+def _read_facts(folder: Path) -> ShardFacts:
     facts = json.loads((folder / "shard.json").read_text(encoding="utf-8"))
-    if not isinstance(facts, dict) or not {"documents", "tokens", "dim", "dtype", "files"} <= facts.keys():
+    if not isinstance(facts, dict) or not ShardFacts.__required_keys__ <= facts.keys():
         raise ValueError("shard.json does not describe a shard")
-    return facts
+    return cast(ShardFacts, facts)
 
 
 def _open(path: Path) -> np.ndarray:
-    """Mapped into memory; an empty array cannot be mapped, and is read."""
+    """Memory-mapped; an empty array cannot be mapped and is read."""
     array: np.ndarray
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -209,7 +225,7 @@ def _refuse_bad_batch(batch: RaggedEmbeddings, ids: Sequence[str], done: int, di
     if batch.vectors.shape[1] != dim:
         raise ValueError(f"vectors of dimension {batch.vectors.shape[1]} after vectors of dimension {dim}")
     if batch.offsets[0] != 0 or batch.offsets[-1] != len(batch.vectors) or (np.diff(batch.offsets) < 0).any():
-        raise ValueError(f"offsets do not cut {len(batch.vectors)} token vectors into documents")
+        raise ValueError(f"offsets do not divide {len(batch.vectors)} token vectors into documents")
     if not np.isfinite(batch.vectors).all():
         row = int(np.argmin(np.isfinite(batch.vectors).all(axis=1)))
         document = done + int(np.searchsorted(batch.offsets, row, side="right")) - 1
@@ -218,18 +234,18 @@ def _refuse_bad_batch(batch: RaggedEmbeddings, ids: Sequence[str], done: int, di
 
 
 def _disagreement(
-    facts: dict[str, Any], vectors: np.ndarray, offsets: np.ndarray, scales: np.ndarray | None
+    facts: ShardFacts, vectors: np.ndarray, offsets: np.ndarray, scales: np.ndarray | None
 ) -> str | None:
-    """What does not fit, in words; None where all does."""
+    """How the parts of a shard disagree; None if they fit."""
     shape = (facts["tokens"], facts["dim"])
     if vectors.shape != shape:
         return f"vectors.npy has shape {vectors.shape}, not {shape}"
-    if facts["dtype"] not in DTYPES or vectors.dtype != facts["dtype"]:
-        return f"vectors.npy holds {vectors.dtype}, not {facts['dtype']}"
+    if facts["dtype"] not in STORED_TYPES or vectors.dtype != facts["dtype"]:
+        return f"vectors.npy has type {vectors.dtype}, not {facts['dtype']}"
     if offsets.shape != (facts["documents"] + 1,) or offsets.dtype != np.int64:
         return f"offsets.npy has shape {offsets.shape}, not {(facts['documents'] + 1,)} of int64"
     if offsets[0] != 0 or offsets[-1] != len(vectors) or (np.diff(offsets) < 0).any():
-        return f"offsets.npy does not cut {len(vectors)} token vectors into documents"
+        return f"offsets.npy does not divide {len(vectors)} token vectors into documents"
     if scales is not None and (scales.shape != (len(vectors),) or scales.dtype != np.float32):
         return f"scales.npy has shape {scales.shape}, not {(len(vectors),)} of float32"
     return None

@@ -2,8 +2,10 @@
 
 import pytest
 
-from optical_sweeps.encoders.backbones import TinyBackbone
-from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings, build_token_encoder
+from optical_sweeps.encoders.build_encoder import build_token_encoder
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 
 TEXTS = (
     "red apple",

@@ -7,15 +7,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from optical_sweeps.encoders.backbones import E5SmallOffline, TinyBackbone
-from optical_sweeps.encoders.checkpoints import (
+from optical_sweeps.encoders.build_encoder import build_token_encoder
+from optical_sweeps.encoders.e5_backbone import E5SmallOffline
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.saved_encoders import (
     fingerprint,
     load_difference,
     load_encoder,
     save_difference,
     save_encoder,
 )
-from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_token_encoder
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
 from optical_sweeps.errors import UserError
 
 
@@ -103,7 +105,7 @@ def test_missing_and_truncated_files_are_one_clear_line(folder, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "schema version 2, this program reads 1"),
+        ({"version": 1}, "schema version 1, this program reads 2"),
         ({"format": "other"}, "it is not a"),
         ({"settings": {"dim": 16, "colour": 1}}, "colour"),
         ({"settings": {"dim": 7}}, "do not fit each other"),

@@ -2,17 +2,19 @@
 
 import dataclasses
 import string
+from pathlib import Path
 
 import pytest
 import torch
 import transformers
 
-from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, save_encoder
-from optical_sweeps.encoders.colbert_formats.checkpoint import open_checkpoint
-from optical_sweeps.encoders.colbert_formats.export import export
-from optical_sweeps.encoders.colbert_formats.files import folder_digest
-from optical_sweeps.encoders.colbert_formats.loading import load_checkpoint
-from optical_sweeps.encoders.colbert_formats.settings import EncoderOfCheckpoint, check_agreement
+from optical_sweeps.encoders.colbert_formats.export_encoder import export
+from optical_sweeps.encoders.colbert_formats.load_colbert import load_checkpoint
+from optical_sweeps.encoders.colbert_formats.open_colbert import open_checkpoint
+from optical_sweeps.encoders.encoder_settings import CheckpointEncoderSettings
+from optical_sweeps.encoders.model_folders import folder_digest
+from optical_sweeps.encoders.saved_encoders import fingerprint, load_encoder, save_encoder
+from optical_sweeps.encoders.teacher_checkpoint import check_agreement
 from optical_sweeps.errors import UserError
 from tests.support.colbert_folders import (
     DIM,
@@ -134,7 +136,7 @@ def test_a_loaded_teacher_is_kept_bit_for_bit(tmp_path):
     ("change", "told"),
     [
         ({"modules": (("sentence_transformers.models.Pooling", "2_Pooling"),)}, "is a Pooling"),
-        ({"dense": ()}, "0 Dense where one"),
+        ({"dense": ()}, "0 Dense instead of one"),
         ({"activation": "torch.nn.modules.activation.Tanh"}, "Tanh in a projection"),
         ({"tokenizer": bert_tokenizer()}, "no token '[Q] '"),
         ({"dense": (linear(12, HIDDEN, 2), linear(DIM, 11, 3))}, "takes 11 features of 12"),
@@ -191,14 +193,14 @@ def test_identity_is_the_content(tmp_path):
 
 def test_settings_of_the_study_have_to_agree(make_encoder):
     stated = {"dim": 8, "query_length": 32}
-    check_agreement(EncoderOfCheckpoint(), stated, "there")
-    check_agreement(EncoderOfCheckpoint(dim=8), stated, "there")
+    check_agreement(CheckpointEncoderSettings(), stated, Path("there"))
+    check_agreement(CheckpointEncoderSettings(dim=8), stated, Path("there"))
     with pytest.raises(UserError, match=r"encoder.dim: 16, but the teacher \(teacher.path=there\) has 8"):
-        check_agreement(EncoderOfCheckpoint(dim=16), stated, "there")
+        check_agreement(CheckpointEncoderSettings(dim=16), stated, Path("there"))
     with pytest.raises(UserError, match=r"encoder\.query_length: 24"):
-        check_agreement(make_encoder(dim=8).settings, stated, "there")
+        check_agreement(make_encoder(dim=8).settings, stated, Path("there"))
     with pytest.raises(UserError, match=r"encoder\.dim"):
-        EncoderOfCheckpoint(dim=0)
+        CheckpointEncoderSettings(dim=0)
 
 
 @pytest.mark.parametrize("saved", [True, False])
@@ -206,17 +208,17 @@ def test_settings_that_a_folder_of_ours_leaves_out_have_to_agree_too(make_encode
     for name, change in (("plain", {}), ("skipping", {"skip_tokens": ("red",)})):
         encoder = make_encoder(**change)
         save_encoder(encoder, tmp_path / name) if saved else export(encoder, tmp_path / name, "huggingface")
-        check_agreement(encoder.settings, open_checkpoint(tmp_path / name).stated, "there")
-    stated = open_checkpoint(tmp_path / "plain").stated
-    for study in (EncoderOfCheckpoint(query_marker="[Q] "), make_encoder(query_marker="[Q] ").settings):
+        check_agreement(encoder.settings, open_checkpoint(tmp_path / name).settings, Path("there"))
+    stated = open_checkpoint(tmp_path / "plain").settings
+    for study in (CheckpointEncoderSettings(query_marker="[Q] "), make_encoder(query_marker="[Q] ").settings):
         with pytest.raises(UserError, match=r"encoder\.query_marker: '\[Q\] ', but the teacher .* has None"):
-            check_agreement(study, stated, "there")
+            check_agreement(study, stated, Path("there"))
 
 
 def test_a_damaged_folder_of_ours_is_refused(make_encoder, tmp_path):
     export(make_encoder(), tmp_path / "out", "huggingface")
     put(tmp_path / "out" / "token_encoder.json", {"dim": 8})
-    with pytest.raises(UserError, match=r"token_encoder\.json: no settings of an encoder"):
+    with pytest.raises(UserError, match=r"token_encoder\.json: it has no settings of an encoder"):
         open_checkpoint(tmp_path / "out")
 
 
@@ -235,7 +237,7 @@ def test_what_is_exported_comes_back(make_encoder, tmp_path, texts, format):
         one, other = encoder.encode(texts, side), back.encode(texts, side)
         assert (one.offsets == other.offsets).all()
         assert (one.vectors == other.vectors).all()
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         export(encoder, tmp_path / "out", format)
 
 
@@ -278,7 +280,7 @@ def test_what_pylate_cannot_do_is_refused(make_encoder, tmp_path, change, told):
 
 def test_markers_are_one_token(make_encoder):
     encoder = make_encoder(**MARKED)
-    marker = encoder.rust_tokenizer.token_to_id("[Q] ")
+    marker = encoder.text_tokenizer.rust_tokenizer.token_to_id("[Q] ")
     tokens = encoder.tokenize_texts(["red apple"], "query")
     assert tokens.ids[1] == marker
     assert tokens.mask.all()
@@ -294,9 +296,5 @@ def test_unknown_tokens_are_refused(encoder):
 
     backbone = Backbone(encoder.backbone, encoder.tokenizer, "a model")
     for change in ({"query_marker": "[nowhere]"}, {"skip_tokens": ("[nowhere]",)}):
-        with pytest.raises(UserError, match=r"'\[nowhere\]' is no token of a model's vocabulary"):
+        with pytest.raises(UserError, match=r"'\[nowhere\]' is not in the vocabulary of a model"):
             TokenEncoder(backbone, dataclasses.replace(encoder.settings, **change))
-
-
-def test_later_settings_leave_old_digests_alone(encoder):
-    assert not {"query_marker", "skip_tokens", "projection_bias"} & encoder.settings.described().keys()

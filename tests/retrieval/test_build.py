@@ -11,11 +11,10 @@ import pytest
 
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.errors import UserError
-from optical_sweeps.retrieval import build, room
-from optical_sweeps.retrieval.build import build_index
-from optical_sweeps.retrieval.index import TokenIndex
-from optical_sweeps.retrieval.settings import IndexSettings
-from optical_sweeps.retrieval.shards import DTYPES
+from optical_sweeps.retrieval import index_size
+from optical_sweeps.retrieval.build_index import build_index
+from optical_sweeps.retrieval.index_settings import STORED_TYPES, IndexSettings
+from optical_sweeps.retrieval.token_index import TokenIndex
 
 DOCUMENTS = 25
 IDS = [f"d{number}" for number in range(DOCUMENTS)]
@@ -125,23 +124,23 @@ def test_too_few_documents_are_refused(tmp_path):
 
 
 def test_what_cannot_fit_is_refused_with_numbers(tmp_path, monkeypatch):
-    miracl = room.size_of(32_893_221, 100.0, 128, "float32")
+    miracl = index_size.index_size(32_893_221, 100.0, 128, "float32")
     assert miracl.tokens == 3_289_322_100
     assert miracl.disk == pytest.approx(3_289_322_100 * 512, rel=0.01)
-    monkeypatch.setattr(room, "_free_disk", lambda folder: 10**11)
+    monkeypatch.setattr(index_size, "free_disk", lambda folder: 10**11)
     with pytest.raises(UserError, match=r"need 18\d\d\.\d GB on disk, 100\.0 GB are free in .*int8"):
-        room.check_room(tmp_path / "not" / "yet", miracl)
-    monkeypatch.setattr(room, "_free_disk", lambda folder: 10**13)
-    monkeypatch.setattr(room, "free_memory", lambda: 10**9)
+        index_size.check_free_space(tmp_path / "not" / "yet", miracl)
+    monkeypatch.setattr(index_size, "free_disk", lambda folder: 10**13)
+    monkeypatch.setattr(index_size, "free_memory", lambda: 10**9)
     with pytest.raises(UserError, match=r"GB of memory to build, 1\.0 GB are free"):
-        room.check_room(tmp_path, miracl)
+        index_size.check_free_space(tmp_path, miracl)
 
 
 def test_what_stands_already_needs_no_room(tmp_path):
-    size = room.size_of(1000, 50.0, 128, "float16")
+    size = index_size.index_size(1000, 50.0, 128, "float16")
     free = shutil.disk_usage(tmp_path).free
     assert size.disk < free, "this test needs a little disk"
-    room.check_room(tmp_path, room.IndexSize(1000, 50_000, free * 2, 1), there=2 * free)
+    index_size.check_free_space(tmp_path, index_size.IndexSize(1000, 50_000, free * 2, 1), existing=2 * free)
 
 
 @pytest.mark.parametrize(
@@ -163,16 +162,15 @@ def test_a_precision_that_the_device_should_not_encode_in_is_refused():
 
 
 def test_indexes_of_other_numbers_are_told_apart():
-    all_ = [IndexSettings(dtype, 4096, encode) for dtype in DTYPES for encode in ("float32", "bfloat16")]
-    assert len({settings.numbers for settings in all_}) == len(all_)
-    assert IndexSettings("int8", 8192).numbers == IndexSettings("int8").numbers
+    all_ = [IndexSettings(dtype, 4096, encode) for dtype in STORED_TYPES for encode in ("float32", "bfloat16")]
+    assert len({settings.vector_precision for settings in all_}) == len(all_)
+    assert IndexSettings("int8", 8192).vector_precision == IndexSettings("int8").vector_precision
 
 
 def test_the_estimate_is_near_the_truth(tmp_path):
     index = build_index(tmp_path, IDS, encode, SETTINGS)
     facts = json.loads((tmp_path / "index.json").read_text())
     vectors_on_disk = sum(path.stat().st_size for path in tmp_path.rglob("vectors.npy")) - 7 * 128
-    estimate = room.size_of(DOCUMENTS, facts["tokens"] / DOCUMENTS, 4, "float32")
+    estimate = index_size.index_size(DOCUMENTS, facts["tokens"] / DOCUMENTS, 4, "float32")
     assert estimate.disk - DOCUMENTS * 56 == pytest.approx(vectors_on_disk, abs=4 * 4)
     assert index.tokens == estimate.tokens
-    assert build.STRETCH == 4096

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.errors import UserError
-from optical_sweeps.retrieval.index import TokenIndex, rank_ids
 from optical_sweeps.retrieval.shards import quantise
+from optical_sweeps.retrieval.token_index import TokenIndex, rank_ids
 
 
 def ragged(lengths: list[int], dim: int = 4, seed: int = 0) -> RaggedEmbeddings:
@@ -87,7 +87,7 @@ def test_id_ranks_sort_the_ids(ids):
         (["a"], [ragged([1]), ragged([1])], "1 document ids but the embeddings of 2 "),
         (["a"], [], "1 document ids but the embeddings of 0 "),
         (["a", "b"], [ragged([1]), ragged([1], dim=5)], "dimension 5 after vectors of dimension 4"),
-        (["a"], [RaggedEmbeddings(np.zeros((3, 4), np.float32), np.array([0, 2]))], "offsets do not cut 3"),
+        (["a"], [RaggedEmbeddings(np.zeros((3, 4), np.float32), np.array([0, 2]))], "offsets do not divide 3"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, ids, batches, message):

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings
+from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.errors import UserError
-from optical_sweeps.retrieval import maxsim, scoring
-from optical_sweeps.retrieval.index import TokenIndex, rank_ids
+from optical_sweeps.retrieval import block_scoring, maxsim
 from optical_sweeps.retrieval.maxsim import search
 from optical_sweeps.retrieval.shards import Shard, quantise
+from optical_sweeps.retrieval.token_index import TokenIndex, rank_ids
 
 LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=25)
 
@@ -79,8 +79,8 @@ def small_cut(monkeypatch):
     """A cut so fine that a few documents make many blocks and tiles."""
     monkeypatch.setattr(maxsim, "LARGEST_BLOCK", 20)
     monkeypatch.setattr(maxsim, "BLOCK_DOCUMENTS", 5)
-    monkeypatch.setattr(scoring, "SMALLEST_CHUNK", 6)
-    monkeypatch.setattr(scoring, "LARGEST_CHUNK", 6)
+    monkeypatch.setattr(block_scoring, "SMALLEST_CHUNK", 6)
+    monkeypatch.setattr(block_scoring, "LARGEST_CHUNK", 6)
     monkeypatch.setattr(maxsim, "TILE_QUERY_TOKENS", 7)
     monkeypatch.setattr(maxsim, "TILE_QUERIES", 2)
 
@@ -162,13 +162,13 @@ def test_whole_numbers_find_what_their_vectors_score(unit_vectors, k, monkeypatc
     index, queries, ids = unit_vectors
     documents = [index.vectors_of(number) for number in range(len(index))]
     whole = index_of(documents, dim=32, shards=3, dtype="int8")
-    if not scoring.whole_numbers_are_exact():
+    if not block_scoring.int8_product_is_exact():
         pytest.skip("this processor reads int8 indexes as float32")
     monkeypatch.setattr(maxsim, "LARGEST_BLOCK", 4096)
     some = RaggedEmbeddings(queries.vectors[: queries.offsets[60]], queries.offsets[:61])
     found = search(whole, ids[:60], some, k)
     assert same_bits(found, search(as_floats(whole), ids[:60], some, k))
-    monkeypatch.setattr(scoring, "_filters", lambda dtype: False)
+    monkeypatch.setattr(block_scoring, "_filters", lambda dtype: False)
     assert same_bits(found, search(whole, ids[:60], some, k))
 
 
@@ -184,13 +184,15 @@ def test_whole_numbers_under_ties_and_any_length_of_vectors(document_lengths, qu
 
 def test_the_filter_scores_few_documents_exactly(monkeypatch):
     """What makes int8 fast: most documents are ruled out by the bound."""
-    if not scoring.whole_numbers_are_exact():
+    if not block_scoring.int8_product_is_exact():
         pytest.skip("this processor reads int8 indexes as float32")
     rng = np.random.default_rng(1)
     index = index_of(normal([20] * 2000, 1, 64), dim=64, dtype="int8")
     scored = []
-    exact = scoring._add_exact
-    monkeypatch.setattr(scoring, "_add_exact", lambda b, d, *rest: (scored.append(len(d)), exact(b, d, *rest)))
+    exact = block_scoring._add_exact
+    monkeypatch.setattr(
+        block_scoring, "_add_exact", lambda b, d, *rest: (scored.append(len(d)), exact(b, d, *rest))
+    )
     search(index, ["q"], ragged_of(normal([8], int(rng.integers(99)), 64), 64), 10)
     assert 10 <= sum(scored) < 1000
 
@@ -256,18 +258,6 @@ def test_a_query_alone_scores_as_in_company(unit_vectors):
     for number in (0, 17, 399):
         alone = search(index, [ids[number]], ragged_of([queries[number]], 32), 10)
         np.testing.assert_allclose(alone.scores[0], together.scores[number], atol=1e-5)
-
-
-def test_padded_and_ragged_queries_agree():
-    documents, lengths = whole_numbers([3, 5, 2, 4], 1), [2, 4, 1]
-    texts = whole_numbers(lengths, 2)
-    vectors, mask = torch.full((3, 5, 4), 9.0), torch.zeros(3, 5, dtype=torch.bool)
-    for row, text in enumerate(texts):
-        mask[row, 1 : 1 + len(text)] = True
-        vectors[row, 1 : 1 + len(text)] = torch.from_numpy(text)
-    ids = ["a", "b", "c"]
-    padded = search(index_of(documents), ids, TokenEmbeddings(vectors, mask), 4)
-    assert same_bits(padded, search(index_of(documents), ids, ragged_of(texts), 4))
 
 
 def test_an_index_on_disk_in_half_precision(tmp_path):

@@ -7,17 +7,27 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from optical_sweeps.corpora.words import word_spans, words
-from optical_sweeps.encoders.backbones import TinyBackbone
-from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_token_encoder
+from optical_sweeps.encoders.build_encoder import build_token_encoder
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.lexical import LexicalIndex
 from optical_sweeps.retrieval.psq import ProbabilisticIndex, StructuredQueries
-from optical_sweeps.retrieval.translation_table import TranslationTable, WordCounts, identity_table
 from optical_sweeps.retrieval.word_alignment import AlignmentSettings, align_words, token_spans
+from optical_sweeps.retrieval.word_counts import WordCounts
 from optical_sweeps.transport import Exact, Partial, Sinkhorn
 
 TEXTS = ["a red house", "the red red car", "blue car by the house", "a blue whale", ""]
 IDS = ["d3", "d1", "d2", "d0", "d4"]
+
+
+def counts_of(aligned) -> WordCounts:
+    """Counts from triples of source word, target word and count."""
+    own, other, counts = zip(*aligned, strict=True)
+    source, target = sorted(set(own)), sorted(set(other))
+    positions = ([source.index(word) for word in own], [target.index(word) for word in other])
+    matrix = sparse.coo_array((np.array(counts, float), positions), (len(source), len(target)))
+    return WordCounts(tuple(source), tuple(target), matrix.tocsr())
 
 
 @given(st.text())
@@ -34,8 +44,8 @@ def test_words_keep_their_marks():
 
 def test_words_that_translate_to_themselves_are_bm25():
     queries, names = ["red car", "house whale house", "nothing", ""], ["a", "b", "c", "d"]
-    table = identity_table([word for text in TEXTS for word in words(text)])
-    structured = ProbabilisticIndex(IDS, TEXTS).search(names, queries, table, 3)
+    counts = counts_of((word, word, 1.0) for text in TEXTS for word in set(words(text)))
+    structured = ProbabilisticIndex(IDS, TEXTS).search(names, queries, counts, 3)
     plain = LexicalIndex(IDS, TEXTS).search(names, queries, 3)
     assert structured.documents == plain.documents
     for one, other in zip(structured.scores, plain.scores, strict=True):
@@ -43,9 +53,9 @@ def test_words_that_translate_to_themselves_are_bm25():
 
 
 def test_expected_counts_are_those_of_the_paper():
-    counts = WordCounts.of([("talo", "house", 3.0), ("talo", "car", 1.0)])
+    counts = counts_of([("talo", "house", 3.0), ("talo", "car", 1.0)])
     found = ProbabilisticIndex(IDS, TEXTS, k1=1.2, b=0.5).search(
-        ["q"], ["talo"], counts.table(), 5, StructuredQueries(cumulative=1.0, size=None)
+        ["q"], ["talo"], counts, 5, StructuredQueries(cumulative=1.0, size=None)
     )
     lengths = np.array([max(len(words(text)), 1) for text in TEXTS])
     slow = {}
@@ -59,10 +69,10 @@ def test_expected_counts_are_those_of_the_paper():
 
 
 def test_a_word_without_translation_is_kept_or_dropped():
-    table = WordCounts.of([("talo", "house", 1.0)]).table()
+    counts = counts_of([("talo", "house", 1.0)])
     index = ProbabilisticIndex(IDS, TEXTS)
-    assert index.search(["q"], ["whale"], table, 5).documents == (("d0",),)
-    assert index.search(["q"], ["whale"], table, 5, StructuredQueries(unknown="drop")).documents == ((),)
+    assert index.search(["q"], ["whale"], counts, 5).documents == (("d0",),)
+    assert index.search(["q"], ["whale"], counts, 5, StructuredQueries(unknown="drop")).documents == ((),)
 
 
 @pytest.mark.parametrize(
@@ -83,10 +93,9 @@ matrices = st.lists(
 def test_a_cut_off_keeps_the_most_probable_and_sums_to_one(counts, cumulative, size):
     rows, columns = counts.shape
     source, target = tuple(f"s{n}" for n in range(rows)), tuple(f"t{n}" for n in range(columns))
-    table = WordCounts(source, target, sparse.csr_array(counts.astype(float))).table()
-    cut = table.pruned(cumulative, size)
+    table = WordCounts(source, target, sparse.csr_array(counts.astype(float)))
     for word in source:
-        before, after = table.of(word), cut.of(word)
+        before, after = table.translations(word), table.translations(word, cumulative, size)
         assert sum(before.values()) == pytest.approx(1)
         assert sum(after.values()) == pytest.approx(1)
         kept = list(before)[: len(after)]
@@ -97,11 +106,11 @@ def test_a_cut_off_keeps_the_most_probable_and_sums_to_one(counts, cumulative, s
 
 
 def test_counts_come_back_from_disk_and_turn_round(tmp_path):
-    counts = WordCounts.of([("talo", "house", 3.0), ("talo", "home", 1.0), ("koti", "home", 1.0)])
+    counts = counts_of([("talo", "house", 3.0), ("talo", "home", 1.0), ("koti", "home", 1.0)])
     counts.save(tmp_path)
     again = WordCounts.load(tmp_path)
-    assert again.table().lexicon() == counts.table().lexicon()
-    assert again.reversed().table().of("home") == {"koti": 0.5, "talo": 0.5}
+    assert again.lexicon() == counts.lexicon()
+    assert again.reversed().translations("home") == {"koti": 0.5, "talo": 0.5}
 
 
 PAIRS = [("punainen talo", "red house"), ("sininen auto", "blue car"), ("talo", "house"), ("auto on", "car is")]
@@ -124,10 +133,9 @@ def encoder_of(**settings):
 def test_a_text_aligned_with_itself_gives_words_themselves(settings, centre):
     texts = ["punainen talo", "sininen auto", "talo ja auto", "東京都 talo"]
     counts = align_words(encoder_of(**settings), texts, texts, AlignmentSettings(centre=centre))
-    table = counts.table()
     for word in ("punainen", "sininen", "talo", "auto"):
-        assert next(iter(table.of(word))) == word
-        assert table.of(word)[word] == pytest.approx(1, abs=1e-4)
+        assert next(iter(counts.translations(word))) == word
+        assert counts.translations(word)[word] == pytest.approx(1, abs=1e-4)
 
 
 def test_counts_are_the_plans_of_tokens_gathered_to_words():
@@ -144,7 +152,9 @@ def test_counts_are_the_plans_of_tokens_gathered_to_words():
     for one, other in PAIRS:
         sides = []
         for text in (one, other):
-            spans = encoder.rust_tokenizer.encode(prefix + text, add_special_tokens=False).offsets
+            spans = encoder.text_tokenizer.rust_tokenizer.encode(
+                prefix + text, add_special_tokens=False
+            ).offsets
             middle = [(s + e) / 2 - len(prefix) for s, e in spans if (s + e) / 2 > len(prefix) - 0.5]
             found = word_spans(text)
             owner = [next((w for w, s, e in found if s <= at < e), None) for at in middle]
@@ -185,8 +195,8 @@ def test_facts_of_settings_are_those_that_change_counts():
 def test_a_pair_that_would_be_cut_is_left_out():
     long = " ".join(["talo"] * 40)
     counts = align_words(encoder_of(), ["talo", long], ["house", "car"])
-    assert "car" not in counts.table().of("talo")
-    assert align_words(encoder_of(), [long], ["car"]).table().source == ()
+    assert "car" not in counts.translations("talo")
+    assert align_words(encoder_of(), [long], ["car"]).source == ()
 
 
 def test_fewer_pairs_are_part_of_more():
@@ -203,5 +213,4 @@ def test_known_target_vectors_change_nothing():
     source, target = zip(*PAIRS, strict=True)
     known = encoder.encode(target, "query")
     one, other = (align_words(encoder, source, target, target_vectors=given) for given in (None, known))
-    assert isinstance(one.table(), TranslationTable)
     assert (one.matrix != other.matrix).nnz == 0

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.retrieval.runs import RetrievalRun, _lines, read_run, strictly_decreasing, write_run
+from optical_sweeps.retrieval.trec_runs import RetrievalRun, _lines, read_run, strictly_decreasing, write_run
 
 SCORES = st.sampled_from([0.0, -0.0, 1.0, 0.1, -3.25, 1e-45, -1e-45, 1e-38, 1e30]) | st.floats(
     min_value=-(2.0**100), max_value=2.0**100, width=32
@@ -104,9 +104,9 @@ def test_the_reader_ranks_by_score_and_not_by_line_or_rank(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("q Q0 d 1 0.5", "5 columns in place of 6"),
-        ("", "0 columns in place of 6"),
-        ("q Q0 d 1 0.5 my run", "7 columns in place of 6"),
+        ("q Q0 d 1 0.5", "5 columns instead of 6"),
+        ("", "0 columns instead of 6"),
+        ("q Q0 d 1 0.5 my run", "7 columns instead of 6"),
         ("q Q0 d 1 high x", "score high is not a finite number"),
         ("q Q0 d 1 nan x", "score nan is not a finite number"),
         ("q Q0 d 1 -inf x", "score -inf is not a finite number"),
@@ -147,7 +147,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     path = tmp_path / "run.trec"
     write_run(EXAMPLE, path)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="'a b' is empty or holds white space"):
+    with pytest.raises(ValueError, match="'a b' is empty or contains white space"):
         write_run(run_of({"q": {"a b": 1.0}}), path)
     with pytest.raises(ValueError, match="run tag"):
         write_run(EXAMPLE, path, tag="my run")

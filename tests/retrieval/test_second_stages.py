@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optical_sweeps.corpora.words import words
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.measures import Measure, evaluate
-from optical_sweeps.retrieval.index import TokenIndex
-from optical_sweeps.retrieval.lexical import LexicalIndex, words
+from optical_sweeps.retrieval.lexical import LexicalIndex
 from optical_sweeps.retrieval.maxsim import search
 from optical_sweeps.retrieval.rerank import rerank
-from optical_sweeps.retrieval.runs import RetrievalRun
+from optical_sweeps.retrieval.token_index import TokenIndex
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 
 def unit(lengths: list[int], dim: int, seed: int) -> RaggedEmbeddings:
@@ -127,7 +128,7 @@ def test_plaid_agrees_with_the_exact_search(tmp_path):
 
 @pytest.mark.parametrize(
     ("version", "said"),
-    [(None, "not installed"), ("1.1.0", "an unknown version"), ("1.7.0.990", "torch 9.9, here")],
+    [(None, "not installed"), ("1.1.0", "an unknown version"), ("1.7.0.990", "torch 9.9, but")],
 )
 def test_a_fast_plaid_for_another_torch_is_refused_before_it_crashes(tmp_path, monkeypatch, version, said):
     from optical_sweeps.retrieval import plaid

@@ -1,1 +1,1 @@
-"""ColBERT checkpoints of other programs: PyLate's, sentence-transformers', Stanford's and ColBERT-X's."""
+"""ColBERT checkpoints of PyLate, sentence-transformers, Stanford's ColBERT and ColBERT-X."""

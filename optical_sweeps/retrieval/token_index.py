@@ -1,8 +1,8 @@
-"""Token vectors of a document collection on disk, in shards: what late interaction searches.
+"""Token vectors of a document collection on disk, in shards; the index that late interaction searches.
 
 <index>/index.json            counts, dimension, precision; written last
 <index>/ids.bin ids.offsets   document ids in index order, as `corpora.packed` reads them
-<index>/id_ranks.npy          place of each document in the order of ids
+<index>/id_ranks.npy          rank of each document in the order of ids
 <index>/shard-00000/          see `shards`
 """
 
@@ -11,28 +11,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from optical_sweeps.corpora.packed import PackedStrings
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.errors import UserError
-from optical_sweeps.retrieval.shards import Dtype, Shard, load_shard, write_shard
+from optical_sweeps.errors import UserError, first_line
+from optical_sweeps.retrieval.index_settings import StoredType
+from optical_sweeps.retrieval.shards import Shard, load_shard, write_shard
 
 INDEX_FORMAT = 2
-"""Raised when the layout changes; part of what names an index in the artifact store."""
+"""Raised when the layout changes; part of an index's key in the artifact store."""
 
 
 @dataclass(frozen=True)
 class TokenIndex:
-    """N documents, their token vectors in shards of consecutive documents.
+    """N documents, their token vectors in S shards of consecutive documents.
 
     Args:
-        ids: of the documents, in index order, without duplicates; may lie on disk.
-        id_ranks: place of each document in the order of ids (by code point), which breaks ties of scores.
-        shards: of one precision and dimension; at least one.
+        ids: of the documents, in index order, without duplicates; may be on disk.
+        id_ranks: rank of each document in the order of ids (by code point), which breaks ties of scores.
+        shards: of the same precision and dimension; at least one.
     """
 
     ids: Sequence[str]
@@ -67,7 +67,7 @@ class TokenIndex:
 
     @cached_property
     def id_order(self) -> Int64[np.ndarray, " N"]:
-        """Documents in the order of their ids."""
+        """Document numbers in the order of their ids."""
         return np.argsort(self.id_ranks)
 
     def vectors_of(self, document: int) -> Float32[np.ndarray, "n d"]:
@@ -82,25 +82,25 @@ class TokenIndex:
         folder: Path,
         ids: Sequence[str],
         embeddings: Iterable[RaggedEmbeddings],
-        dtype: Dtype = "float32",
+        dtype: StoredType = "float32",
     ) -> "TokenIndex":
-        """Write an index of one shard from a stream, holding one batch at a time, and load it.
+        """Write an index of one shard from a stream of batches, with one batch in memory, and load it.
 
-        `build.build_index` writes large ones: in many shards, by many processes, resumable.
+        `build_index.build_index` writes large indexes: in many shards, by many processes, resumable.
 
         Raises:
             ValueError: duplicate ids, more or fewer documents than ids, or a vector that is not finite.
         """
         refuse_duplicates(ids)
         write_shard(folder / shard_name(0), ids, embeddings, dtype)
-        return complete(folder, ids, 1)
+        return complete_index(folder, ids, 1)
 
     @classmethod
     def load(cls, folder: Path) -> "TokenIndex":
-        """Open an index; vectors are mapped into memory, not read.
+        """Open an index; its vectors are memory-mapped.
 
         Raises:
-            UserError: not an index, or its parts disagree.
+            UserError: it is not an index, or its parts disagree.
         """
         part = "index.json"
         try:
@@ -114,30 +114,24 @@ class TokenIndex:
             part = "ids.offsets"
             ids = PackedStrings(folder / "ids")
             if not len(ids.offsets) or (folder / "ids.bin").stat().st_size != ids.offsets[-1]:
-                raise ValueError("it does not cut ids.bin into ids")
+                raise ValueError("it does not match the size of ids.bin")
             part = "id_ranks.npy"
             id_ranks = np.load(folder / part, allow_pickle=False)
-        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise UserError(f"{folder}: {part}: {reason}; build the index again") from error
-        if problem := _disagreement(facts, ids, id_ranks, shards):
-            raise UserError(f"{folder}: {problem}; build the index again")
+            if id_ranks.shape != (len(ids),) or id_ranks.dtype != np.int64:
+                raise ValueError(f"it has shape {id_ranks.shape}, not {(len(ids),)} of int64")
+            part = "index.json"
+            if facts != (actual := _facts(len(ids), shards)):
+                raise ValueError(f"it states {facts}, but the index has {actual}")
+        except (OSError, ValueError, EOFError, KeyError, TypeError, IndexError) as error:
+            raise UserError(f"{folder}: {part}: {first_line(error)}; build the index again") from error
         return cls(ids, id_ranks, tuple(shards))
 
 
-def complete(folder: Path, ids: Sequence[str], shards: int) -> TokenIndex:
-    """Write what makes an index of finished shards, `index.json` last, and load it."""
-    loaded = [load_shard(folder / shard_name(number)) for number in range(shards)]
+def complete_index(folder: Path, ids: Sequence[str], shards: int) -> TokenIndex:
+    """Write the index's other files beside its finished shards, `index.json` last, and load it."""
+    facts = _facts(len(ids), [load_shard(folder / shard_name(number)) for number in range(shards)])
     _write_ids(folder / "ids", ids)
     np.save(folder / "id_ranks.npy", rank_ids(ids))
-    facts = {
-        "format": INDEX_FORMAT,
-        "documents": len(ids),
-        "tokens": sum(shard.tokens for shard in loaded),
-        "dim": int(loaded[0].vectors.shape[1]),
-        "dtype": str(loaded[0].vectors.dtype),
-        "shards": shards,
-    }
     temporary = folder / "index.json.tmp"  # one process at a time completes an index
     temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
     temporary.replace(folder / "index.json")
@@ -149,24 +143,42 @@ def shard_name(number: int) -> str:
 
 
 def rank_ids(ids: Sequence[str]) -> Int64[np.ndarray, " N"]:
-    """The place of each id among all, by code point.
+    """The rank of each id, by code point.
 
     >>> rank_ids(["d2", "d10", "d1"]).tolist()
     [2, 1, 0]
     """
     ranks = np.empty(len(ids), dtype=np.int64)
-    names = list(ids)  # once: they may lie on disk
+    names = list(ids)  # read once: they may be on disk
     ranks[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     return ranks
 
 
 def refuse_duplicates(ids: Sequence[str]) -> None:
-    """Raises ValueError, naming an id that stands twice; ids on disk were checked when they were packed."""
-    if isinstance(ids, PackedStrings) or len(set(ids)) == len(ids):
-        return
+    """Raises ValueError for an id that occurs twice; packed ids were checked when they were written."""
     seen: set[str] = set()
-    twice = next(id for id in ids if id in seen or seen.add(id))  # type: ignore[func-returns-value]
-    raise ValueError(f"document id {twice!r} occurs twice")
+    for id in () if isinstance(ids, PackedStrings) else ids:
+        if id in seen:
+            raise ValueError(f"document id {id!r} occurs twice")
+        seen.add(id)
+
+
+def _facts(documents: int, shards: Sequence[Shard]) -> dict[str, object]:
+    """The content of index.json; raises ValueError if the shards do not fit the ids or each other."""
+    layouts = {(int(shard.vectors.shape[1]), str(shard.vectors.dtype)) for shard in shards}
+    if len(layouts) != 1 or sum(map(len, shards)) != documents:
+        raise ValueError(
+            f"{documents} ids, but shards of {sum(map(len, shards))} documents in {sorted(layouts)}"
+        )
+    ((dim, dtype),) = layouts
+    return {
+        "format": INDEX_FORMAT,
+        "documents": documents,
+        "tokens": sum(shard.tokens for shard in shards),
+        "dim": dim,
+        "dtype": dtype,
+        "shards": len(shards),
+    }
 
 
 def _write_ids(stem: Path, ids: Sequence[str]) -> None:
@@ -175,22 +187,3 @@ def _write_ids(stem: Path, ids: Sequence[str]) -> None:
         for number, name in enumerate(ids, start=1):
             ends[number] = ends[number - 1] + file.write(name.encode())
     ends.tofile(f"{stem}.offsets")
-
-
-def _disagreement(
-    facts: dict[str, Any], ids: Sequence[str], id_ranks: np.ndarray, shards: list[Shard]
-) -> str | None:
-    """What does not fit, in words; None where all does."""
-    kinds = {(shard.vectors.shape[1], str(shard.vectors.dtype)) for shard in shards}
-    if kinds != {(facts.get("dim"), facts.get("dtype"))}:
-        return f"its shards are of {sorted(kinds)}, not {(facts.get('dim'), facts.get('dtype'))}"
-    counts = (sum(map(len, shards)), sum(shard.tokens for shard in shards))
-    if counts != (facts.get("documents"), facts.get("tokens")):
-        return (
-            f"its shards hold {counts} documents and tokens, not {facts.get('documents'), facts.get('tokens')}"
-        )
-    if len(ids) != facts.get("documents"):
-        return f"ids.offsets has {len(ids)} ids, not {facts.get('documents')}"
-    if id_ranks.shape != (len(ids),) or id_ranks.dtype != np.int64:
-        return f"id_ranks.npy has shape {id_ranks.shape}, not {(len(ids),)} of int64"
-    return None

@@ -1,33 +1,30 @@
-"""A ColBERT checkpoint of another program as a token encoder of ours, with the same scores."""
+"""A ColBERT checkpoint as a token encoder that gives the same scores."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
+from tokenizers import Tokenizer, normalizers
 from torch import Tensor
 
-from optical_sweeps.encoders.backbones import Backbone, HuggingFaceBackbone
-from optical_sweeps.encoders.checkpoints import load_encoder
-from optical_sweeps.encoders.colbert_formats.checkpoint import ColbertCheckpoint
-from optical_sweeps.encoders.colbert_formats.files import read_weights
-from optical_sweeps.encoders.colbert_formats.own import EXPORTED, SAVED
-from optical_sweeps.encoders.colbert_formats.stanford import PROJECTION
-from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, TokenEncoderSettings
+from optical_sweeps.encoders.backbones import Backbone
+from optical_sweeps.encoders.colbert_formats.checkpoint_files import PROJECTION, read_weights
+from optical_sweeps.encoders.colbert_formats.colbert_checkpoint import ColbertCheckpoint
+from optical_sweeps.encoders.encoder_settings import SIDES, TokenEncoderSettings
+from optical_sweeps.encoders.huggingface_backbone import HuggingFaceBackbone
+from optical_sweeps.encoders.saved_encoders import load_encoder
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
-
-SIDES: tuple[Side, ...] = ("query", "document")
 
 
 def load_checkpoint(checkpoint: ColbertCheckpoint) -> TokenEncoder:
-    """The encoder with the checkpoint's weights, tokens, lengths and skip-list; in evaluation mode, frozen.
+    """The encoder with the checkpoint's weights, tokens, lengths and skip list; in evaluation mode, frozen.
 
     Raises:
         UserError: a part is missing or does not fit another.
     """
-    if checkpoint.format == SAVED:
+    if checkpoint.format == "saved":
         return load_encoder(checkpoint.folder).requires_grad_(False)
     backbone = _backbone(checkpoint)
     settings = _settings(checkpoint, backbone)
@@ -42,7 +39,7 @@ def load_checkpoint(checkpoint: ColbertCheckpoint) -> TokenEncoder:
         encoder.projection.weight.copy_(weight)
         if settings.projection_bias:
             encoder.projection.bias.copy_(bias)
-    encoder.name = checkpoint.format  # not the folder's: a fingerprint would change with the place
+    encoder.name = checkpoint.format  # not the folder's name, so that the fingerprint depends on content alone
     return encoder.eval().requires_grad_(False)
 
 
@@ -50,33 +47,32 @@ def _backbone(checkpoint: ColbertCheckpoint) -> Backbone:
     try:
         backbone = HuggingFaceBackbone(str(checkpoint.backbone)).build()
     except UserError as error:
-        raise UserError(str(error).replace("backbone.name=", "teacher.path: ", 1)) from None
-    backbone = dataclasses.replace(backbone, name=checkpoint.folder.name)
+        raise UserError(str(error).replace("backbone.name", "teacher.path", 1)) from None
     _prepare_texts(backbone.tokenizer.backend_tokenizer, checkpoint)
-    return backbone
+    return dataclasses.replace(backbone, name=checkpoint.folder.name)
 
 
-def _prepare_texts(tokenizer: Any, checkpoint: ColbertCheckpoint) -> None:
-    """Let the tokenizer do what the checkpoint's own program does to a text first."""
-    from tokenizers import normalizers
-
-    first: list[Any] = [normalizers.Strip()] if checkpoint.strip else []
-    first += [normalizers.Lowercase()] if checkpoint.lowercase else []
-    if first:
-        own = [tokenizer.normalizer] if tokenizer.normalizer is not None else []
-        tokenizer.normalizer = normalizers.Sequence([*first, *own])
+def _prepare_texts(tokenizer: Tokenizer, checkpoint: ColbertCheckpoint) -> None:
+    """Let the tokenizer do what the checkpoint's program does to a text before tokenization."""
+    steps: list[normalizers.Normalizer] = []
+    if checkpoint.strip:
+        steps.append(normalizers.Strip())
+    if checkpoint.lowercase:
+        steps.append(normalizers.Lowercase())
+    if steps:
+        existing = [tokenizer.normalizer] if tokenizer.normalizer is not None else []
+        tokenizer.normalizer = normalizers.Sequence([*steps, *existing])
 
 
 def _settings(checkpoint: ColbertCheckpoint, backbone: Backbone) -> TokenEncoderSettings:
-    """What is stated, with markers and skip-list as tokens of the vocabulary."""
-    stated = dict(checkpoint.stated)
-    if checkpoint.format == EXPORTED:
-        return TokenEncoderSettings(**stated)
-    for side in SIDES:
-        stated[f"{side}_marker"] = _marker(checkpoint, backbone, stated[f"{side}_marker"])
-    skipped = (_skipped(checkpoint, backbone, word) for word in checkpoint.skip_words)
-    known = dict.fromkeys(token for token in skipped if token is not None)
-    return TokenEncoderSettings(**stated, skip_tokens=tuple(known))
+    """The checkpoint's settings, with markers and skip list as tokens of the vocabulary."""
+    values = dict(checkpoint.settings)
+    if checkpoint.format != "exported":
+        for side in SIDES:
+            values[f"{side}_marker"] = _marker(checkpoint, backbone, str(values[f"{side}_marker"]))
+        skipped = (_skipped(checkpoint, backbone, word) for word in checkpoint.skip_words)
+        values["skip_tokens"] = tuple(dict.fromkeys(token for token in skipped if token is not None))
+    return TokenEncoderSettings(**values)
 
 
 def _marker(checkpoint: ColbertCheckpoint, backbone: Backbone, token: str) -> str:
@@ -85,7 +81,7 @@ def _marker(checkpoint: ColbertCheckpoint, backbone: Backbone, token: str) -> st
     if tokenizer.backend_tokenizer.token_to_id(token) is not None:
         return token
     if checkpoint.format == "Stanford":
-        # ColBERT-X adds markers that a vocabulary lacks at its end, and gives them embeddings
+        # ColBERT-X appends markers that a vocabulary lacks, and trains embeddings for them
         if len(tokenizer) < len(backbone.model.get_input_embeddings().weight):
             tokenizer.add_tokens([token])
             return token
@@ -98,7 +94,7 @@ def _marker(checkpoint: ColbertCheckpoint, backbone: Backbone, token: str) -> st
 
 
 def _skipped(checkpoint: ColbertCheckpoint, backbone: Backbone, word: str) -> str | None:
-    """The token that a word of the skip-list stands for; in PyLate an unknown word is the unknown token."""
+    """The token that a word of the skip list excludes; in PyLate the unknown token for an unknown word."""
     tokenizer = backbone.tokenizer
     if checkpoint.format == "Stanford":
         return str(tokenizer.backend_tokenizer.encode(word, add_special_tokens=False).tokens[0])
@@ -107,22 +103,18 @@ def _skipped(checkpoint: ColbertCheckpoint, backbone: Backbone, word: str) -> st
 
 
 def _projection(checkpoint: ColbertCheckpoint) -> tuple[Float[Tensor, "d h"], Float[Tensor, " d"]]:
-    """Weight and bias of the linear maps in a row, as one: W2 (W1 x + b1) + b2."""
+    """Weight and bias of consecutive linear maps as one: W2 (W1 x + b1) + b2."""
     first, *others = checkpoint.projections or (checkpoint.backbone,)
     weight, bias = _linear(first)
     for folder in others:
-        own, added = _linear(folder)
-        weight, bias = own @ weight, own @ bias + added
+        next_weight, next_bias = _linear(folder)
+        weight, bias = next_weight @ weight, next_weight @ bias + next_bias
     return weight, bias
 
 
 def _linear(folder: Path) -> tuple[Float[Tensor, "d h"], Float[Tensor, " d"]]:
     weights = read_weights(folder, (PROJECTION, "linear.bias"))
-    weight = _of(weights, PROJECTION, folder)
+    if PROJECTION not in weights:
+        raise UserError(f"teacher.path: {folder}: no {PROJECTION} among its weights; fetch it again")
+    weight = weights[PROJECTION]
     return weight, weights.get("linear.bias", torch.zeros(len(weight)))
-
-
-def _of(weights: Mapping[str, Tensor], name: str, folder: Path) -> Tensor:
-    if name not in weights:
-        raise UserError(f"teacher.path: {folder}: no {name} among its weights; fetch it again")
-    return weights[name]

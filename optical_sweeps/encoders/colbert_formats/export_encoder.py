@@ -1,0 +1,186 @@
+"""Encoders as folders that transformers or PyLate load.
+
+huggingface  config.json, model.safetensors (the backbone under its usual prefix, and `linear.weight`: the
+             layout of Stanford's HF_ColBERT), tokenizer files, token_encoder.json (our settings), and
+             artifact.metadata if Stanford's code supports the settings
+pylate       modules.json, config_sentence_transformers.json, 1_Dense/ (see `pylate_format`)
+"""
+
+import dataclasses
+import json
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from optical_sweeps.encoders.colbert_formats import pylate_format
+from optical_sweeps.encoders.colbert_formats.checkpoint_files import METADATA, MODULES
+from optical_sweeps.encoders.colbert_formats.own_format import SETTINGS
+from optical_sweeps.encoders.colbert_formats.pylate_format import Module, PylateConfig
+from optical_sweeps.encoders.saved_encoders import model_config, new_folder, special_tokens
+from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.encoders.transformer_layers import longest_text
+from optical_sweeps.errors import UserError
+
+Format = Literal["huggingface", "pylate"]
+FORMATS: tuple[Format, ...] = ("huggingface", "pylate")
+
+
+def export(encoder: TokenEncoder, folder: Path | str, format: Format) -> None:
+    """Write the encoder into a new folder, which appears only when it is complete.
+
+    Raises:
+        UserError: the folder exists, or PyLate does not support the encoder's settings.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise UserError(f"to: {folder} exists already; name another folder, or remove it")
+    if format == "pylate" and (problem := _unsupported_by_pylate(encoder)):
+        raise UserError(f"format: {problem}, or export with format=huggingface")
+    with new_folder(folder) as part:
+        _write_tokenizer(encoder, part)
+        if format == "pylate":
+            _write_pylate(encoder, part)
+        else:
+            _write_huggingface(encoder, part)
+
+
+def _write_huggingface(encoder: TokenEncoder, folder: Path) -> None:
+    prefix = encoder.backbone.base_model_prefix
+    weights = {f"{prefix}.{name}": tensor for name, tensor in encoder.backbone.state_dict().items()}
+    projection = {f"linear.{name}": tensor for name, tensor in encoder.projection.state_dict().items()}
+    _write_weights(folder / "model.safetensors", weights | projection)
+    _write_config(encoder, folder, "HF_ColBERT")
+    _write_json(folder / SETTINGS, dataclasses.asdict(encoder.settings))
+    if (metadata := _metadata(encoder)) is not None:
+        _write_json(folder / METADATA, metadata)
+
+
+def _write_pylate(encoder: TokenEncoder, folder: Path) -> None:
+    settings, dense = encoder.settings, encoder.projection
+    _write_weights(folder / "model.safetensors", encoder.backbone.state_dict())
+    _write_config(encoder, folder, type(encoder.backbone).__name__)
+    modules: list[Module] = [
+        {"idx": 0, "name": "0", "path": "", "type": pylate_format.TRANSFORMER},
+        {"idx": 1, "name": "1", "path": "1_Dense", "type": pylate_format.PYLATE_DENSE},
+    ]
+    _write_json(folder / MODULES, modules)
+    longest = max(settings.query_length, settings.document_length) - 1  # PyLate inserts its marker afterwards
+    _write_json(folder / pylate_format.TRANSFORMER_CONFIG, {"max_seq_length": longest, "do_lower_case": False})
+    (folder / "1_Dense").mkdir()
+    _write_weights(
+        folder / "1_Dense" / "model.safetensors",
+        {f"linear.{name}": tensor for name, tensor in dense.state_dict().items()},
+    )
+    dense_config = {
+        "in_features": dense.in_features,
+        "out_features": dense.out_features,
+        "bias": settings.projection_bias,
+        "activation_function": pylate_format.IDENTITY,
+    }
+    _write_json(folder / "1_Dense" / "config.json", dense_config)
+    config: PylateConfig = {
+        "prompts": {},
+        "default_prompt_name": None,
+        "similarity_fn_name": None,
+        "query_prefix": settings.query_marker,
+        "document_prefix": settings.document_marker,
+        "query_length": settings.query_length,
+        "document_length": settings.document_length,
+        "attend_to_expansion_tokens": settings.augmentation_attends,
+        # PyLate replaces an empty list by its default; no document contains a query's marker
+        "skiplist_words": list(_skipped(encoder)) or [str(settings.query_marker)],
+    }
+    _write_json(folder / pylate_format.CONFIG, config)
+
+
+def _unsupported_by_pylate(encoder: TokenEncoder) -> str | None:
+    """A setting that PyLate does not support, and its remedy; None if it supports all.
+
+    PyLate has one marker per side, pads every query with mask tokens, and excludes none of a query's tokens.
+    """
+    settings = encoder.settings
+    required = {
+        "query_augmentation": True,
+        "use_special_tokens": True,
+        "use_prefix_tokens": True,
+        "query_prefix": "",
+        "document_prefix": "",
+    }
+    for name, value in required.items():
+        if (actual := getattr(settings, name)) != value:
+            return f"pylate does not support encoder.{name}={actual!r}; train with encoder=markers"
+    for name in ("query_marker", "document_marker"):
+        if getattr(settings, name) is None:
+            return f"pylate inserts a marker, and encoder.{name} is null; train with encoder=markers"
+    if (leading := len(encoder.text_tokenizer.leading)) != 1:
+        return (
+            f"pylate inserts its marker after the first token, but {encoder.name} begins texts with {leading} "
+            "special tokens; choose another backbone"
+        )
+    return None
+
+
+def _metadata(encoder: TokenEncoder) -> dict[str, object] | None:
+    """The metadata that Stanford's code reads; None if it does not support the settings."""
+    settings = encoder.settings
+    if _unsupported_by_pylate(encoder) or settings.projection_bias:
+        return None
+    tokenizer = encoder.text_tokenizer.rust_tokenizer
+    ascii_marks = {tokenizer.encode(mark, add_special_tokens=False).tokens[0] for mark in string.punctuation}
+    skipped = set(_skipped(encoder))
+    if skipped not in (set(), ascii_marks):
+        return None
+    return {
+        "dim": settings.dim,
+        "query_maxlen": settings.query_length,
+        "doc_maxlen": settings.document_length,
+        "mask_punctuation": bool(skipped),
+        "attend_to_mask_tokens": settings.augmentation_attends,
+        "query_token_id": settings.query_marker,
+        "doc_token_id": settings.document_marker,
+        "similarity": "cosine",
+        "interaction": "colbert",
+    }
+
+
+def _skipped(encoder: TokenEncoder) -> tuple[str, ...]:
+    """Every token that documents exclude."""
+    settings = encoder.settings
+    punctuation = encoder.text_tokenizer.punctuation_tokens() if settings.skip_punctuation else ()
+    return tuple(dict.fromkeys((*punctuation, *settings.skip_tokens)))
+
+
+def _write_config(encoder: TokenEncoder, folder: Path, architecture: str) -> None:
+    config = model_config(encoder.backbone)
+    _write_json(folder / "config.json", {**config, "architectures": [architecture], "torch_dtype": "float32"})
+
+
+def _write_tokenizer(encoder: TokenEncoder, folder: Path) -> None:
+    """Written here because the name of the tokenizer's class differs between versions of transformers."""
+    roles = special_tokens(encoder.tokenizer)
+    content = encoder.text_tokenizer.rust_tokenizer.to_str()
+    (folder / "tokenizer.json").write_text(content, encoding="utf-8")
+    _write_json(folder / "special_tokens_map.json", roles)
+    settings = {
+        **roles,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_input_names": ["input_ids", "attention_mask"],
+        "model_max_length": longest_text(encoder.backbone),
+        "clean_up_tokenization_spaces": False,
+    }
+    _write_json(folder / "tokenizer_config.json", settings)
+
+
+def _write_weights(file: Path, weights: Mapping[str, Tensor]) -> None:
+    import safetensors.torch
+
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
+    safetensors.torch.save_file(copies, file, {"format": "pt"})
+    file.chmod(0o644)  # safetensors restricts it to the owner
+
+
+def _write_json(file: Path, content: object) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

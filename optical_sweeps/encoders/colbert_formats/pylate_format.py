@@ -1,0 +1,136 @@
+"""PyLate's folders: those of sentence-transformers with a linear map per token and more settings.
+
+modules.json                       the modules in order: a Transformer, then one or more Dense
+config_sentence_transformers.json  prefixes, lengths, skip list, whether expansion tokens are attended to
+sentence_bert_config.json          do_lower_case
+1_Dense/config.json, weights       in_features, out_features, bias, activation_function
+
+Encoding in PyLate 1.1.2: a text is stripped and truncated to its side's length less one; the prefix's token is
+inserted after the first token; queries are padded to their length with mask tokens, and all their tokens take
+part; documents exclude the tokens of the skip list.
+"""
+
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypedDict, cast
+
+from optical_sweeps.encoders.colbert_formats.checkpoint_files import MODULES, read_json, read_object
+from optical_sweeps.encoders.colbert_formats.colbert_checkpoint import ColbertCheckpoint
+from optical_sweeps.errors import UserError
+
+CONFIG = "config_sentence_transformers.json"
+TRANSFORMER_CONFIG = "sentence_bert_config.json"
+IDENTITY = "torch.nn.modules.linear.Identity"
+PYLATE_DENSE = "pylate.models.Dense.Dense"
+TRANSFORMER = "sentence_transformers.models.Transformer"
+
+
+class Module(TypedDict):
+    """An entry of modules.json."""
+
+    idx: int
+    name: str
+    path: str
+    type: str
+
+
+class PylateConfig(TypedDict, total=False):
+    """The content of config_sentence_transformers.json."""
+
+    prompts: dict[str, str] | None
+    default_prompt_name: str | None
+    similarity_fn_name: str | None
+    query_prefix: str | None
+    document_prefix: str | None
+    query_length: int | None
+    document_length: int | None
+    do_query_expansion: bool
+    attend_to_expansion_tokens: bool
+    skiplist_words: list[str]
+
+
+def open_checkpoint(path: Path) -> ColbertCheckpoint:
+    """The settings that a PyLate or sentence-transformers folder states.
+
+    Raises:
+        UserError: the model gives one vector per text, or has unsupported parts.
+    """
+    config = cast(PylateConfig, read_object(path / CONFIG))
+    backbone, projections = _modules(path)
+    prompt = (config.get("prompts") or {}).get(config.get("default_prompt_name") or "") or ""
+    settings = {
+        "dim": _output_width(projections),
+        "query_prefix": prompt,
+        "document_prefix": prompt,
+        "query_length": config.get("query_length") or 32,
+        "document_length": config.get("document_length") or 180,
+        "use_special_tokens": True,
+        "use_prefix_tokens": True,
+        "skip_punctuation": False,
+        "query_augmentation": bool(config.get("do_query_expansion", True)),
+        "augmentation_attends": bool(config.get("attend_to_expansion_tokens")),
+        "query_marker": config.get("query_prefix") or "[Q] ",
+        "document_marker": config.get("document_prefix") or "[D] ",
+        "projection_bias": any(read_object(folder / "config.json").get("bias", True) for folder in projections),
+    }
+    return ColbertCheckpoint(
+        format="PyLate",
+        folder=path,
+        backbone=backbone,
+        settings=settings,
+        # PyLate replaces an empty list by its default
+        skip_words=tuple(config.get("skiplist_words") or string.punctuation),
+        projections=projections,
+        lowercase=bool(read_object(backbone / TRANSFORMER_CONFIG).get("do_lower_case")),
+        strip=True,
+    )
+
+
+def _modules(path: Path) -> tuple[Path, tuple[Path, ...]]:
+    """The folders of the Transformer and of the linear maps."""
+    modules = cast(list[Module], read_json(path / MODULES))
+    kinds = [(module["type"].rpartition(".")[2], path / module["path"]) for module in modules]
+    for kind, folder in kinds:
+        if kind not in ("Transformer", "Dense", "Normalize"):
+            raise UserError(
+                f"teacher.path: {path / MODULES}: the module {folder.name or kind} is a {kind}, but a ColBERT "
+                "has only a Transformer and Dense modules; use a model of one vector per text as backbone.name"
+            )
+    transformers = [folder for kind, folder in kinds if kind == "Transformer"]
+    projections = tuple(folder for kind, folder in kinds if kind == "Dense")
+    if len(transformers) != 1 or not projections:
+        raise UserError(
+            f"teacher.path: {path / MODULES}: {len(transformers)} Transformer and {len(projections)} Dense "
+            "instead of one and at least one; name a trained ColBERT, or use the folder as backbone.name"
+        )
+    return transformers[0], projections
+
+
+def _output_width(projections: tuple[Path, ...]) -> int:
+    """Dimensions that the last map returns; each map takes what the previous one returns."""
+    width: object = None
+    for folder in projections:
+        config = read_object(folder / "config.json")
+        _check_linear(folder, config)
+        if width not in (None, config["in_features"]):
+            raise UserError(
+                f"teacher.path: {folder}: takes {config['in_features']} features of {width}; fetch it again"
+            )
+        width = config["out_features"]
+    if not isinstance(width, int):
+        raise UserError(f"teacher.path: {projections[-1]}: out_features is {width!r}; fetch it again")
+    return width
+
+
+def _check_linear(folder: Path, config: Mapping[str, object]) -> None:
+    """Consecutive maps can be combined into one only if each is linear."""
+    if missing := {"in_features", "out_features"} - config.keys():
+        raise UserError(f"teacher.path: {folder / 'config.json'}: no {min(missing)}; fetch it again")
+    activation = str(config.get("activation_function", IDENTITY))
+    if activation.rpartition(".")[2] != "Identity" or config.get("use_residual"):
+        part = "a residual" if config.get("use_residual") else activation
+        raise UserError(
+            f"teacher.path: {folder / 'config.json'}: {part} in a projection is not supported; name a "
+            "checkpoint whose Dense layers are linear (activation_function Identity)"
+        )

@@ -1,0 +1,96 @@
+"""A backbone from the Hugging Face hub or from a local folder."""
+
+import dataclasses
+from collections.abc import Iterable
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING
+
+from optical_sweeps.checks import Count
+from optical_sweeps.encoders.backbones import Backbone, Dropout, settings_digest
+from optical_sweeps.encoders.model_folders import HubModel, quiet_transformers
+from optical_sweeps.errors import UserError
+from optical_sweeps.settings import settings
+
+if TYPE_CHECKING:
+    import transformers
+
+
+@settings("backbone")
+class HuggingFaceBackbone:
+    """An encoder of the Hugging Face hub or of a local folder; Python code in its folder is never run.
+
+    Args:
+        name: `owner/model`, or the path of a folder.
+        revision: branch, tag or commit on the hub.
+        layers: keep the first `layers` layers; None keeps all.
+        dropout: replaces the model's dropout; None keeps it.
+    """
+
+    name: str
+    revision: str = "main"
+    layers: Count | None = None
+    dropout: Dropout | None = None
+    reads_texts = False
+
+    def check(self) -> None:
+        """Raises UserError if the model is neither on this machine nor on the hub."""
+        self._hub_model.check()
+
+    def fingerprint(self) -> str:
+        """A digest of the model's content and of the settings, without name and revision."""
+        values = dataclasses.asdict(self) | {"name": "", "revision": ""}
+        return settings_digest("huggingface", values | {"content": self._hub_model.content()})
+
+    def build(self, texts: Iterable[str] | None = None) -> Backbone:
+        """The model, downloaded if necessary.
+
+        Raises:
+            UserError: it is not available, cannot be loaded, lacks weights or has no fast tokenizer.
+        """
+        from optical_sweeps.encoders.transformer_layers import drop_layers, drop_pooler, layer_list
+
+        model, tokenizer = self._load()
+        if self.layers is not None:
+            depth = len(layer_list(model))
+            if self.layers > depth:
+                raise UserError(
+                    f"backbone.layers: {self.layers}, but {self.name} has layers 1 to {depth}; lower it"
+                )
+            drop_layers(model, range(self.layers + 1, depth + 1))
+        drop_pooler(model)
+        return Backbone(model.eval(), tokenizer, self.name)
+
+    @property
+    def _hub_model(self) -> HubModel:
+        return HubModel("backbone.name", self.name, self.revision, "use backbone=e5_small_offline")
+
+    def _load(self) -> "tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerFast]":
+        import transformers
+
+        folder = self._hub_model.folder()
+        try:
+            with quiet_transformers():
+                config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+                if self.dropout is not None:
+                    config.hidden_dropout_prob = config.attention_probs_dropout_prob = self.dropout
+                model, report = transformers.AutoModel.from_pretrained(
+                    folder, config=config, trust_remote_code=False, dtype="float32", output_loading_info=True
+                )
+                tokenizer = transformers.AutoTokenizer.from_pretrained(
+                    folder, trust_remote_code=False, use_fast=True
+                )
+        except (OSError, ValueError, KeyError, ImportError, UnpicklingError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(
+                f"backbone.name: {folder} cannot be loaded ({reason}); name another model"
+            ) from None
+        if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
+            raise UserError(
+                f"backbone.name: {folder} lacks {len(missing)} weights, such as {missing[0]}, which would be "
+                "random; name a complete checkpoint"
+            )
+        if not isinstance(tokenizer, transformers.PreTrainedTokenizerFast):
+            raise UserError(
+                f"backbone.name: {self.name} has no fast tokenizer (tokenizer.json); name another model"
+            )
+        return model, tokenizer
