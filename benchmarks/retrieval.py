@@ -170,8 +170,8 @@ def merged(told: list[dict]) -> dict:
 def draw_passages(folder: Path, passages: int) -> None:
     """Stores of every precision, and plain arrays for the peers: the same vectors in all."""
     from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-    from optical_sweeps.retrieval.index import TokenIndex
     from optical_sweeps.retrieval.shards import quantise
+    from optical_sweeps.retrieval.token_index import TokenIndex
 
     rng = np.random.default_rng(0)
     lengths = rng.integers(40, 81, passages)
@@ -215,8 +215,8 @@ def searcher(folder: str, name: str, repeats: str) -> dict[str, object]:
 def ours(dtype: str) -> Callable[[Path], Callable[[np.ndarray], list[list[int]]]]:
     def load(folder: Path) -> Callable[[np.ndarray], list[list[int]]]:
         from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-        from optical_sweeps.retrieval.index import TokenIndex
         from optical_sweeps.retrieval.maxsim import search
+        from optical_sweeps.retrieval.token_index import TokenIndex
 
         index = TokenIndex.load(folder / dtype)
 
@@ -373,7 +373,7 @@ def debian_documents(folder: Path, count: int) -> tuple[list[str], list[str]]:
 
 def save_backbone(folder: Path) -> None:
     """The offline multilingual-e5-small, whole, in the layout that PyLate reads."""
-    from optical_sweeps.encoders.backbones import E5SmallOffline
+    from optical_sweeps.encoders.e5_backbone import E5SmallOffline
 
     backbone = E5SmallOffline(layers=4, prune_vocabulary=False).build(None)
     backbone.model.save_pretrained(folder)
@@ -401,10 +401,11 @@ def encoder_worker(folder: str, who: str, precision: str) -> dict[str, object]:
 
 
 def ours_encode(folder: Path, precision: str) -> Callable[[list[str]], int]:
-    from optical_sweeps.encoders.backbones import E5SmallOffline
-    from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
-    from optical_sweeps.retrieval.build import index_documents
-    from optical_sweeps.retrieval.settings import IndexSettings
+    from optical_sweeps.encoders.e5_backbone import E5SmallOffline
+    from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+    from optical_sweeps.encoders.token_encoder import TokenEncoder
+    from optical_sweeps.retrieval.build_index import index_documents
+    from optical_sweeps.retrieval.index_settings import IndexSettings
 
     backbone = E5SmallOffline(layers=4, prune_vocabulary=False).build(None)
     of_colbert = TokenEncoderSettings(
@@ -446,10 +447,10 @@ def pylate_encode(folder: Path, precision: str) -> Callable[[list[str]], int]:
 def million_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     """A million passages of 50 tokens, indexed and searched; memory watched all the while."""
     from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-    from optical_sweeps.retrieval.build import build_index
-    from optical_sweeps.retrieval.index import TokenIndex
+    from optical_sweeps.retrieval.build_index import build_index
+    from optical_sweeps.retrieval.index_settings import IndexSettings
     from optical_sweeps.retrieval.maxsim import search
-    from optical_sweeps.retrieval.settings import IndexSettings
+    from optical_sweeps.retrieval.token_index import TokenIndex
 
     passages = 1_000_000
     lengths = np.random.default_rng(1).integers(30, 71, passages)
@@ -515,7 +516,7 @@ def measures_part(arguments: argparse.Namespace, folder: Path) -> dict[str, obje
     import pytrec_eval
 
     from optical_sweeps.evaluation.measures import Measure, evaluate, warm_up
-    from optical_sweeps.retrieval.runs import RetrievalRun, read_run, write_run
+    from optical_sweeps.retrieval.trec_runs import RetrievalRun, read_run, write_run
 
     rng = np.random.default_rng(0)
     names = [f"{number // 7}#{number % 7}" for number in range(200_000)]
@@ -558,15 +559,16 @@ def agreement_part(arguments: argparse.Namespace, folder: Path) -> dict[str, obj
 
     Documents of Debian; a query is the title of a document, which is relevant to it and not in its text.
     """
-    from optical_sweeps.encoders.backbones import E5SmallOffline
-    from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
+    from optical_sweeps.encoders.e5_backbone import E5SmallOffline
+    from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+    from optical_sweeps.encoders.token_encoder import TokenEncoder
     from optical_sweeps.evaluation.measures import Measure, evaluate
-    from optical_sweeps.retrieval.build import index_documents
-    from optical_sweeps.retrieval.index import TokenIndex
+    from optical_sweeps.retrieval.build_index import index_documents
+    from optical_sweeps.retrieval.index_settings import IndexSettings
     from optical_sweeps.retrieval.maxsim import search
     from optical_sweeps.retrieval.rerank import rerank
-    from optical_sweeps.retrieval.runs import read_run
-    from optical_sweeps.retrieval.settings import IndexSettings
+    from optical_sweeps.retrieval.token_index import TokenIndex
+    from optical_sweeps.retrieval.trec_runs import read_run
 
     ids, whole = debian_documents(arguments.debian, arguments.documents)
     titles, texts = zip(*(text.partition(". ")[::2] for text in whole), strict=True)
@@ -622,9 +624,9 @@ def plaid_worker(folder: str) -> dict[str, object]:
     """In the environment that fast-plaid was compiled for."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-    from optical_sweeps.retrieval.index import TokenIndex
     from optical_sweeps.retrieval.plaid import PlaidIndex, PlaidSettings, build_plaid
-    from optical_sweeps.retrieval.runs import write_run
+    from optical_sweeps.retrieval.token_index import TokenIndex
+    from optical_sweeps.retrieval.trec_runs import write_run
 
     place = Path(folder)
     index = TokenIndex.load(place / "float32")

@@ -124,9 +124,10 @@ def export(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
     from transformers.utils.logging import disable_progress_bar
 
-    from optical_sweeps.encoders.backbones import E5SmallOffline
-    from optical_sweeps.encoders.checkpoints import save_encoder
-    from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
+    from optical_sweeps.encoders.e5_backbone import E5SmallOffline
+    from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+    from optical_sweeps.encoders.saved_encoders import save_encoder
+    from optical_sweeps.encoders.token_encoder import TokenEncoder
 
     torch.set_num_threads(arguments.threads)
     disable_progress_bar()
@@ -244,7 +245,7 @@ def ours(name: str, folder: Path) -> dict[str, float]:
     from optical_sweeps.corpora.bitext import Bitext
     from optical_sweeps.corpora.mixture import FixedTotal
     from optical_sweeps.encoders import packed_bert
-    from optical_sweeps.encoders.checkpoints import load_encoder
+    from optical_sweeps.encoders.saved_encoders import load_encoder
     from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
     from optical_sweeps.objectives import MSE, Optical
     from optical_sweeps.training.bitext_data import BitextDataModule, DrawnBitext

@@ -39,8 +39,9 @@ from IPython.display import Image, display
 
 from optical_sweeps.corpora.builders.emoji import EmojiCorpus
 from optical_sweeps.curves.figures.plan_figure import draw_plan
-from optical_sweeps.encoders.backbones import E5SmallOffline
-from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
+from optical_sweeps.encoders.e5_backbone import E5SmallOffline
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.transport import Exact, Sinkhorn, TransportProblem, aligned_pairs
 
 # %matplotlib inline
@@ -65,7 +66,7 @@ encoder = TokenEncoder(backbone, TokenEncoderSettings(dim=256)).eval()
 def tokens_of(text: str, side: str) -> list[str]:
     """The tokens that take part, as a reader would write them (▁: a blank before)."""
     cut = encoder.tokenize_texts([text], side)
-    return [str(encoder.rust_tokenizer.id_to_token(int(token))) for token in cut.ids[cut.mask]]
+    return [str(token) for token in encoder.tokenizer.convert_ids_to_tokens(cut.ids[cut.mask].tolist())]
 
 
 def cost_of(student: str, teacher: str) -> torch.Tensor:

@@ -103,6 +103,7 @@ def at_key(path: str | None) -> Iterator[None]:
 def _message(cls: type, error: ErrorDetails) -> str:
     """One line for an error of pydantic's: key, value, and what is allowed."""
     name, *inner = error["loc"] or ("",)
+    name = fields(cls)[name].name if isinstance(name, int) else name  # a positional argument
     key = ".".join([key_of(str(name)), *(str(part) for part in inner if isinstance(part, int))])
     known = [entry.name for entry in fields(cls) if entry.init]
     if error["type"] in ("missing", "missing_argument"):

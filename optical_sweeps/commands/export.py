@@ -27,7 +27,7 @@ class ExportSettings:
 
 def run(config: DictConfig, run: Path | None) -> None:
     """Load the encoder, write the folder, and print its path."""
-    from optical_sweeps.encoders.colbert_formats.export import export
+    from optical_sweeps.encoders.colbert_formats.export_encoder import export
     from optical_sweeps.runs.resolved_config import resolved
 
     content = {**resolved(config), "run": run}
@@ -48,7 +48,7 @@ def _encoder_of_folder(checkpoint: Path) -> "TokenEncoder":
 
     nested = checkpoint / "encoder"
     try:
-        return ColbertTeacher(str(nested if nested.is_dir() else checkpoint)).load()
+        return ColbertTeacher(nested if nested.is_dir() else checkpoint).load()
     except UserError as error:
         raise UserError(str(error).replace("teacher.path", "checkpoint", 1)) from None
 

@@ -22,8 +22,8 @@ from optical_sweeps.evaluation.judging import judge
 from optical_sweeps.evaluation.measures import macro_average
 from optical_sweeps.retrieval.lexical import LexicalIndex
 from optical_sweeps.retrieval.psq import ProbabilisticIndex, StructuredQueries
-from optical_sweeps.retrieval.runs import RetrievalRun
-from optical_sweeps.retrieval.translate import Translator
+from optical_sweeps.retrieval.translator import Translator
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
 from optical_sweeps.retrieval.word_alignment import AlignmentSettings
 from optical_sweeps.runs.distillation.search_and_evaluate import (
     EvaluationResult,
@@ -135,7 +135,7 @@ class Baselines:
             key["contents"] = self.spec.fingerprints()
             key |= {part: fact(part, config[part]) for part in ("encoder", "teacher")}
         if search == "teacher":
-            key["index"] = self.spec.index.numbers
+            key["index"] = self.spec.index.vector_precision
         if search == "structured":
             key["alignment"] = self.alignment.facts()
             key["structured"] = dataclasses.asdict(self.structured)
@@ -174,10 +174,10 @@ class Baselines:
 
     def _by_structured_queries(self, collection: Collection) -> RetrievalRun:
         bitext = self.spec.corpus.bitext(collection.query_language)
-        table = self._builds.get(AlignedWordCounts(self.shared, bitext, self.alignment)).table()
+        counts = self._builds.get(AlignedWordCounts(self.shared, bitext, self.alignment))
         index, queries = self._index("structured", collection.documents), collection.queries
         assert isinstance(index, ProbabilisticIndex)
-        return index.search(queries.ids, queries.texts, table, self.spec.evaluation.depth, self.structured)
+        return index.search(queries.ids, queries.texts, counts, self.spec.evaluation.depth, self.structured)
 
     def queries(self, kind: Queries, collection: Collection) -> tuple[str, ...]:
         """The texts to search with: the collection's queries, or their English versions."""

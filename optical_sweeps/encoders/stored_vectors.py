@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Int64
 
 from optical_sweeps.encoders.encoder_settings import Side
+from optical_sweeps.encoders.ragged import offsets_of
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.encoders.token_encoder import Progress, TokenEncoder
-from optical_sweeps.encoders.ragged import offsets_of
 from optical_sweeps.encoders.tokenized_texts import by_length
 
 BATCH = 64

@@ -90,7 +90,7 @@ def check_agreement(encoder: EncoderSettings, stated: Mapping[str, object], path
         )
 
 
-def refuse_without_checkpoint(encoder: EncoderSettings) -> None:
+def refuse_without_checkpoint(encoder: object) -> None:
     """Raises UserError for an encoder whose settings come from a checkpoint, if the teacher has none."""
     if isinstance(encoder, CheckpointEncoderSettings):
         raise UserError(

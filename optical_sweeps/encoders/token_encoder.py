@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from optical_sweeps.encoders import packed_bert
 from optical_sweeps.encoders.backbones import Backbone
 from optical_sweeps.encoders.encoder_settings import Precision, Side, TokenEncoderSettings
+from optical_sweeps.encoders.ragged import offsets_of
 from optical_sweeps.encoders.text_tokenizer import TextTokenizer
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings, normalize
-from optical_sweeps.encoders.ragged import offsets_of
 from optical_sweeps.encoders.tokenized_texts import TokenBatch, TokenizedTexts, by_length
 from optical_sweeps.encoders.transformer_layers import layer_list, longest_text
 from optical_sweeps.errors import UserError

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from optical_sweeps.corpora.collections import Documents
-from optical_sweeps.retrieval.runs import RetrievalRun
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 NOT_SPANS = ("yes", "no")
 _ABBREVIATION = r"(?:[A-Za-z]\.){2,}|\b(?:Co|Dr|Inc|Jr|Ltd|Mr|Mrs|Ms|Mt|No|Sr|St|vs)\."

@@ -6,7 +6,7 @@ from optical_sweeps.corpora.collections import Collection
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.answer_recall import answer_recall, answer_spans
 from optical_sweeps.evaluation.measures import Measure, QueryScores, evaluate
-from optical_sweeps.retrieval.runs import RetrievalRun
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 
 def judge(run: RetrievalRun, collection: Collection, measures: Sequence[Measure]) -> QueryScores:

@@ -25,7 +25,7 @@ from jaxtyping import Float64
 
 from optical_sweeps.corpora.collections import Qrels
 from optical_sweeps.errors import UserError
-from optical_sweeps.retrieval.runs import RetrievalRun
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 KERNELS: Mapping[str, str] = MappingProxyType(
     {"nDCG": "ndcg", "MAP": "average_precision", "MRR": "reciprocal_rank", "Recall": "recall"}

@@ -6,7 +6,8 @@ import numpy as np
 
 from optical_sweeps.console import progress
 from optical_sweeps.curves.tables.encoder_report import EncoderReport, encoder_report
-from optical_sweeps.encoders.token_encoder import Side, TokenEncoder
+from optical_sweeps.encoders.encoder_settings import Side
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.inspection.run_aligner import student_sides
 from optical_sweeps.runs.distillation.query_encoders import Encoders
 

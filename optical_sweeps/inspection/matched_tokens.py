@@ -9,8 +9,8 @@ from jaxtyping import Float
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.inspection.token_alignment import token_names
-from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.maxsim import search
+from optical_sweeps.retrieval.token_index import TokenIndex
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from optical_sweeps.console import echo
-from optical_sweeps.encoders.token_encoder import Side
+from optical_sweeps.encoders.encoder_settings import Side
 from optical_sweeps.errors import UserError
 from optical_sweeps.inspection.token_alignment import Aligner, english_mean
 from optical_sweeps.objectives.optical import Optical

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from optical_sweeps.encoders.token_encoder import Side, TokenEncoder
+from optical_sweeps.encoders.encoder_settings import Side
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.objectives.optical import Optical
 from optical_sweeps.retrieval.word_alignment import token_spans, word_shares
 from optical_sweeps.training.padding import pad_embeddings
@@ -75,7 +76,7 @@ def token_names(encoder: TokenEncoder, text: str, side: Side) -> list[str]:
     tokens = encoder.tokenize_texts([text], side)
     batch = encoder.collate(tokens, side)
     (spans,), _ = token_spans(encoder, [text], tokens, side)
-    own = [encoder.rust_tokenizer.id_to_token(int(number)) for number in tokens.ids[tokens.mask]]
+    own = encoder.tokenizer.convert_ids_to_tokens(tokens.ids[tokens.mask].tolist())
     names = [
         text[max(start, 0) : end].strip() if end > 0 else name
         for (start, end), name in zip(spans.tolist(), own, strict=True)

@@ -11,7 +11,7 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.judging import judge
 from optical_sweeps.evaluation.measures import Measure, macro_average
 from optical_sweeps.report.sweep_runs import SweepRun, read_runs
-from optical_sweeps.retrieval.runs import read_run
+from optical_sweeps.retrieval.trec_runs import read_run
 from optical_sweeps.sweeps.grid import Grid
 from optical_sweeps.tracking.sources import read_offline
 

@@ -14,7 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.drawn_pairs import DrawnPairs
-from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, TokenizedTexts
+from optical_sweeps.encoders.encoder_settings import Side
+from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.encoders.tokenized_texts import TokenizedTexts
 from optical_sweeps.interruption import ignore_signals
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.training.batch_order import BatchOrder, BucketedBatches, EpochBatches

@@ -14,8 +14,10 @@ from jaxtyping import Int, Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from optical_sweeps.encoders.encoder_settings import Side
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
-from optical_sweeps.encoders.token_encoder import Side, TokenBatch, TokenEncoder, TokenizedTexts
+from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.encoders.tokenized_texts import TokenBatch, TokenizedTexts
 from optical_sweeps.objectives import Documents
 from optical_sweeps.training.mined_pairs import MinedPairs
 from optical_sweeps.training.ranks import ALONE, Ranks

@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int
 
+from optical_sweeps.encoders.encoder_settings import Side
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings
-from optical_sweeps.encoders.token_encoder import Side, TokenBatch
+from optical_sweeps.encoders.tokenized_texts import TokenBatch
 from optical_sweeps.training.padding import pad_embeddings
 
 

@@ -11,7 +11,7 @@ from optical_sweeps.settings import key_of, settings
 from optical_sweeps.training.training_settings import TrainingSettings
 
 if TYPE_CHECKING:  # a grid is planned without torch
-    from optical_sweeps.encoders.token_encoder import Side, TokenEncoderSettings
+    from optical_sweeps.encoders.encoder_settings import Side, TokenEncoderSettings
 
 TeacherLoss = Literal["in_batch", "pairwise", "both"]
 

@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 
 from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.triples import Triples
-from optical_sweeps.encoders.token_encoder import TokenBatch, TokenEncoder
+from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.encoders.tokenized_texts import TokenBatch
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.training.batch_order import EpochBatches

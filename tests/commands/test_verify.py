@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from optical_sweeps.evaluation.measures import Measure, evaluate
-from optical_sweeps.retrieval.runs import RetrievalRun, write_run
+from optical_sweeps.retrieval.trec_runs import RetrievalRun, write_run
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, write_per_query
 from optical_sweeps.runs.spec.run_spec import content, corpus_of
 from optical_sweeps.sweeps.grid import Grid, GridPoint

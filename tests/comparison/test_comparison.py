@@ -10,7 +10,7 @@ from optical_sweeps.comparison.human_queries import human_queries
 from optical_sweeps.comparison.systems_comparison import compare
 from optical_sweeps.corpora.builders.files import FilesCorpus
 from optical_sweeps.errors import UserError
-from optical_sweeps.retrieval.runs import read_run
+from optical_sweeps.retrieval.trec_runs import read_run
 from optical_sweeps.runs.resolved_config import resolved
 from tests.support.configs import compose
 from tests.support.translation_models import make_nllb
@@ -76,18 +76,18 @@ def test_files_of_english_queries(root, tmp_path):
 
 
 def test_translations_are_made_once_and_searched_by_both(root, tmp_path, monkeypatch):
-    from optical_sweeps.retrieval import translate
+    from optical_sweeps.retrieval import translator
 
     make_nllb(tmp_path / "nllb")
     monkeypatch.chdir(tmp_path)
     asked: list[str] = []
-    plain = translate.Translator.translate
+    plain = translator.Translator.translate
 
     def counted(self, texts, language, *others):
         asked.append(language)
         return [f"{text} whale" for text in plain(self, texts, language, *others)]
 
-    monkeypatch.setattr(translate.Translator, "translate", counted)
+    monkeypatch.setattr(translator.Translator, "translate", counted)
     settings, overrides = composed(
         root, "systems=[teacher_machine,bm25_machine,bm25_human]", "human_queries=titles", "translator=nllb",
         "translator.name=nllb", "translator.max_tokens=8",

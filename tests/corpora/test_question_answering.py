@@ -8,11 +8,12 @@ import pytest
 from optical_sweeps.corpora.builders.pair_sources import FilePairs
 from optical_sweeps.corpora.builders.tydi_qa import TydiQaCollections
 from optical_sweeps.corpora.builders.xor_tydi import XorTydiCollections
-from optical_sweeps.encoders.backbones import TinyBackbone
-from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_token_encoder
+from optical_sweeps.encoders.build_encoder import build_token_encoder
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
-from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.retrieval.index_settings import IndexSettings
 from optical_sweeps.runs.distillation.search_and_evaluate import measure_collections
 from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.runs.shared.document_index import DocumentIndex

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from optical_sweeps.encoders import packed_bert
 from optical_sweeps.encoders.build_encoder import build_token_encoder
@@ -19,6 +20,7 @@ from optical_sweeps.encoders.student_settings import StudentSettings
 from optical_sweeps.encoders.tiny_backbone import TinyBackbone
 from optical_sweeps.encoders.transformer_layers import layer_list
 from optical_sweeps.errors import UserError
+from optical_sweeps.settings import build
 from tests.support.configs import compose
 
 BACKBONE = TinyBackbone(hidden_size=32)
@@ -184,9 +186,8 @@ def test_bad_settings_name_their_key(arguments, message):
 
 @pytest.mark.parametrize("name", ["teacher", "backbone", "checkpoint", "lora"])
 def test_every_config_describes_a_student(name):
-    from hydra.utils import instantiate
-
-    given = ["checkpoint=multirun/a/b"] if name == "checkpoint" else []
-    settings = instantiate(compose(name, *given), _convert_="all")
+    overrides = ["student.checkpoint=multirun/a/b"] if name == "checkpoint" else []
+    config = compose("train", f"student={name}", *overrides)
+    settings = build("student", OmegaConf.to_container(config.student))
     assert isinstance(settings, StudentSettings)
     assert (settings == StudentSettings()) == (name == "teacher")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.evaluation.answer_recall import answer_recall, words
-from optical_sweeps.retrieval.runs import RetrievalRun
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 TEXTS = ("Tokyo is the capital of Japan.", "Moscow was founded in 1147.", "It has 5,000 people.")
 DOCUMENTS = Documents("en", ("d1", "d2", "d3"), TEXTS)

@@ -8,7 +8,7 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.answer_recall import answer_recall
 from optical_sweeps.evaluation.judging import judge
 from optical_sweeps.evaluation.measures import Measure, evaluate
-from optical_sweeps.retrieval.runs import RetrievalRun
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 DOCUMENTS = Documents("en", ("d1", "d2"), ("Tokyo is a city.", "Moscow was founded in 1147."))
 QUERIES = Queries("ja", ("q1", "q2"), ("どこ", "いつ"))

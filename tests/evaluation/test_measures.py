@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation import measures as module
 from optical_sweeps.evaluation.measures import Measure, evaluate, is_warm, macro_average, warm_up
-from optical_sweeps.retrieval.runs import RetrievalRun, read_run, write_run
+from optical_sweeps.retrieval.trec_runs import RetrievalRun, read_run, write_run
 
 NAMES = ("nDCG@10", "MAP@100", "MRR@10", "Recall@100", "nDCG@3", "MAP@2", "MRR@1", "Recall@5")
 MEASURES = tuple(Measure.parse(name) for name in NAMES)

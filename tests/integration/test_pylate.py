@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optical_sweeps.encoders.backbones import TinyBackbone
-from optical_sweeps.encoders.checkpoints import fingerprint
-from optical_sweeps.encoders.colbert_formats.checkpoint import open_checkpoint
-from optical_sweeps.encoders.colbert_formats.export import export
-from optical_sweeps.encoders.colbert_formats.loading import load_checkpoint
+from optical_sweeps.encoders.build_encoder import build_token_encoder
+from optical_sweeps.encoders.colbert_formats.export_encoder import export
+from optical_sweeps.encoders.colbert_formats.load_colbert import load_checkpoint
+from optical_sweeps.encoders.colbert_formats.open_colbert import open_checkpoint
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
-from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings, build_token_encoder
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 
 QUERIES = ("red apple", "  wo ist der rote Apfel?", "a b c d e f g h i j k l m n o p q r s t u v w x y z")
 DOCUMENTS = ("The red apple, it is red!", "der Fluss; der Hund", "¿dónde está la manzana roja?", "fox " * 60)

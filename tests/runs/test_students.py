@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from optical_sweeps.commands import evaluate, inspect
-from optical_sweeps.encoders.checkpoints import fingerprint
+from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.distillation.pipeline import perform_unless_done
 from optical_sweeps.runs.distillation.query_encoders import load_encoders

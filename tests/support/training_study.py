@@ -8,8 +8,9 @@ import numpy as np
 
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.mixture import FixedTotal
-from optical_sweeps.encoders.backbones import TinyBackbone
-from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, TokenEncoderSettings
+from optical_sweeps.encoders.encoder_settings import Side, TokenEncoderSettings
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import Interruption
 from optical_sweeps.objectives import Contrastive, Objective, needs
 from optical_sweeps.training.bitext_data import BitextDataModule, DrawnBitext

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optical_sweeps.encoders.token_encoder import TokenizedTexts
+from optical_sweeps.encoders.tokenized_texts import TokenizedTexts
 from optical_sweeps.interruption import Interruption
 from optical_sweeps.objectives import MSE
 from optical_sweeps.training import batch_order

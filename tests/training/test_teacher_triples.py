@@ -9,9 +9,10 @@ import torch
 
 from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.triples import Triples
-from optical_sweeps.encoders.backbones import TinyBackbone
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
-from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives.contrastive import candidate_cross_entropy
 from optical_sweeps.objectives.scores import mean_maxsim

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from optical_sweeps.corpora.collections import RelevantPair
-from optical_sweeps.encoders.backbones import TinyBackbone
-from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Contrastive, ObjectiveOutput, Optical
 from optical_sweeps.training.batch_order import EpochBatches

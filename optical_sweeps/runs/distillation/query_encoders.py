@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from omegaconf import OmegaConf
 
 from optical_sweeps.corpora.collections import Corpus, Documents
-from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, load_student
+from optical_sweeps.encoders.saved_encoders import fingerprint, load_encoder, load_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
-from optical_sweeps.retrieval.index import TokenIndex
-from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.retrieval.index_settings import IndexSettings
+from optical_sweeps.retrieval.token_index import TokenIndex
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.prepare import prepare

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from optical_sweeps.corpora.drawn_pairs import MixtureReport
-from optical_sweeps.encoders.checkpoints import save_student
+from optical_sweeps.encoders.saved_encoders import save_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.runs import provenance
 from optical_sweeps.runs.distillation.search_and_evaluate import (

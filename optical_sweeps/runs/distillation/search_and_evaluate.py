@@ -12,9 +12,9 @@ from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.evaluation.judging import check_judgements, judge
 from optical_sweeps.evaluation.measures import Measure, QueryScores, macro_average
-from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.maxsim import search
-from optical_sweeps.retrieval.runs import RetrievalRun, write_run
+from optical_sweeps.retrieval.token_index import TokenIndex
+from optical_sweeps.retrieval.trec_runs import RetrievalRun, write_run
 
 
 @dataclass(frozen=True)

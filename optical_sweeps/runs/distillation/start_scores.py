@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from optical_sweeps.encoders.checkpoints import fingerprint
+from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.runs.distillation.student_search import StudentSearch
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
@@ -36,7 +36,7 @@ class StartScores(SharedArtifact[dict[str, float]]):
             "teacher": fingerprint(self.teacher),
             "corpus": self.spec.corpus_fingerprint,
             "languages": self.spec.languages.groups,
-            "index": self.spec.index.numbers,
+            "index": self.spec.index.vector_precision,
             "settings": {name: self.spec.config[name] for name in ("student", "evaluation")},
         }
 

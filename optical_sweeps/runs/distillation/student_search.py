@@ -8,10 +8,10 @@ from pathlib import Path
 
 from optical_sweeps.console import Advance, no_progress
 from optical_sweeps.corpora.collections import Documents, Split
-from optical_sweeps.encoders.checkpoints import fingerprint
+from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import Interruption
-from optical_sweeps.retrieval.index import TokenIndex
+from optical_sweeps.retrieval.token_index import TokenIndex
 from optical_sweeps.runs.distillation.search_and_evaluate import (
     EvaluationResult,
     measure_collections,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from optical_sweeps.corpora.drawn_pairs import MixtureReport
-from optical_sweeps.encoders.student import build_student
+from optical_sweeps.encoders.build_student import build_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.objectives import needs
 from optical_sweeps.runs.shared.bitext_tokens import StoredTokens

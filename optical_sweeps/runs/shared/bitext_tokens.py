@@ -5,6 +5,7 @@
 <entry>/offsets.npy   int64: text i has entries offsets[i] to offsets[i + 1]
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ import numpy as np
 
 from optical_sweeps.artifacts import canonical_json
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
-from optical_sweeps.encoders.token_encoder import Side, TokenEncoder, TokenizedTexts
+from optical_sweeps.encoders.encoder_settings import Side
+from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.encoders.tokenized_texts import TokenizedTexts
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 
 STRETCH = 1 << 15
@@ -37,7 +40,7 @@ class BitextTokens(SharedArtifact[TokenizedTexts]):
     announced_from = 1.0  # a study has many languages, most of them small
 
     def key(self) -> Mapping[str, object]:
-        settings = self.encoder.settings.described()
+        settings = dataclasses.asdict(self.encoder.settings)
         return {
             "tokenizer": _tokenizer_fingerprint(self.encoder),
             "settings": {key: value for key, value in settings.items() if key not in IRRELEVANT_SETTINGS},
@@ -78,7 +81,7 @@ class StoredTokens:
 
 def _tokenizer_fingerprint(encoder: TokenEncoder) -> str:
     special = {role: token for role, token in encoder.tokenizer.special_tokens_map.items() if token}
-    content = canonical_json({"special": special, "tokenizer": encoder.rust_tokenizer.to_str()})
+    content = canonical_json({"special": special, "tokenizer": encoder.text_tokenizer.rust_tokenizer.to_str()})
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 

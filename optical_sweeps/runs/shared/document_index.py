@@ -7,9 +7,9 @@ from pathlib import Path
 
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_encoder import TokenEncoder
-from optical_sweeps.retrieval.build import index_documents
-from optical_sweeps.retrieval.index import INDEX_FORMAT, TokenIndex
-from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.retrieval.build_index import index_documents
+from optical_sweeps.retrieval.index_settings import IndexSettings
+from optical_sweeps.retrieval.token_index import INDEX_FORMAT, TokenIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 
 
@@ -30,7 +30,7 @@ class DocumentIndex(SharedArtifact[TokenIndex]):
         return {
             "encoder": self.encoder_fingerprint,
             "documents": self.documents.fingerprint(),
-            "dtype": self.settings.numbers,
+            "dtype": self.settings.vector_precision,
         }
 
     def build(self, folder: Path, builds: ArtifactBuilds) -> None:

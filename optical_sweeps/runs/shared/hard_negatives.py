@@ -17,11 +17,11 @@ from optical_sweeps.console import Advance
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.corpora.settings import ENGLISH
 from optical_sweeps.corpora.triples import Triples
-from optical_sweeps.encoders.checkpoints import fingerprint
+from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
-from optical_sweeps.retrieval.runs import RetrievalRun
-from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.retrieval.index_settings import IndexSettings
+from optical_sweeps.retrieval.trec_runs import RetrievalRun
 from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.seeds import derive_seed

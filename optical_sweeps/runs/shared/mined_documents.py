@@ -10,8 +10,8 @@ from jaxtyping import Int64
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.retrieval.index import TokenIndex
 from optical_sweeps.retrieval.maxsim import search
+from optical_sweeps.retrieval.token_index import TokenIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.mined_pairs import MinedDocuments
@@ -96,7 +96,7 @@ def mine(
         artifact = BestDocuments(
             teacher_fingerprint=teacher_fingerprint,
             index=index,
-            index_precision=spec.index.numbers,
+            index_precision=spec.index.vector_precision,
             documents=documents,
             texts=tuple(row_of),
             vectors=vectors,

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from optical_sweeps.corpora.collections import Documents
+from optical_sweeps.encoders.encoder_settings import Side
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.encoders.token_encoder import Side, TokenEncoder
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import Interruption
 from optical_sweeps.objectives.interface import needs
-from optical_sweeps.retrieval.index import TokenIndex
+from optical_sweeps.retrieval.token_index import TokenIndex
 from optical_sweeps.runs.prepared_note import write_note
 from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.mined_documents import mine

@@ -6,9 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
+from optical_sweeps.encoders.encoder_settings import Side
 from optical_sweeps.encoders.stored_vectors import load_vectors, write_vectors
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.encoders.token_encoder import Side, TokenEncoder
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 
 

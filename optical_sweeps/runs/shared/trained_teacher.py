@@ -10,9 +10,11 @@ from optical_sweeps.console import echo
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.triples import Triples
-from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder, save_encoder
+from optical_sweeps.encoders.build_encoder import build_token_encoder
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.saved_encoders import fingerprint, load_encoder, save_encoder
 from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
-from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings, build_token_encoder
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.runs.shared.hard_negatives import HardNegatives
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.identity import fact

@@ -10,9 +10,9 @@ from jaxtyping import Int64
 
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.code_switching import CodeSwitching, Lexicon
-from optical_sweeps.encoders.checkpoints import fingerprint
-from optical_sweeps.retrieval.translation_table import WordCounts
+from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.retrieval.word_alignment import AlignmentSettings, align_words
+from optical_sweeps.retrieval.word_counts import WordCounts
 from optical_sweeps.runs.shared.prepare import SharedResources
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.run_spec import RunSpec
@@ -78,5 +78,5 @@ def _lexicon(resources: SharedResources, bitext: Bitext, settings: CodeSwitching
         return settings.read(bitext.language)
     alignment = settings.alignment or AlignmentSettings()
     counts = resources.builds.get(AlignedWordCounts(resources, bitext, alignment))
-    table = (counts if settings.side == "translation" else counts.reversed()).table()
-    return table.pruned(settings.cumulative, settings.size).lexicon()
+    counts = counts if settings.side == "translation" else counts.reversed()
+    return counts.lexicon(settings.cumulative, settings.size)

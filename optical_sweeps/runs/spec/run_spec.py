@@ -17,16 +17,15 @@ from optical_sweeps.corpora.ids import check_ids
 from optical_sweeps.corpora.mixture import Mixture
 from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
 from optical_sweeps.encoders.backbones import BackboneSettings
-from optical_sweeps.encoders.colbert_formats.settings import EncoderOfCheckpoint
-from optical_sweeps.encoders.student import StudentSettings
+from optical_sweeps.encoders.encoder_settings import CheckpointEncoderSettings, TokenEncoderSettings
+from optical_sweeps.encoders.student_settings import StudentSettings
 from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
-from optical_sweeps.encoders.token_encoder import TokenEncoderSettings
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.evaluation.judging import check_judgements
 from optical_sweeps.objectives.interface import Objective
 from optical_sweeps.objectives.interface import check as check_objective
-from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.retrieval.index_settings import IndexSettings
 from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.runs.run import Config, run_id
 from optical_sweeps.runs.spec.identity import IDENTITY_SCHEMA, fact, numeric_facts
@@ -79,7 +78,7 @@ class RunSpec:
     corpus: Corpus
     languages: Languages
     backbone: BackboneSettings
-    encoder: TokenEncoderSettings | EncoderOfCheckpoint
+    encoder: TokenEncoderSettings | CheckpointEncoderSettings
     teacher: TeacherSettings | ColbertTeacher
     student: StudentSettings
     objective: Objective
@@ -108,7 +107,7 @@ class RunSpec:
             corpus=corpus_of(_section(config, "data")),
             languages=from_mapping(Languages, _section(config, "languages")),
             backbone=_part(config, "backbone", BackboneSettings),  # type: ignore[type-abstract]
-            encoder=_either(config, "encoder", TokenEncoderSettings, EncoderOfCheckpoint),
+            encoder=_either(config, "encoder", TokenEncoderSettings, CheckpointEncoderSettings),
             teacher=_either(config, "teacher", TeacherSettings, ColbertTeacher),
             student=_part(config, "student", StudentSettings),
             objective=_part(config, "objective", Objective),  # type: ignore[type-abstract]

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optical_sweeps.encoders.backbones import TinyBackbone
-from optical_sweeps.encoders.token_encoder import TokenEncoder, TokenEncoderSettings
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import Interruption
 from optical_sweeps.runs.shared import bitext_tokens as stored_tokens
 from optical_sweeps.runs.shared.bitext_tokens import BitextTokens, StoredTokens

@@ -14,11 +14,12 @@ import torch
 from optical_sweeps.commands import export as export_command
 from optical_sweeps.console import no_progress
 from optical_sweeps.corpora.triples import Triples
-from optical_sweeps.encoders.backbones import TinyBackbone
-from optical_sweeps.encoders.checkpoints import fingerprint, load_encoder
-from optical_sweeps.encoders.colbert_formats.export import export
+from optical_sweeps.encoders.build_encoder import build_token_encoder
+from optical_sweeps.encoders.colbert_formats.export_encoder import export
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.saved_encoders import fingerprint, load_encoder
 from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
-from optical_sweeps.encoders.token_encoder import TokenEncoderSettings, build_token_encoder
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.shared.hard_negatives import mined_rows
 from optical_sweeps.runs.shared.prepare import all_texts
