@@ -100,9 +100,10 @@ def parser_of(name: str, *, for_help: bool = False) -> CommandParser:
 
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
-    """Add the positional folder of a sweep."""
+    """Add the positional folder of a sweep, and `--json`."""
     metavar, meaning = FOLDERS["sweep"]
     parser.add_argument("sweep", metavar=metavar, type=Path, help=meaning)
+    add_json(parser)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

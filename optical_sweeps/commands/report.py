@@ -2,17 +2,11 @@
 
 import json
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from optical_sweeps.commands.arguments import add_json, add_sweep
+from optical_sweeps.commands.arguments import add_sweep
 from optical_sweeps.console import echo, progress
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from optical_sweeps.report.query_scores import Texts
-    from optical_sweeps.report.sweep_runs import SweepRun
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,24 +17,21 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="show ids instead of texts, for collections with restricted access",
     )
-    add_json(parser)
 
 
 def run(sweep: Path, output: Path | None, no_texts: bool, as_json: bool) -> None:
     """Gather a sweep's results, write the page, and print its path."""
     from optical_sweeps.report import gather, render
     from optical_sweeps.report.contents import SPLIT
-    from optical_sweeps.report.query_texts import query_texts
+    from optical_sweeps.report.query_texts import no_query_texts, query_texts
     from optical_sweeps.runs.run_folder import write_text
     from optical_sweeps.sweeps.grid import Grid
 
-    def texts_of(run: "SweepRun", queries: "Sequence[tuple[str, str]]") -> "Texts":
-        return {} if no_texts else query_texts(run, queries, SPLIT, echo)
-
     grid = Grid.load(sweep)
     path = output or grid.folder / "report.html"
+    texts_of = partial(query_texts, split=SPLIT, warn=echo)
     with progress("report") as advance:
-        contents = gather(grid, path, texts_of=texts_of, progress=advance)
+        contents = gather(grid, path, texts_of=no_query_texts if no_texts else texts_of, progress=advance)
         page = render(contents)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, page)

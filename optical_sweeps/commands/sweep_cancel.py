@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
 
-from optical_sweeps.commands.arguments import add_json, add_sweep
+from optical_sweeps.commands.arguments import add_sweep
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm.cancellation import cancel
@@ -18,7 +18,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--run", action="append", default=[], metavar="ID", dest="runs", help="a run; repeatable"
     )
-    add_json(parser)
 
 
 def run(sweep: Path, runs: list[str], as_json: bool) -> None:

@@ -1,7 +1,6 @@
 """`sweep plan`: what `train -m` with these overrides would do, and what it would cost; nothing is run."""
 
 import json
-from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -9,9 +8,7 @@ from rich.console import Console
 from optical_sweeps.commands.arguments import add_grid
 from optical_sweeps.console import echo
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    add_grid(parser)
+add_arguments = add_grid
 
 
 def run(

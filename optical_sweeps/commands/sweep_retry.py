@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from optical_sweeps.commands.arguments import add_json, add_sweep
+from optical_sweeps.commands.arguments import add_sweep
 from optical_sweeps.console import echo
 from optical_sweeps.runs.failure import CAUSES
 from optical_sweeps.sweeps.grid import Grid
@@ -25,7 +25,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--here", action="store_true", help="run in this process even if the sweep was submitted"
     )
-    add_json(parser)
 
 
 def run(sweep: Path, causes: list[str], runs: list[str], here: bool, as_json: bool) -> None:

@@ -4,14 +4,14 @@ import json
 import time
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
-from optical_sweeps.commands.arguments import add_json, add_sweep
+from optical_sweeps.commands.arguments import add_sweep
 from optical_sweeps.console import echo
 from optical_sweeps.runs.run_folder import State
 from optical_sweeps.slurm.submission_queue import problems
@@ -29,33 +29,47 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", dest="list_all", help="list every run of a large sweep")
     parser.add_argument("--map", action="store_true", dest="only_map", help="show a map of two axes instead")
     parser.add_argument("--watch", action="store_true", help="update until every run is done or failed")
-    add_json(parser)
 
 
 def run(sweep: Path, list_all: bool, only_map: bool, watch: bool, as_json: bool) -> None:
     """Print the states of a sweep's runs, once or until the sweep is finished."""
-    grid, console = Grid.load(sweep), Console()
-    states = grid.states()
+    console = Console()
+
+    def screen(grid: Grid, states: Mapping[str, State]) -> RenderableType:
+        lines, width = problems(grid.folder), console.width
+        return status_screen(grid, states, lines, width, list_all=list_all, only_map=only_map)
+
+    grid = Grid.load(sweep)
     if as_json:
-        echo(json.dumps(_facts(grid, states), ensure_ascii=False))
-        return
-    if watch and not console.is_terminal:
-        _print_changes(grid)
-        return
-    if not watch:
-        lines = problems(grid.folder)
-        screen = status_screen(grid, states, lines, console.width, list_all=list_all, only_map=only_map)
-        console.print(screen, soft_wrap=True)
-        return
-    with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
-        while True:
-            grid = Grid.load(sweep)
-            states, lines = grid.states(), problems(grid.folder)
-            screen = status_screen(grid, states, lines, console.width, list_all=list_all, only_map=only_map)
-            live.update(screen, refresh=True)
-            if _is_over(states):
-                return
-            time.sleep(_seconds(grid))
+        echo(json.dumps(_facts(grid, grid.states()), ensure_ascii=False))
+    elif not watch:
+        console.print(screen(grid, grid.states()), soft_wrap=True)
+    elif not console.is_terminal:
+        _print_changes(sweep)
+    else:
+        with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
+            for grid, states in _watched(sweep):
+                live.update(screen(grid, states), refresh=True)
+
+
+def _print_changes(sweep: Path) -> None:
+    """Print the counts whenever they change."""
+    previous = ""
+    for _, states in _watched(sweep):
+        if (counts := describe(states)) != previous:
+            echo(f"{time.strftime('%H:%M:%S')} {counts}")
+        previous = counts
+
+
+def _watched(sweep: Path) -> Iterator[tuple[Grid, Mapping[str, State]]]:
+    """The grid and its states, again and again until every run is done or failed."""
+    while True:
+        grid = Grid.load(sweep)
+        states = grid.states()
+        yield grid, states
+        if all(state in ("done", "failed") for state in states.values()):
+            return
+        time.sleep(SECONDS_IN_QUEUE if grid.was_submitted else SECONDS)
 
 
 def _facts(grid: Grid, states: Mapping[str, State]) -> dict[str, object]:
@@ -67,24 +81,3 @@ def _facts(grid: Grid, states: Mapping[str, State]) -> dict[str, object]:
         "problems": problems(grid.folder),
         "runs": [asdict(run_status(grid, run, states[run], with_score=False)) for run in grid.runs],
     }
-
-
-def _print_changes(grid: Grid) -> None:
-    """Print the counts whenever they change."""
-    previous = ""
-    while True:
-        states = Grid.load(grid.folder).states()
-        if (counts := describe(states)) != previous:
-            echo(f"{time.strftime('%H:%M:%S')} {counts}")
-        previous = counts
-        if _is_over(states):
-            return
-        time.sleep(_seconds(grid))
-
-
-def _seconds(grid: Grid) -> float:
-    return SECONDS_IN_QUEUE if grid.was_submitted else SECONDS
-
-
-def _is_over(states: Mapping[str, State]) -> bool:
-    return all(state in ("done", "failed") for state in states.values())

@@ -1,7 +1,6 @@
 """`sweep submit`: submit the missing runs of a grid to Slurm, and return."""
 
 import json
-from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from omegaconf import DictConfig
@@ -14,9 +13,7 @@ from optical_sweeps.slurm.submission import submit
 from optical_sweeps.slurm.submission_plan import Submission
 from optical_sweeps.sweeps.grid import describe
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    add_grid(parser)
+add_arguments = add_grid
 
 
 def run(

@@ -1,18 +1,14 @@
 """`sweep sync`: upload the finished runs that W&B logged offline."""
 
 import json
-from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
 
-from optical_sweeps.commands.arguments import add_json, add_sweep
+from optical_sweeps.commands.arguments import add_sweep
 from optical_sweeps.console import echo
 from optical_sweeps.sweeps.grid import Grid
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    add_sweep(parser)
-    add_json(parser)
+add_arguments = add_sweep
 
 
 def run(sweep: Path, as_json: bool) -> None:

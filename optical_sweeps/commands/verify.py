@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from optical_sweeps.commands.arguments import add_json, add_sweep
+from optical_sweeps.commands.arguments import add_sweep
 from optical_sweeps.console import echo, progress
 
 
@@ -19,7 +19,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="compare with the expected scores of this file instead of the logs",
     )
     parser.add_argument("--all", action="store_true", dest="list_all", help="also list the scores that agree")
-    add_json(parser)
 
 
 def run(sweep: Path, expected: Path | None, list_all: bool, as_json: bool) -> None:

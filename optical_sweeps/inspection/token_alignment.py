@@ -1,4 +1,4 @@
-"""Plans between a student's tokens and the teacher's, as training sees them: of texts, tokens or words."""
+"""Transport plans between a student's and a teacher's tokens, with the cost and solver of training."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -21,12 +21,12 @@ _BATCH = 256
 
 @dataclass(frozen=True, eq=False)
 class Aligner:
-    """Aligns pairs.
+    """Aligns sentences with their English translations.
 
     Args:
         optical: solver, cost and centring.
-        mean: what vectors are centred on; None: the pairs' own mean.
-        side: of the student; the teacher reads English as queries.
+        mean: subtracted from all vectors; None subtracts the mean of each batch of pairs.
+        side: of the student; the teacher encodes English as queries.
     """
 
     student: TokenEncoder
@@ -36,15 +36,16 @@ class Aligner:
     side: Side = "query"
 
     def plans(self, texts: Sequence[str], english: Sequence[str]) -> Iterator[Float[np.ndarray, "n m"]]:
-        """The plan of each pair, between the tokens that take part."""
+        """The plan of each pair, between the tokens that are encoded as vectors."""
         for start in range(0, len(texts), _BATCH):
             part = slice(start, start + _BATCH)
-            own = self.student.encode(texts[part], self.side)
-            theirs = self.teacher.encode(english[part], "query")
-            rows = np.arange(len(own))
-            left, right = pad_embeddings(own, rows), pad_embeddings(theirs, rows)
+            student = self.student.encode(texts[part], self.side)
+            teacher = self.teacher.encode(english[part], "query")
+            rows = np.arange(len(student))
+            left, right = pad_embeddings(student, rows), pad_embeddings(teacher, rows)
             matrices = self.optical.align(left, right, self.mean).matrix.float().cpu().numpy()
-            for matrix, n, m in zip(matrices, np.diff(own.offsets), np.diff(theirs.offsets), strict=True):
+            lengths = zip(np.diff(student.offsets), np.diff(teacher.offsets), strict=True)
+            for matrix, (n, m) in zip(matrices, lengths, strict=True):
                 yield matrix[:n, :m]
 
     def tokens(self, text: str, english: str) -> tuple[list[str], list[str]]:
@@ -52,19 +53,17 @@ class Aligner:
         return token_names(self.student, text, self.side), token_names(self.teacher, english, "query")
 
     def links(self, texts: Sequence[str], english: Sequence[str], share: float) -> Iterator[set[Pair]]:
-        """The strongest links between the words (between blanks) of each pair."""
-        own, theirs = (
-            _shares_by_text(encoder, side, own_side)
-            for encoder, side, own_side in ((self.student, texts, self.side), (self.teacher, english, "query"))
-        )
-        for plan, rows, columns in zip(self.plans(texts, english), own, theirs, strict=True):
-            n, m = rows.shape[1], columns.shape[1]  # tokens that pad queries come after these
+        """The strongest links between the words of each pair; words are separated by white space."""
+        student = _shares_by_text(self.student, texts, self.side)
+        teacher = _shares_by_text(self.teacher, english, "query")
+        for plan, rows, columns in zip(self.plans(texts, english), student, teacher, strict=True):
+            n, m = rows.shape[1], columns.shape[1]  # query augmentation tokens follow these
             words = rows @ plan[:n, :m].astype(float) @ columns.T
             yield strongest_pairs(torch.from_numpy(words), share)
 
 
 def english_mean(teacher: TokenEncoder, english: Sequence[str]) -> Float[Tensor, " d"] | None:
-    """The mean token vector of English texts; None of none."""
+    """The mean token vector of English texts; None if there are no texts."""
     if not english:
         return None
     vectors = np.asarray(teacher.encode(list(english), "query").vectors)
@@ -72,24 +71,28 @@ def english_mean(teacher: TokenEncoder, english: Sequence[str]) -> Float[Tensor,
 
 
 def token_names(encoder: TokenEncoder, text: str, side: Side) -> list[str]:
-    """Each token that takes part, as it stands in the text; tokens that are not of it by their own name."""
+    """Each encoded token as written in the text, or its vocabulary entry if it is not part of the text."""
     tokens = encoder.tokenize_texts([text], side)
     batch = encoder.collate(tokens, side)
     (spans,), _ = token_spans(encoder, [text], tokens, side)
-    own = encoder.tokenizer.convert_ids_to_tokens(tokens.ids[tokens.mask].tolist())
+    vocabulary = encoder.tokenizer.convert_ids_to_tokens(tokens.ids[tokens.mask].tolist())
     names = [
         text[max(start, 0) : end].strip() if end > 0 else name
-        for (start, end), name in zip(spans.tolist(), own, strict=True)
+        for (start, end), name in zip(spans.tolist(), vocabulary, strict=True)
     ]
-    names = [name or f"{own[place]}".replace("\u2581", "") or "\u2581" for place, name in enumerate(names)]
+    names = [
+        name or str(token).replace("\u2581", "") or "\u2581"
+        for name, token in zip(names, vocabulary, strict=True)
+    ]
     return [*names, *["[MASK]"] * (int(batch.mask.sum()) - len(names))]
 
 
 def _shares_by_text(
     encoder: TokenEncoder, texts: Sequence[str], side: Side
 ) -> Iterator[Float[np.ndarray, "O n"]]:
+    """The share of each token that lies in each word, for each text."""
     tokens = encoder.tokenize_texts(texts, side)
     spans, _ = token_spans(encoder, texts, tokens, side)
-    for text, own in zip(texts, spans, strict=True):
+    for text, text_spans in zip(texts, spans, strict=True):
         words = [match.span() for match in re.finditer(r"\S+", text)]
-        yield word_shares(np.array(words, np.int64).reshape(-1, 2), own)
+        yield word_shares(np.array(words, np.int64).reshape(-1, 2), text_spans)

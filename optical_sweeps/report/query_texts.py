@@ -41,3 +41,8 @@ def query_texts(
         warn(f"report: no corpus for the texts of queries ({error}); they are shown by their ids")
         return {}
     return texts
+
+
+def no_query_texts(run: SweepRun, queries: Sequence[tuple[str, str]]) -> Texts:
+    """No texts, for collections that must not be passed on."""
+    return {}

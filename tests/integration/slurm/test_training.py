@@ -11,7 +11,6 @@ from unittest import mock
 
 import pytest
 
-from optical_sweeps.commands import train
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.sweeps.grid import Grid
 from tests.support.slurm_cluster import Cluster
@@ -165,7 +164,6 @@ def test_the_launcher_waits_and_tells_of_failures(folder, submitted, call):
     assert "FAILED" in told["log"]
 
 
-@pytest.mark.skipif(not hasattr(train, "perform_unless_done"), reason="verbs.train claims on every rank")
 def test_a_run_on_two_processes_ends_near_the_run_on_one(folder, submitted, call, cluster):
     alone = run_of(folder, "optical").record()
     devices = ("hydra/launcher=slurm_ddp", *SMALL, "hydra.launcher.prepare.mem=1G", "machine.devices=2")
