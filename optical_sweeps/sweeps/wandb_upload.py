@@ -1,5 +1,6 @@
 """Upload of a sweep's offline W&B logs with W&B's own client."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from optical_sweeps.console import progress
 from optical_sweeps.errors import UserError
 from optical_sweeps.sweeps.grid import Grid
+from optical_sweeps.tracking.client_environment import without_other_runs
 from optical_sweeps.tracking.wandb_run import UNSENT
 
 OFFLINE = "offline-"
@@ -107,7 +109,12 @@ def _require_wandb() -> None:
 
 def _wandb(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "wandb", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "wandb", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        env=without_other_runs(os.environ),
+        check=False,
     )
 
 

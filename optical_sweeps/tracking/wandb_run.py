@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from optical_sweeps.tracking.client_environment import remove_other_runs
 from optical_sweeps.tracking.fragments import Fragment, read_fragment
 from optical_sweeps.tracking.login import is_logged_in, one_line
 from optical_sweeps.tracking.offline import log_files
@@ -30,7 +31,7 @@ from optical_sweeps.tracking.unsent_rows import (
     unsent_metrics,
 )
 from optical_sweeps.tracking.upload_log import upload_problem
-from optical_sweeps.tracking.wandb_settings import WandbSettings
+from optical_sweeps.tracking.wandb_settings import LONGEST_NAME, LONGEST_TAG, WandbSettings, shortened
 
 if TYPE_CHECKING:
     import wandb
@@ -112,16 +113,23 @@ class WandbRun:
             "id": run_id,
             "group": group,
             "job_type": job_type,
-            "name": name,
+            "name": shortened(name, LONGEST_NAME),
             "config": {**config, CODE_VERSION: dict(code_version)} if code_version else dict(config),
             "dir": str(self._folder),
-            "tags": list(dict.fromkeys((*self.settings.tags, *tags))),
+            "tags": list(
+                dict.fromkeys((*self.settings.tags, *(shortened(tag, LONGEST_TAG) for tag in tags if tag)))
+            ),
         }
         mode = self.settings.effective_mode()
         if mode == "disabled":
             self.mode = mode
             return
         _leave_other_services()
+        if ignored := remove_other_runs():
+            self._warn(
+                f"W&B: ignoring {', '.join(ignored)} of the environment: every run is logged under its own id, "
+                f"here {run_id}"
+            )
         self._rows = self._rows_on_disk()
         if mode == "online" and not is_logged_in():
             self._warn("W&B: not logged in, so this run is logged offline (log in with `wandb login`)")
@@ -285,6 +293,12 @@ class WandbRun:
                 reinit="create_new",  # no process-wide run, so that two runs do not affect each other
                 settings=settings,
             )
+            if (run.id, run.project) != (self._id, self.settings.project):
+                run.finish(exit_code=1)
+                raise RuntimeError(  # readers would not find it
+                    f"the client opened {run.project}/{run.id} in place of {self.settings.project}/{self._id}; "
+                    "check W&B's settings files and the WANDB_* variables"
+                )
             run.define_metric(STEP)
             run.define_metric("*", step_metric=STEP)
             self._run = run

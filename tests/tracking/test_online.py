@@ -87,6 +87,19 @@ def files_with(text: str, folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
+def test_a_child_of_the_wandb_agent_logs_under_its_own_id(client: RunClient, server: WandbServer) -> None:
+    done = client(
+        f"run = begin('run0', {online()}); run.log(1, {{'train/loss': 1.0}}); run.finish(); print(run.mode)",
+        WANDB_SWEEP_ID="x1y2z3",
+        WANDB_RUN_ID="agents",
+        WANDB_PROJECT="agents-project",
+    )
+    *_, mode = done.stdout.splitlines()
+    assert (mode, done.stderr) == ("online", "")
+    assert server.runs(PROJECT) == ["run0"]
+    assert logged(server).values("step") == [1]
+
+
 def test_a_run_arrives_completely(client: RunClient, server: WandbServer, tmp_path: Path) -> None:
     done = client(
         f"""

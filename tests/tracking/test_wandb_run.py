@@ -207,3 +207,135 @@ def test_runs_land_in_their_folders_wherever_the_process_goes(run_client: RunCli
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert {run.id: run.complete for run in read_offline(tmp_path)} == {"first": True, "second": True}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"WANDB_SWEEP_ID": "x1y2z3", "WANDB_RUN_ID": "agents", "WANDB_SWEEP_PARAM_PATH": "sweep.yaml"},
+        {
+            "WANDB_LAUNCH": "true",
+            "WANDB_RESUME_FROM": "another?_step=3",
+            "WANDB_FORK_FROM": "another?_step=3",
+            "WANDB_SYNC_TENSORBOARD": "true",
+            "WANDB__FILES_DIR": "elsewhere",
+            "WANDB_CONFIG_PATHS": "c.yaml",
+        },
+    ],
+    ids=["agent", "launch"],
+)
+def test_a_run_keeps_its_own_id_and_project_in_the_environment_of_another(
+    run_client: RunClient, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "sweep.yaml").write_text("seed: {value: 99}\n", encoding="utf-8")
+    done = run_client(
+        """
+        run = begin("run0", warn=print, project="mine")
+        run.log(1, {"train/loss": 1.0})
+        run.finish({"test/nDCG@10/ar": 0.5})
+        """,
+        **environment,
+    )
+    assert done.stderr == ""
+    (warning,) = done.stdout.splitlines()
+    assert all(name in warning for name in environment)
+    assert "logged under its own id, here run0" in warning
+    (run,) = read_offline(tmp_path / "run0")
+    assert (run.id, run.complete, run.config["seed"]) == ("run0", True, 1)
+    assert run.summary["test/nDCG@10/ar"] == 0.5
+
+
+def test_another_id_than_that_of_the_run_is_not_accepted(run_client: RunClient, tmp_path: Path) -> None:
+    """A settings file of W&B's can name a sweep, too; then the client drops the id that it was given."""
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "settings").write_text("[default]\nsweep_id = x1y2z3\n", encoding="utf-8")
+    done = run_client("run = begin('run0', warn=print); run.finish()")
+    (warning,) = done.stdout.splitlines()
+    assert "in place of optical-sweeps/run0" in warning
+    assert warning.endswith("this run is not logged to W&B")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"project": "a/b"}, "logger.project: 'a/b' contains /, which W&B refuses"),
+        ({"project": "p" * 129}, "logger.project: .* has 129 characters, and W&B accepts 128"),
+        ({"tags": ["fine", ""]}, "logger.tags: a tag is empty"),
+        ({"tags": ["t" * 65]}, "logger.tags: .* has 65 characters, and W&B accepts 64"),
+        ({"entity": "team/project"}, "logger.entity: 'team/project' is not the name of a W&B user or team"),
+    ],
+)
+def test_names_that_wandb_refuses_are_refused_at_once(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        WandbSettings(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("project", [*"/\\#?%: .,-_ü猫😀'\"", "p" * 128, "p" * 129, "a b", "x/y"])
+def test_the_rules_for_projects_are_those_of_the_client(project: str) -> None:
+    import wandb
+
+    def accepts(make: Callable[..., object]) -> bool:
+        try:
+            make(project=project)
+        except Exception:
+            return False
+        return True
+
+    assert accepts(WandbSettings) == (accepts(wandb.Settings) and project.strip() != "")
+
+
+@pytest.mark.parametrize("tag", ["", "t", "t" * 64, "t" * 65, "😀" * 64, "a,b", "猫 and dog"])
+def test_the_rules_for_tags_are_those_of_the_client(tag: str) -> None:
+    import wandb
+
+    try:
+        wandb.Settings(run_tags=[tag])
+    except ValueError:
+        with pytest.raises(UserError, match=r"logger\.tags"):
+            WandbSettings(tags=[tag])  # type: ignore[arg-type]
+    else:
+        WandbSettings(tags=[tag])  # type: ignore[arg-type]
+
+
+def test_a_long_name_of_a_corpus_is_shortened_to_a_tag(run_client: RunClient, tmp_path: Path) -> None:
+    done = run_client(
+        """
+        run = WandbRun(WandbSettings(mode="offline"), print)
+        run.start(run_id="r", group="g", job_type="train", name="n" * 200, config={}, folder=SWEEP / "r",
+                  tags=["optical", "c" * 90, ""])
+        run.finish()
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (run,) = read_offline(tmp_path / "r")
+    assert run.tags == ("optical", "c" * 61 + "...")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WANDB_TAGS", "t" * 65),
+        ("WANDB_MODE", "sometimes"),
+        ("WANDB_PROJECT", "a/b"),
+        ("WANDB_CONSOLE", "loud"),
+        ("WANDB_SILENT", "perhaps"),
+        ("WANDB_BASE_URL", "nowhere"),
+    ],
+)
+def test_variables_that_the_client_refuses_are_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(
+        UserError, match=rf"^{name}: W&B's client refuses its value \(.*\); correct it or unset it"
+    ):
+        WandbSettings(mode="offline").check(group="demo")
+    WandbSettings(mode="disabled").check(group="demo")
+
+
+def test_a_sweep_whose_name_is_too_long_for_a_group_is_refused_at_once() -> None:
+    settings = WandbSettings(mode="offline")
+    settings.check(group="g" * 128)
+    with pytest.raises(UserError, match=r"sweep\.name: .* has 129 characters, and W&B accepts 128 in a group"):
+        settings.check(group="g" * 129)
+    WandbSettings(mode="disabled").check(group="g" * 129)

@@ -280,6 +280,10 @@ def _check_languages(spec: RunSpec) -> None:
         )
 
 
+def _check_logger(spec: RunSpec) -> None:
+    spec.logger.check(group=str(_section(spec.config, "sweep")["name"]))
+
+
 def _check_machine(spec: RunSpec) -> None:
     """Whether this machine has the devices that the run needs, and can compute in their precision."""
     spec.machine.check(spec.training.precision)
@@ -367,6 +371,7 @@ def _check_budget(spec: RunSpec) -> None:
 
 
 CHECKS: Mapping[Callable[[RunSpec], None], tuple[str, ...]] = {
+    _check_logger: ("logger", "sweep"),
     _check_languages: ("data", "languages"),
     _check_backbone: ("backbone", "teacher", "student"),
     _check_teacher: ("teacher", "encoder", "objective"),
