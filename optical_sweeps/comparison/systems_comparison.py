@@ -77,7 +77,7 @@ def _write(
 
 
 def _scores(folders: Mapping[str, Sequence[Path]], measure: str, split: str) -> "SystemScores":
-    """Each system's value of a measure for every query, averaged over its runs."""
+    """Each system's value of a measure for every query, averaged over the runs that searched the query."""
     from optical_sweeps.curves.claims.systems_table import SystemScores
     from optical_sweeps.report.query_scores import read_query_scores
 
@@ -88,9 +88,12 @@ def _scores(folders: Mapping[str, Sequence[Path]], measure: str, split: str) -> 
             f"systems: {missing[0]} has no per_query.parquet; delete that folder, and compare again"
         )
     row_of = {run: row for row, run in enumerate(scores.runs)}
-    values = np.stack(
-        [scores.values[[row_of[str(folder)] for folder in members]].mean(0) for members in folders.values()]
-    )
-    seeds = tuple(len(members) for members in folders.values())
+    means, seeds = [], []
+    for members in folders.values():
+        values = scores.values[[row_of[str(folder)] for folder in members]]
+        counts = (~np.isnan(values)).sum(0)  # a system with a student per language has other runs per query
+        with np.errstate(invalid="ignore"):  # NaN, which SystemScores refuses, if no run has the query
+            means.append(np.nansum(values, 0) / counts)
+        seeds.append(int(counts.max()))
     languages, ids = zip(*scores.queries, strict=True)
-    return SystemScores(measure, tuple(folders), seeds, languages, ids, values)
+    return SystemScores(measure, tuple(folders), tuple(seeds), languages, ids, np.stack(means))

@@ -14,7 +14,8 @@ class TrainedSystems:
     """The checked runs of each trained system.
 
     Args:
-        points: one point per system and seed; the points of a system that trains nothing are one run.
+        points: the points of each system, one per seed and per choice of swept values; the points of a system
+            that trains nothing are one run.
         folder: of the sweep.
         config_dir: the folder that `--config-dir` named.
     """
@@ -35,13 +36,14 @@ class TrainedSystems:
         """Compose and check the runs of every system.
 
         Args:
-            trained: overrides of `train` that make each system.
+            trained: overrides of `train` that make each system; they may sweep, such as over languages.
             overrides: of the comparison; a system's own overrides and its seed replace them.
 
         Raises:
             UserError: a point cannot be composed, or would fail; the message names it.
         """
         from optical_sweeps.sweeps.compose import Composer
+        from optical_sweeps.sweeps.expand import expand
         from optical_sweeps.sweeps.grid_planning import Planner
         from optical_sweeps.sweeps.hydra_app import hydra_app
 
@@ -52,7 +54,11 @@ class TrainedSystems:
             planner = Planner(Composer(app.loader, app.master))
             for name, own in trained.items():
                 shared = overrides_of_run(overrides, [*own, "seed=0"])
-                points[name] = tuple(planner.point([*shared, *own, f"seed={seed}"]).point for seed in seeds)
+                points[name] = tuple(
+                    planner.point([*shared, *choice, f"seed={seed}"]).point
+                    for choice in expand({}, own, app.loader)
+                    for seed in seeds
+                )
         return cls(points, folder, config_dir)
 
     def run(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from optical_sweeps.tracking.records import read_records
 from tests.support.provider_files import json_lines, put, put_gzip
-from tests.support.recipes import SMALL, bitext, composed, run
+from tests.support.recipes import SMALL, WORDS, bitext, composed, run
 
 DOCS = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text()
 
@@ -71,6 +71,25 @@ def test_optical_paper(tmp_path):
             assert len(set(pairs.values())) == 1, "every language has the same share"
             assert set(pairs) == set(config.data.languages)
         assert {c["document_language"] for c in record["collections"].values()} == {"en"}
+    languages = list(config.data.languages)
+    swept = ",".join(f"[{language}]" for language in languages)
+    one_each = f"'objective=optical','languages.high=[]','languages.low={swept}','mixture.ratio=1'"
+    printed = run(
+        tmp_path, tmp_path / "none", "compare", "experiment=optical_paper", *SMALL[:-1], "mixture.total=28",
+        "seeds=[1]", "systems=[zero_shot,optical,optical_each]",
+        f"+trained.optical_each=[{one_each},'mixture.total=4']",
+    )  # fmt: skip
+    header = next(line for line in printed.splitlines() if line.startswith("| measure"))
+    assert (
+        header == f"| measure | system | {' | '.join([*config.languages.high, *config.languages.low])} | mean |"
+    )
+    folder = tmp_path / "multirun" / "optical_paper"
+    runs = json.loads((folder / "comparison" / "systems.json").read_text())["systems"]
+    assert {name: len(members) for name, members in runs.items()} == {
+        "zero_shot": 1, "optical": 1, "optical_each": len(languages),
+    }  # fmt: skip
+    records = [json.loads((tmp_path / path / "record.json").read_text()) for path in runs["optical_each"]]
+    assert [record["training"]["drawn"]["pairs"] for record in records] == [{name: 4} for name in languages]
 
 
 @pytest.mark.parametrize(("experiment", "runs"), [("demo", 21), ("miracl_ratio", 273), ("optical_paper", 28)])
