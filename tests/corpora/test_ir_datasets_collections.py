@@ -343,6 +343,7 @@ DAMAGED = "came damaged or cut short ({path}): the checksum differs"
         (200, gzip.compress(json.dumps({"clirmatrix_docs": {}}).encode()), DAMAGED),
         (500, b"", DAMAGED),  # ir_datasets takes the empty answer for the file
     ],
+    ids=["forbidden", "incomplete", "server error"],
 )
 def test_a_provider_that_refuses_or_sends_less(
     irds_without_files, tmp_path, monkeypatch, status, body, message
