@@ -43,7 +43,9 @@ _path: ContextVar[str | None] = ContextVar("path", default=None)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
-def settings(key: str, *, frozen: bool = True, eq: bool = True) -> Callable[[type[T]], type[T]]:
+def settings(
+    key: str, *, frozen: bool = True, eq: bool = True, kw_only: bool = False
+) -> Callable[[type[T]], type[T]]:
     """Make a class a validated dataclass.
 
     Args:
@@ -51,6 +53,7 @@ def settings(key: str, *, frozen: bool = True, eq: bool = True) -> Callable[[typ
             `build` overrides it where they are nested elsewhere, such as at `teacher.training`.
         frozen: whether instances are immutable.
         eq: whether instances compare by value.
+        kw_only: whether the fields are keyword-only, which a subclass with required fields needs.
 
     Constructing the class raises `UserError` for a value that a field does not allow.
 
@@ -65,7 +68,7 @@ def settings(key: str, *, frozen: bool = True, eq: bool = True) -> Callable[[typ
     """
 
     def decorate(cls: type[T]) -> type[T]:
-        validated: Any = dataclass(cls, frozen=frozen, eq=eq, config=STRICT)
+        validated: Any = dataclass(cls, frozen=frozen, eq=eq, kw_only=kw_only, config=STRICT)
         construct = validated.__init__
 
         @wraps(construct)
@@ -88,6 +91,25 @@ def key_of(name: str) -> str:
     """The config key of a field of the object under construction, for messages of `__post_init__`."""
     path = _path.get()
     return f"{path}.{name}" if path else name
+
+
+def nested(kind: type[T], key: str, value: object) -> T:
+    """The settings that a list or mapping inside other settings contains.
+
+    Args:
+        kind: the settings class.
+        key: the config key of `value`.
+        value: an instance of `kind`, or a mapping with its fields.
+
+    Raises:
+        UserError: `value` is no mapping, or a field does not allow its value.
+    """
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        raise UserError(f"{key}: {value!r} is not a mapping of settings; write {{name: value}}")
+    with at_key(key):
+        return from_mapping(kind, value)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from optical_sweeps.console import Advance, echo
 from optical_sweeps.corpora import collections
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Collection, CollectionSource, Documents, Split
-from optical_sweeps.corpora.settings import ENGLISH
+from optical_sweeps.corpora.languages import ENGLISH
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.judging import judge
 from optical_sweeps.evaluation.measures import macro_average

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from optical_sweeps.corpora.collections import Collection, Corpus, Documents, Split
+from optical_sweeps.corpora.path_patterns import check_pattern
 from optical_sweeps.corpora.readers.trec import read_topics
-from optical_sweeps.corpora.settings import check_pattern
 from optical_sweeps.errors import UserError
 
 TITLES = "titles"

@@ -1,7 +1,7 @@
-"""Which places of a group's endless sequence go to which language, and which pairs a language gives.
+"""Apportionment of a group's sequence to its languages, and the sequence of pairs of each language.
 
-An apportionment by the divisor method of Webster and Sainte-Laguë never takes a place back as the budget grows
-(largest remainders do: the Alabama paradox).
+The divisor method of Webster and Sainte-Laguë never takes a place back as the budget grows. The method of
+largest remainders does (the Alabama paradox).
 """
 
 import math
@@ -24,13 +24,14 @@ def language_sequence(language: str, size: int, count: int, seed: int) -> Int[np
 def apportion(
     weights: Float[np.ndarray, "L"], caps: Int[np.ndarray, "L"], budget: int
 ) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
-    """The first `budget` places of a group: whose each is, and the how-manieth of that language.
+    """The first `budget` places of a group: the language of each place, and its rank within that language.
 
-    The k-th item of language l has priority (k + 1/2) / q_l, whatever the budget, so prefixes nest. Ties go
-    to the language that stands first.
+    The k-th item of language l has priority (k + 1/2) / q_l, independent of the budget, so prefixes are nested.
+    Ties go to the first language.
     """
-    # More candidates than places, but few: rounding moves a language from its water level by at most half a
-    # place for each language (light ones rounded down hand their halves to a heavy one) and 1 of its own.
+    # Few more candidates than places. Rounding moves a language from its water level by at most half a place
+    # for each language (light ones that are rounded down leave their halves to a heavy one), and by 1 for
+    # itself.
     level = _water_level(weights, caps, budget)
     most = np.minimum(caps, np.ceil(weights * level).astype(np.int64) + len(weights) + 1)
     language_index = np.repeat(np.arange(len(weights)), most)
@@ -41,19 +42,19 @@ def apportion(
 
 def _water_level(weights: Float[np.ndarray, "L"], caps: Int[np.ndarray, "L"], budget: int) -> float:
     """The level t at which sum over l of min(cap_l, q_l t) is `budget`."""
-    left, weight_left = float(budget), float(weights.sum())
+    remaining, remaining_weight = float(budget), float(weights.sum())
     for index in np.argsort(caps / weights, kind="stable"):
-        if caps[index] / weights[index] * weight_left >= left:
-            return left / weight_left
-        left -= float(caps[index])
-        weight_left -= float(weights[index])
+        if caps[index] / weights[index] * remaining_weight >= remaining:
+            return remaining / remaining_weight
+        remaining -= float(caps[index])
+        remaining_weight -= float(weights[index])
     return float((caps / weights).max())
 
 
 def _permutation(size: int, seed: int) -> Int[np.ndarray, "size"]:
-    """A random order of 0..size-1, the same under every numpy version.
+    """A random order of 0..size-1, the same in every version of numpy.
 
-    The raw stream of a bit generator is promised to be stable; `Generator.permutation` is not (NEP 19).
+    numpy guarantees that the raw stream of a bit generator is stable; `Generator.permutation` is not (NEP 19).
     """
     keys: np.ndarray = np.random.PCG64(seed).random_raw(size)
     return keys.argsort(kind="stable")

@@ -1,4 +1,4 @@
-"""Bitext: sentences of one language beside their English translations."""
+"""Bitext: sentences of one language and their English translations."""
 
 import hashlib
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 def fingerprint_of_texts(texts: Iterable[str]) -> str:
-    """A content hash of a sequence of texts (order and boundaries count)."""
+    """A content hash of a sequence of texts; their order and boundaries count."""
     digest = hashlib.blake2b(digest_size=16)
     for text in texts:
         data = text.encode()

@@ -1,4 +1,4 @@
-"""Test collections: documents, queries and qrels, each from its own source, and the interface of a corpus."""
+"""Test collections (documents, queries, qrels) and the protocols of their sources and of a corpus."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,14 +8,15 @@ from typing import Literal, Protocol, cast, runtime_checkable
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 
 Split = Literal["dev", "test"]
+SPLITS: tuple[Split, ...] = ("dev", "test")
 PERTURBED = "+"
-"""Between a split and how its queries were perturbed, wherever scores are named: `test+typing@0.1`."""
+"""Separates a split from the perturbation of its queries in the names of scores: `test+typing@0.1`."""
 Qrels = Mapping[str, Mapping[str, int]]
-"""Query id -> document id -> relevance grade (0 and absent: not relevant)."""
+"""Query id -> document id -> relevance grade; 0 or absent means not relevant."""
 
 
 def unperturbed(split: str) -> Split:
-    """The split of the corpus that a split of scores was made from.
+    """The split of the corpus behind a split of scores.
 
     >>> unperturbed("test+typing@0.1"), unperturbed("dev")
     ('test', 'dev')
@@ -27,11 +28,11 @@ def unperturbed(split: str) -> Split:
 class Documents:
     """Documents of one language, in collection order.
 
-    Ids and texts may be tuples, or sequences that lie on disk (see `packed`): whoever reads a collection of
-    unknown size iterates, or takes a stretch at a time.
+    Ids and texts are tuples or sequences on disk (see `packed`). Read a collection of unknown size by iteration
+    or in slices.
 
     Args:
-        known_fingerprint: the content's, where it was taken before.
+        known_fingerprint: the fingerprint of the content, if it was computed before.
     """
 
     language: str
@@ -42,25 +43,16 @@ class Documents:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def stretches(self, size: int) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-        """(ids, texts) of `size` documents at a time, the last of fewer.
-
-        >>> [len(ids) for ids, _ in Documents("en", ("a", "b", "c"), ("x", "y", "z")).stretches(2)]
-        [2, 1]
-        """
-        for start in range(0, len(self), size):
-            yield self.ids[start : start + size], self.texts[start : start + size]
-
     def positions(self, ids: Iterable[str]) -> dict[str, int]:
-        """id -> its place, for those of `ids` that are here."""
-        look_up = getattr(self.ids, "positions", None)  # what lies on disk has its own
+        """id -> position, for those of `ids` that occur."""
+        look_up = getattr(self.ids, "positions", None)  # packed ids have an index
         if look_up is not None:
             return dict(look_up(ids))
-        wanted = set(ids)  # no dictionary of all documents: a run has a collection per language
-        return {name: place for place, name in enumerate(self.ids) if name in wanted}
+        wanted = set(ids)  # no dictionary of all documents: a run has a collection for each language
+        return {name: position for position, name in enumerate(self.ids) if name in wanted}
 
     def unknown(self, ids: Iterable[str]) -> set[str]:
-        """Those of `ids` that are not here."""
+        """Those of `ids` that do not occur."""
         wanted = set(ids)
         return wanted.difference(self.positions(wanted))
 
@@ -77,21 +69,27 @@ class Queries:
     ids: tuple[str, ...]
     texts: tuple[str, ...]
 
+    @classmethod
+    def from_texts(cls, language: str, texts: Mapping[str, str]) -> "Queries":
+        """Queries from a mapping of id to text."""
+        return cls(language, tuple(texts), tuple(texts.values()))
+
     def __len__(self) -> int:
         return len(self.ids)
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Queries of one language over documents of the same or another, with relevance judgements.
+    """Queries of one language, documents of the same or another language, and relevance judgements.
 
     Args:
-        qrels: empty where the collection judges by answers alone.
-        answers: query id -> strings one of which a relevant text contains (open-domain question answering).
-        left_out: what did not match between its sources, by kind, counted.
+        qrels: empty if the collection is judged by answers alone.
+        answers: query id -> strings; a text that contains one of them is relevant (open-domain question
+            answering).
+        left_out: kind -> number of items that were skipped because its sources do not match.
 
     Raises:
-        ValueError: qrels name a query or a document that the collection does not hold, or answers a query.
+        ValueError: qrels or answers name a query, or qrels a document, that the collection does not have.
     """
 
     name: str
@@ -113,13 +111,13 @@ class Collection:
     def __post_init__(self) -> None:
         queries = set(self.queries.ids)
         judged = {document for grades in self.qrels.values() for document in grades}
-        for what, kind, unknown in (
+        for part, kind, unknown in (
             ("qrels", "query", self.qrels.keys() - queries),
             ("answers", "query", self.answers.keys() - queries),
             ("qrels", "document", self.documents.unknown(judged)),
         ):
             if unknown:
-                raise ValueError(f"collection {self.name}: {what} name an unknown {kind} {min(unknown)!r}")
+                raise ValueError(f"collection {self.name}: {part} name an unknown {kind} {min(unknown)!r}")
 
     def fingerprint(self) -> str:
         """A hash of its queries, judgements and documents."""

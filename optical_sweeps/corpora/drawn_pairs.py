@@ -1,9 +1,8 @@
-"""Drawn training pairs: which they are, in which order they are trained on, and what to say of them."""
+"""The pairs that a mixture draws, their training order, and a report of them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int, UInt64
@@ -56,7 +55,7 @@ class DrawnPairs:
 
     @cached_property
     def repeats(self) -> dict[str, int]:
-        """How often the most used pair of each language is used (0: the language is not drawn)."""
+        """The number of uses of the most used pair of each language (0: the language is not drawn)."""
         most = np.zeros(len(self.languages), dtype=np.int64)
         np.maximum.at(most, self.language_index, self.repetitions + 1)
         return dict(zip(self.languages, most.tolist(), strict=True))
@@ -64,13 +63,9 @@ class DrawnPairs:
     @property
     def group_counts(self) -> dict[str, int]:
         """Items per group."""
-        return {name: sum(self.counts[language] for language in group) for name, group in self._groups}
-
-    @property
-    def group_repeats(self) -> dict[str, int]:
-        """How often the most used pair of each group is used."""
         return {
-            name: max((self.repeats[language] for language in group), default=0) for name, group in self._groups
+            name: sum(self.counts[language] for language in group)
+            for name, group in (("high", self.high), ("low", self.low))
         }
 
     @property
@@ -81,8 +76,8 @@ class DrawnPairs:
     def order(self, seed: int) -> Int[np.ndarray, "N"]:
         """Item numbers in training order.
 
-        Sorted by a hash of (language, pair, repetition), so that items shared by two mixtures come in the
-        same order in both.
+        Items are sorted by a hash of (language, pair, repetition), so that items of two mixtures have the same
+        order in both.
         """
         keys = np.array([derive_seed(f"order.{name}", seed) for name in self.languages], dtype=np.uint64)
         item_hash = _mixed(keys[self.language_index] ^ _mixed(self.pairs.astype(np.uint64)))
@@ -90,30 +85,24 @@ class DrawnPairs:
         return np.argsort(item_hash, kind="stable")
 
     def report(self, token_counts: Mapping[str, Int[np.ndarray, "_"]] | None = None) -> "MixtureReport":
-        """What was drawn, by language.
+        """Counts of the drawn items by language.
 
         Args:
-            token_counts: language -> tokens of each pair of its bitext, by pair number, where they are known.
+            token_counts: language -> tokens of each pair of its bitext, by pair number, if they are known.
         """
-        return MixtureReport(
-            pairs=self.counts,
-            distinct={
-                language: len(np.unique(self.pairs[self.language_index == index]))
-                for index, language in enumerate(self.languages)
-            },
-            repeats=self.repeats,
-            ratio=self.ratio,
-            tokens=None
-            if token_counts is None
-            else {
-                language: int(token_counts[language][self.pairs[self.language_index == index]].sum())
-                for index, language in enumerate(self.languages)
-            },
-        )
-
-    @property
-    def _groups(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        return ("high", self.high), ("low", self.low)
+        pairs = {
+            language: self.pairs[self.language_index == index] for index, language in enumerate(self.languages)
+        }
+        columns = {
+            "pairs": self.counts,
+            "distinct": {language: len(np.unique(numbers)) for language, numbers in pairs.items()},
+            "repeats": self.repeats,
+        }
+        if token_counts is not None:
+            columns["tokens"] = {
+                language: int(token_counts[language][numbers].sum()) for language, numbers in pairs.items()
+            }
+        return MixtureReport(columns, self.ratio)
 
 
 @dataclass(frozen=True)
@@ -121,40 +110,30 @@ class MixtureReport:
     """What a mixture drew, for the log, the record and W&B.
 
     Args:
-        pairs: items of each language, repetitions counted.
-        distinct: different pairs of each language.
-        repeats: how often the most used pair of each language is used.
+        columns: counts by language: `pairs` (items, with repetitions), `distinct` (different pairs), `repeats`
+            (uses of the most used pair), and `tokens` if they were counted.
         ratio: the realised low-resource share of the items.
-        tokens: of each language's items, where they were counted.
     """
 
-    pairs: Mapping[str, int]
-    distinct: Mapping[str, int]
-    repeats: Mapping[str, int]
+    columns: Mapping[str, Mapping[str, int]]
     ratio: float
-    tokens: Mapping[str, int] | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able, as records take it."""
-        columns = {name: dict(column) for name, column in self._columns().items()}
-        return {**columns, "ratio": self.ratio}
+    def as_dict(self) -> dict[str, object]:
+        """The report as JSON, for records."""
+        return {**{name: dict(column) for name, column in self.columns.items()}, "ratio": self.ratio}
 
     def metrics(self) -> dict[str, float]:
-        """Flat, as trackers take them: `mixture/pairs/fa`."""
+        """The report as flat metrics, for trackers: `mixture/pairs/fa`."""
         flat = {
             f"mixture/{name}/{language}": float(count)
-            for name, column in self._columns().items()
+            for name, column in self.columns.items()
             for language, count in column.items()
         }
         return {**flat, "mixture/ratio": self.ratio}
 
-    def _columns(self) -> dict[str, Mapping[str, int]]:
-        columns = {"pairs": self.pairs, "distinct": self.distinct, "repeats": self.repeats}
-        return columns if self.tokens is None else {**columns, "tokens": self.tokens}
-
 
 def _mixed(x: UInt64[np.ndarray, "N"]) -> UInt64[np.ndarray, "N"]:
-    """SplitMix64 (Steele, Lea and Flood, 2014): each input bit moves about half of the output's."""
+    """SplitMix64 (Steele, Lea and Flood, 2014): each input bit changes about half of the output bits."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

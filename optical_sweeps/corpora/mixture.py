@@ -1,38 +1,31 @@
-"""Mixtures: which bitext pairs a run trains on, drawn by a ratio protocol.
+"""Mixtures: ratio protocols, which determine the bitext pairs that a run trains on.
 
-Each group of languages has one endless sequence of pairs, and a budget takes a prefix of it: a smaller
-budget is a prefix of a larger one, and the same pairs recur across ratios (common random numbers). It has
+Each group of languages has an infinite sequence of pairs, and a budget takes a prefix of it. So a smaller
+budget is a prefix of a larger one, and the same pairs recur across ratios (common random numbers). The sequence
+has
 
 - an apportionment of its places to languages that never takes a place back as the budget grows;
 - for each language, a fresh permutation of its pairs for every repetition of its data;
-- a cap: a language whose pairs are used up drops out and the others go on. With equal weights this is the
+- a cap: a language whose pairs are used up drops out and the others continue. With equal weights this is the
   water-filling of UniMax (Chung et al., 2023, arXiv 2304.09151).
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import numpy as np
+from annotated_types import Gt
+from jaxtyping import Float, Int
+from pydantic import AllowInfNan, BeforeValidator
 
-from optical_sweeps.checks import number_between, whole_number
+from optical_sweeps.checks import Count, Fraction, NonNegativeFloat, whole_number
 from optical_sweeps.corpora.apportionment import apportion
 from optical_sweeps.corpora.drawn_pairs import DrawnPairs
-from optical_sweeps.corpora.sampling import (
-    GROUPS,
-    Group,
-    Items,
-    Sampling,
-    check_cap_and_seed,
-    check_supply,
-    checked_groups,
-    drawn_pairs_of,
-)
+from optical_sweeps.corpora.sampling import GROUPS, Group, SeededDraw
 from optical_sweeps.errors import UserError
-
-__all__ = ["FixedHigh", "FixedTotal", "Mixture", "Natural", "PerLanguage"]
+from optical_sweeps.settings import key_of, settings
 
 
 @runtime_checkable
@@ -51,250 +44,197 @@ class Mixture(Protocol):
         ...
 
 
-class _ByGroup(Sampling):
+@settings("mixture", kw_only=True)
+class _Weighted(SeededDraw):
+    """How a group's budget is divided among its languages."""
+
+    weighting: Literal["temperature", "unimax"] = "temperature"
+    temperature: Annotated[float, Gt(0), AllowInfNan(True)] | None = 1.0
+
+    def __post_init__(self) -> None:
+        if self.max_repeats is None and self.weighting == "unimax":
+            raise UserError(f"{key_of('max_repeats')}: null, but unimax is defined by its cap; set a number")
+
+    def weights(self, sizes: Int[np.ndarray, "L"]) -> Float[np.ndarray, "L"]:
+        """Relative weights of a group's languages (the largest is 1)."""
+        if self.weighting == "unimax" or self.temperature is None:
+            return np.ones(len(sizes))
+        # relative to the largest size: otherwise a low temperature underflows every weight to 0
+        relative: np.ndarray = (sizes / sizes.max()) ** (1 / self.temperature)
+        return relative.clip(1e-12)
+
+    def _apportioned(self, group: Group) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
+        sizes = np.array(group.sizes, dtype=np.int64)
+        return apportion(self.weights(sizes), sizes * self._cap, group.budget)
+
+
+class _GroupBudgets(_Weighted):
     """A protocol with a budget for each group."""
 
-    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> DrawnPairs:
-        """The mixture of bitexts of `bitext_sizes` pairs.
-
-        Raises:
-            UserError: the groups are not disjoint, name an unknown language or are empty; too few pairs.
-        """
-        groups = self._groups(bitext_sizes, high, low)
-        return drawn_pairs_of(groups, [self.sequence(group) for group in groups])
-
-    def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
-        """Refuse what `draw` would, without drawing."""
-        self._groups(bitext_sizes, high, low)
-
-    def budgets(self) -> tuple[tuple[int, str], tuple[int, str]]:
-        """Pairs of the high and of the low group, each with the setting they come from."""
+    def _budgets(self) -> tuple[tuple[int, str], tuple[int, str]]:
+        """Pairs of the high and of the low group, each with the setting that determines them."""
         raise NotImplementedError
 
-    def _groups(
-        self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]
-    ) -> tuple[Group, Group]:
-        budgets = self.budgets()
-        groups = checked_groups(bitext_sizes, high, low, [budget for budget, _ in budgets])
-        for name, group, (_, key) in zip(GROUPS, groups, budgets, strict=True):
-            if not group.languages and group.budget:
+    def _budgeted(self, high: Group, low: Group) -> Sequence[Group]:
+        groups = []
+        for name, group, (budget, setting) in zip(GROUPS, (high, low), self._budgets(), strict=True):
+            if not group.languages and budget:
                 raise UserError(
-                    f"languages.{name}: the group is empty, but mixture.{key} asks for {group.budget} pairs of "
+                    f"languages.{name}: the group is empty, but mixture.{setting} requests {budget} pairs of "
                     "it; name a language"
                 )
-            check_supply(f"languages.{name}", key, group, self.max_repeats)
+            groups.append(group._replace(budget=budget))
+            self._check_supply(f"languages.{name}", setting, groups[-1])
         return groups
 
 
-@dataclass(frozen=True)
-class FixedTotal(_ByGroup):
-    """A fixed budget of pairs, of which a share `ratio` is low-resource: low = round half up(ratio * total).
+@settings("mixture")
+class FixedTotal(_GroupBudgets):
+    """A fixed budget of pairs with a low-resource share `ratio`: low = round half up(ratio * total).
 
     Args:
         total: pairs of both groups together.
         ratio: low-resource share, in [0, 1].
-
-    Raises:
-        UserError: a bad setting; the message names its key.
+        weighting: `temperature`, q_l ~ p_l^(1/tau) with p_l the share of language l in its group's pairs; or
+            `unimax`, equal weights under the cap of `max_repeats` (arXiv 2304.09151).
+        temperature: tau. 1 is proportional to the data, null or infinity is uniform; unused by unimax.
+        max_repeats: largest number of uses of a pair; null is no cap. A language at its cap drops out and the
+            other languages of its group continue.
+        seed: seed of the permutations of pairs.
 
     >>> mixture = FixedTotal(total=8, ratio=0.25).draw({"de": 100, "fa": 5, "id": 5}, ["de"], ["fa", "id"])
     >>> mixture.counts
     {'de': 6, 'fa': 1, 'id': 1}
     """
 
-    total: int
-    ratio: float
+    total: Count
+    ratio: Fraction
 
     @property
     def label(self) -> str:
         """The point on the protocol's axis, for people."""
         return f"ratio={self.ratio:g} total={self.total}"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole_number("mixture.total", self.total, least=1)
-        object.__setattr__(self, "ratio", number_between("mixture.ratio", self.ratio, 0.0, 1.0))
-
-    def budgets(self) -> tuple[tuple[int, str], tuple[int, str]]:
-        """Pairs of the high and of the low group, each with the setting they come from."""
+    def _budgets(self) -> tuple[tuple[int, str], tuple[int, str]]:
         low = _share(self.ratio, self.total)
         return (self.total - low, "total"), (low, "total")
 
 
-@dataclass(frozen=True)
-class FixedHigh(_ByGroup):
-    """A fixed high-resource budget and a multiple of it on top: low = round half up(multiple * high_total).
+@settings("mixture")
+class FixedHigh(_GroupBudgets):
+    """A fixed high-resource budget and a multiple of it: low = round half up(multiple * high_total).
 
     Args:
         high_total: high-resource pairs.
         multiple: low-resource pairs per high-resource pair, at least 0.
 
-    Raises:
-        UserError: a bad setting; the message names its key.
+    The other settings are those of `FixedTotal`.
     """
 
-    high_total: int
-    multiple: float
+    high_total: Count
+    multiple: NonNegativeFloat
 
     @property
     def label(self) -> str:
         """The point on the protocol's axis, for people."""
         return f"multiple={self.multiple:g} high_total={self.high_total}"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole_number("mixture.high_total", self.high_total, least=1)
-        multiple = number_between("mixture.multiple", self.multiple, 0.0, math.inf)
-        object.__setattr__(self, "multiple", multiple)
-
-    def budgets(self) -> tuple[tuple[int, str], tuple[int, str]]:
-        """Pairs of the high and of the low group, each with the setting they come from."""
+    def _budgets(self) -> tuple[tuple[int, str], tuple[int, str]]:
         return (self.high_total, "high_total"), (_share(self.multiple, self.high_total), "multiple")
 
 
-@dataclass(frozen=True)
-class Natural(Sampling):
-    """One budget over all languages by their data: the low-resource share is what the data have, not chosen.
+@settings("mixture")
+class Natural(_Weighted):
+    """One budget over all languages: the data determine the low-resource share.
 
-    Which group a language is in changes nothing of what is drawn.
+    The groups do not change what is drawn.
 
     Args:
         total: pairs of all languages together; null is every pair once.
 
-    Raises:
-        UserError: a bad setting; the message names its key.
+    The other settings are those of `FixedTotal`.
 
     >>> Natural(total=20).draw({"de": 800, "fa": 150, "id": 50}, ["de"], ["fa", "id"]).counts
     {'de': 16, 'fa': 3, 'id': 1}
     """
 
-    total: int | None
+    total: Count | None
 
     @property
     def label(self) -> str:
         """The point on the protocol's axis, for people."""
         return f"natural total={'all' if self.total is None else self.total}"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.total is not None:
-            whole_number("mixture.total", self.total, least=1)
-
-    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> DrawnPairs:
-        """The mixture of bitexts of `bitext_sizes` pairs.
-
-        Raises:
-            UserError: the groups are not disjoint, name an unknown language or are both empty; too few pairs.
-        """
-        groups, both = self._groups(bitext_sizes, high, low)
-        items = self.sequence(both)
-        return drawn_pairs_of(groups, [items.of_part(both, group) for group in groups])
-
-    def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
-        """Refuse what `draw` would, without drawing."""
-        self._groups(bitext_sizes, high, low)
-
-    def _groups(
-        self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]
-    ) -> tuple[tuple[Group, Group], Group]:
-        """The two groups, and both as one, which has the budget."""
-        groups = checked_groups(bitext_sizes, high, low, [0, 0])
-        languages = tuple(sorted(groups[0].languages + groups[1].languages))
-        if not languages:
+    def _budgeted(self, high: Group, low: Group) -> Sequence[Group]:
+        sizes = dict(zip(high.languages + low.languages, high.sizes + low.sizes, strict=True))
+        if not sizes:
             raise UserError("languages: both groups are empty; name a language")
-        sizes = tuple(int(bitext_sizes[language]) for language in languages)
-        both = Group(languages, sizes, sum(sizes) if self.total is None else self.total)
-        check_supply("all languages", "total", both, self.max_repeats)
-        return groups, both
+        budget = sum(sizes.values()) if self.total is None else self.total
+        languages = tuple(sorted(sizes))
+        both = Group(languages, tuple(sizes[language] for language in languages), budget)
+        self._check_supply("all languages", "total", both)
+        return [both]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PerLanguage:
-    """A budget of its own for every language.
+def _language_budgets(value: object) -> Mapping[str, int]:
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError("not a mapping of language to pairs; write {de: 1000, fa: 100}")
+    for language, pairs in value.items():
+        whole_number(f"{key_of('budgets')}.{language}", pairs, least=0)
+    if not any(value.values()):
+        raise ValueError("all are 0; give a language some pairs")
+    return value
+
+
+@settings("mixture", kw_only=True)
+class PerLanguage(SeededDraw):
+    """A separate budget for every language.
 
     Args:
         budgets: language -> pairs; 0 leaves a language out.
-        max_repeats: how often a pair may be used; null is no cap.
+        max_repeats: largest number of uses of a pair; null is no cap.
         seed: seed of the permutations of pairs.
-
-    Raises:
-        UserError: a bad setting; the message names its key.
 
     >>> PerLanguage(budgets={"de": 6, "fa": 2}).draw({"de": 100, "fa": 5}, ["de"], ["fa"]).counts
     {'de': 6, 'fa': 2}
     """
 
-    __no_type_check__ = True  # values come from YAML: __post_init__ checks them and names the key
-
-    budgets: Mapping[str, int] = field(hash=False)
-    max_repeats: int | None = 1
-    seed: int = 0
+    budgets: Annotated[Mapping[str, int], BeforeValidator(_language_budgets)] = field(hash=False)
 
     @property
     def label(self) -> str:
-        """The point on the protocol's axis, for people."""
+        """The budgets, for people."""
         return "budgets " + " ".join(f"{language}={pairs}" for language, pairs in sorted(self.budgets.items()))
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.budgets, Mapping) or not self.budgets:
-            raise UserError("mixture.budgets: no mapping of language to pairs; write {de: 1000, fa: 100}")
-        for language, pairs in self.budgets.items():
-            whole_number(f"mixture.budgets.{language}", pairs, least=0)
-        if not any(self.budgets.values()):
-            raise UserError("mixture.budgets: all are 0; give a language some pairs")
-        check_cap_and_seed(self.max_repeats, self.seed)
-
-    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> DrawnPairs:
-        """The mixture of bitexts of `bitext_sizes` pairs.
-
-        Raises:
-            UserError: the groups are not disjoint; a language is unknown or has no budget; too few pairs.
-        """
-        groups = self._groups(bitext_sizes, high, low)
-        return drawn_pairs_of(groups, [self._sequence(group) for group in groups])
-
-    def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
-        """Refuse what `draw` would, without drawing."""
-        self._groups(bitext_sizes, high, low)
-
-    def _sequence(self, group: Group) -> Items:
-        """The languages' own sequences, spread evenly among each other."""
-        if not group.budget:
-            return Items.none()
-        pairs = np.array([self.budgets[language] for language in group.languages], dtype=np.int64)
-        drawn = np.flatnonzero(pairs)
-        language_index, ranks = apportion(pairs[drawn].astype(np.float64), pairs[drawn], group.budget)
-        return Items.of(group, drawn[language_index], ranks, self.seed)
-
-    def _groups(
-        self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]
-    ) -> tuple[Group, Group]:
-        groups = checked_groups(bitext_sizes, high, low, [0, 0])
-        for name, group in zip(GROUPS, groups, strict=True):
+    def _budgeted(self, high: Group, low: Group) -> Sequence[Group]:
+        for name, group in zip(GROUPS, (high, low), strict=True):
             for language, size in zip(group.languages, group.sizes, strict=True):
                 if language not in self.budgets:
                     raise UserError(
                         f"mixture.budgets: none for {language!r} of languages.{name}; give it one, or 0"
                     )
-                budget = self.budgets[language]
-                if budget > size:  # spares the usual case the construction of a group
-                    own = Group((language,), (size,), budget)
-                    check_supply(f"languages.{name}", f"budgets.{language}", own, self.max_repeats)
-        known = groups[0].languages + groups[1].languages
+                single = Group((language,), (size,), self.budgets[language])
+                self._check_supply(f"languages.{name}", f"budgets.{language}", single)
         for language in self.budgets:
-            if language not in known:
+            if language not in high.languages + low.languages:
                 raise UserError(
                     f"mixture.budgets.{language}: in neither languages.high nor languages.low; name it there"
                 )
-        one, other = (
-            Group(group.languages, group.sizes, sum(self.budgets[language] for language in group.languages))
-            for group in groups
-        )
-        return one, other
+        return [
+            group._replace(budget=sum(self.budgets[language] for language in group.languages))
+            for group in (high, low)
+        ]
+
+    def _apportioned(self, group: Group) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
+        """The languages' sequences, spread evenly among each other."""
+        pairs = np.array([self.budgets[language] for language in group.languages], dtype=np.int64)
+        drawn = np.flatnonzero(pairs)
+        language_index, ranks = apportion(pairs[drawn].astype(np.float64), pairs[drawn], group.budget)
+        return drawn[language_index], ranks
 
 
 def _share(ratio: float, total: int) -> int:
-    """ratio * total, rounded half up, with the ratio read as the decimal that it is written as.
+    """ratio * total, rounded half up, where the ratio is the decimal number as written.
 
     >>> _share(0.145, 100), 0.145 * 100
     (15, 14.499999999999998)

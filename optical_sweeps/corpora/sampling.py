@@ -1,164 +1,130 @@
-"""How a budget of pairs is spread over the languages of a group: what the ratio protocols share."""
+"""What the ratio protocols share: checked groups of languages, and the seeded sequence of a group's pairs."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
-from optical_sweeps.checks import number_between, one_of, strings, whole_number
-from optical_sweeps.corpora.apportionment import apportion, language_sequence
+from optical_sweeps.checks import Count, NonNegativeInt, strings
+from optical_sweeps.corpora.apportionment import language_sequence
 from optical_sweeps.corpora.drawn_pairs import DrawnPairs
 from optical_sweeps.errors import UserError
+from optical_sweeps.settings import settings
 
-WEIGHTINGS = ("temperature", "unimax")
 GROUPS = ("high", "low")
 
 
 class Group(NamedTuple):
-    """One group of languages, sorted (the order in which it is written changes nothing), and its budget."""
+    """A group of languages, sorted so that the order in a config does not matter, and its budget of pairs."""
 
     languages: tuple[str, ...]
     sizes: tuple[int, ...]
-    budget: int
+    budget: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Items:
-    """The first items of a group's sequence: language (by place in its group), pair, repetition."""
+class Items(NamedTuple):
+    """The first items of a group's sequence: language (index into `languages`), pair, repetition."""
 
+    languages: tuple[str, ...]
     language_index: Int[np.ndarray, "N"]
     pairs: Int[np.ndarray, "N"]
     repetitions: Int[np.ndarray, "N"]
 
-    @classmethod
-    def none(cls) -> "Items":
-        return cls(*(np.zeros(0, dtype=np.int64) for _ in range(3)))
 
-    @classmethod
-    def of(
-        cls, group: Group, language_index: Int[np.ndarray, "N"], ranks: Int[np.ndarray, "N"], seed: int
-    ) -> "Items":
-        """Items whose languages and ranks are known; a language's own sequence is never reordered."""
+@settings("mixture", kw_only=True)
+class SeededDraw:
+    """A seeded draw from groups of languages, with a cap on the repetitions of a pair.
+
+    Args:
+        max_repeats: largest number of uses of a pair; null is no cap.
+        seed: seed of the permutations of pairs.
+    """
+
+    max_repeats: Count | None = 1
+    seed: NonNegativeInt = 0
+
+    def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> DrawnPairs:
+        """Draw from bitexts of `bitext_sizes` pairs.
+
+        Raises:
+            UserError: the groups overlap, name an unknown language or lack one; or there are too few pairs.
+        """
+        groups = self._groups(bitext_sizes, high, low)
+        sequences = [self._items(group) for group in self._budgeted(*groups) if group.budget]
+        return _drawn_pairs(groups[0].languages, groups[1].languages, sequences)
+
+    def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
+        """Raise the errors that `draw` would raise, without drawing."""
+        self._budgeted(*self._groups(bitext_sizes, high, low))
+
+    def _budgeted(self, high: Group, low: Group) -> Sequence[Group]:
+        """The groups that are drawn from, with their budgets."""
+        raise NotImplementedError
+
+    def _apportioned(self, group: Group) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
+        """The language of each item of a group's sequence, and the item's rank within its language."""
+        raise NotImplementedError
+
+    # Plain integers: a grid of thousands of points is checked with this before it starts.
+    def _groups(
+        self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]
+    ) -> tuple[Group, Group]:
+        high_group, low_group = (
+            _checked_group(f"languages.{name}", languages, bitext_sizes)
+            for name, languages in zip(GROUPS, (high, low), strict=True)
+        )
+        for language in high_group.languages:
+            if language in low_group.languages:
+                raise UserError(
+                    f"languages.high and languages.low: {language!r} is in both; remove it from one of them"
+                )
+        return high_group, low_group
+
+    def _items(self, group: Group) -> Items:
+        language_index, ranks = self._apportioned(group)
         sizes = np.array(group.sizes, dtype=np.int64)
         pairs = np.empty(len(ranks), dtype=np.int64)
         for index, language in enumerate(group.languages):
-            own = language_index == index
-            pairs[own] = language_sequence(language, group.sizes[index], int(np.count_nonzero(own)), seed)
-        return cls(language_index, pairs, ranks // sizes[language_index])
+            of_language = language_index == index
+            count = int(np.count_nonzero(of_language))
+            pairs[of_language] = language_sequence(language, group.sizes[index], count, self.seed)
+        return Items(group.languages, language_index, pairs, ranks // sizes[language_index])
 
-    def of_part(self, whole: Group, part: Group) -> "Items":
-        """Those of the languages of `part`, in their order; the items are of `whole`."""
-        places = np.array([part.languages.index(x) if x in part.languages else -1 for x in whole.languages])
-        own = places[self.language_index]
-        return Items(own[own >= 0], self.pairs[own >= 0], self.repetitions[own >= 0])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How a group's budget is spread over its languages; the options that most protocols share.
-
-    Args:
-        weighting: `temperature`, q_l ~ p_l^(1/tau) with p_l the share of language l in its group's pairs; or
-            `unimax`, equal weights under the cap of `max_repeats` (arXiv 2304.09151).
-        temperature: tau. 1 is proportional to the data, null or infinity is uniform; unused by unimax.
-        max_repeats: how often a pair may be used (1: never again); null is no cap. A language at its cap
-            drops out and the rest of its group takes over.
-        seed: seed of the permutations of pairs.
-
-    Raises:
-        UserError: a bad setting; the message names its key.
-    """
-
-    __no_type_check__ = True  # values come from YAML: __post_init__ checks them and names the key
-
-    weighting: str = "temperature"
-    temperature: float | None = 1.0
-    max_repeats: int | None = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        one_of("mixture.weighting", self.weighting, WEIGHTINGS)
-        if self.temperature is not None and self.temperature != math.inf:
-            number_between("mixture.temperature", self.temperature, 0.0, math.inf)
-            if self.temperature == 0:
-                raise UserError("mixture.temperature: 0 is no temperature; set a number above 0, or null")
-        if self.max_repeats is None and self.weighting == "unimax":
-            raise UserError("mixture.max_repeats: unimax is defined by its cap; set a number, not null")
-        check_cap_and_seed(self.max_repeats, self.seed)
-
-    def weights(self, sizes: Int[np.ndarray, "L"]) -> Float[np.ndarray, "L"]:
-        """Relative weights of a group's languages (the largest is 1)."""
-        if self.weighting == "unimax" or self.temperature is None:
-            return np.ones(len(sizes))
-        # relative to the largest, or a low temperature underflows every weight to 0
-        relative: np.ndarray = (sizes / sizes.max()) ** (1 / self.temperature)
-        return relative.clip(1e-12)
-
-    def sequence(self, group: Group) -> Items:
-        """The first items of a group's sequence."""
-        sizes = np.array(group.sizes, dtype=np.int64)
-        if group.budget == 0:
-            return Items.none()
-        caps = sizes * _cap(self.max_repeats)
-        language_index, ranks = apportion(self.weights(sizes), caps, group.budget)
-        return Items.of(group, language_index, ranks, self.seed)
-
-
-def drawn_pairs_of(groups: Sequence[Group], sequences: Sequence[Items]) -> DrawnPairs:
-    high, low = groups
-    one, other = sequences
-    return DrawnPairs(
-        high.languages,
-        low.languages,
-        np.concatenate([one.language_index, other.language_index + len(high.languages)]),
-        np.concatenate([one.pairs, other.pairs]),
-        np.concatenate([one.repetitions, other.repetitions]),
-    )
-
-
-# Plain integers: a grid of thousands of points is checked with this before it starts.
-def checked_groups(
-    bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str], budgets: Sequence[int]
-) -> tuple[Group, Group]:
-    one, other = (
-        _checked_group(f"languages.{name}", languages, bitext_sizes, budget)
-        for name, languages, budget in zip(GROUPS, (high, low), budgets, strict=True)
-    )
-    for language in one.languages:
-        if language in other.languages:
+    def _check_supply(self, description: str, setting: str, group: Group) -> None:
+        available = sum(group.sizes) * self._cap
+        if group.budget > available:
             raise UserError(
-                f"languages.high and languages.low: {language!r} is in both; remove it from one of them"
+                f"mixture.{setting}: {group.budget} pairs of {description} are requested, but "
+                f"{', '.join(group.languages)} have {sum(group.sizes)} pairs and mixture.max_repeats is "
+                f"{self.max_repeats}, which gives {available}; lower mixture.{setting}, raise "
+                "mixture.max_repeats, or add languages"
             )
-    return one, other
+
+    @property
+    def _cap(self) -> int:
+        return self.max_repeats if self.max_repeats is not None else 2**31
 
 
-def _checked_group(key: str, languages: Sequence[str], bitext_sizes: Mapping[str, int], budget: int) -> Group:
+def _checked_group(key: str, languages: Sequence[str], bitext_sizes: Mapping[str, int]) -> Group:
     group = tuple(sorted(strings(key, languages)))
     for language in group:
         if language not in bitext_sizes:
             known = ", ".join(sorted(bitext_sizes))
             raise UserError(f"{key}: no bitext of language {language!r}; there is {known}")
-    return Group(group, tuple(int(bitext_sizes[language]) for language in group), budget)
+    return Group(group, tuple(int(bitext_sizes[language]) for language in group))
 
 
-def check_supply(groups: str, key: str, group: Group, max_repeats: int | None) -> None:
-    available = sum(group.sizes) * _cap(max_repeats)
-    if group.budget > available:
-        raise UserError(
-            f"mixture.{key}: {group.budget} pairs of {groups} are asked for, but {', '.join(group.languages)} "
-            f"have {sum(group.sizes)} pairs and mixture.max_repeats is {max_repeats}, which gives "
-            f"{available}; lower mixture.{key}, raise mixture.max_repeats, or add languages"
-        )
-
-
-def check_cap_and_seed(max_repeats: object, seed: object) -> None:
-    if max_repeats is not None:
-        whole_number("mixture.max_repeats", max_repeats, least=1)
-    whole_number("mixture.seed", seed, least=0)
-
-
-def _cap(max_repeats: int | None) -> int:
-    return max_repeats if max_repeats is not None else 2**31
+def _drawn_pairs(high: tuple[str, ...], low: tuple[str, ...], sequences: Sequence[Items]) -> DrawnPairs:
+    """The items of the high group, then those of the low group, each in the order of its sequence."""
+    numbers = {language: number for number, language in enumerate((*high, *low))}
+    index = np.concatenate(
+        [
+            np.array([numbers[language] for language in items.languages], np.int64)[items.language_index]
+            for items in sequences
+        ]
+    )
+    order = np.argsort(index >= len(high), kind="stable")
+    pairs = np.concatenate([items.pairs for items in sequences])
+    repetitions = np.concatenate([items.repetitions for items in sequences])
+    return DrawnPairs(high, low, index[order], pairs[order], repetitions[order])

@@ -1,4 +1,4 @@
-"""Writing systems: which a language is written in, and how much of a text is in one."""
+"""Writing systems: the scripts of each language, and the share of a text in a script."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ SCRIPT_RANGES: Mapping[str, str] = MappingProxyType(
         "greek": "Ͱ-Ͽἀ-῿",
         "cyrillic": "Ѐ-ԯᲀ-ᲈⷠ-ⷿꙀ-ꚟ",
         "armenian": "Ա-֏ﬓ-ﬗ",
-        "hebrew": "\u05d0-\u05f2\ufb1d-\ufb4f",  # by number: normalising an editor would take these forms apart
+        "hebrew": "\u05d0-\u05f2\ufb1d-\ufb4f",  # as code points: normalisation would decompose them
         "arabic": "ؠ-يٮ-ۓە-ۼݐ-ݿࡰ-ࢎࢠ-ࣉﭐ-﷿ﹰ-ﻼ",
         "devanagari": "\u0900-\u097f\ua8e0-\ua8ff",
         "bengali": "\u0980-\u09ff",
@@ -33,9 +33,9 @@ SCRIPT_RANGES: Mapping[str, str] = MappingProxyType(
         "han": "々〇㐀-䶿一-鿿\uf900-\ufaff\U00020000-\U0003ffff",
     }
 )
-"""Script -> ranges of its letters and marks, as inside a regular expression's brackets."""
+"""Script -> ranges of its letters and marks, for a character class of a regular expression."""
 
-_OTHERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+_SCRIPTS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(("be", "bg", "kk", "ky", "mk", "mn", "ru", "tg", "uk"), ("cyrillic",)),
         **dict.fromkeys(("ar", "ckb", "fa", "ps", "sd", "ug", "ur"), ("arabic",)),
@@ -66,8 +66,8 @@ _OTHERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def scripts_of(language: str) -> tuple[str, ...]:
-    """The scripts that a language is written in; Latin where nothing else is known (`pt-BR` counts as `pt`)."""
-    return _OTHERS.get(language.replace("_", "-").split("-")[0].casefold(), ("latin",))
+    """The scripts of a language; Latin for a language that is not listed (`pt-BR` counts as `pt`)."""
+    return _SCRIPTS_OF.get(language.replace("_", "-").split("-")[0].casefold(), ("latin",))
 
 
 def script_share(text: str, scripts: tuple[str, ...]) -> float:
@@ -76,7 +76,7 @@ def script_share(text: str, scripts: tuple[str, ...]) -> float:
     >>> script_share("Рыба and чипсы", ("cyrillic",))
     0.75
     """
-    if text.isascii() and "latin" in scripts:  # most English; the general way takes 30 us
+    if text.isascii() and "latin" in scripts:  # most English texts; the general path takes 30 us
         return 1.0
     rest = _runs(tuple(SCRIPT_RANGES)).sub("", text)
     letters = len(text) - len(rest) + sum(map(str.isalpha, rest))
@@ -87,5 +87,5 @@ def script_share(text: str, scripts: tuple[str, ...]) -> float:
 
 @cache
 def _runs(scripts: tuple[str, ...]) -> re.Pattern[str]:
-    """Whole runs of letters: one match a word, not one a letter."""
+    """Runs of letters, so that there is one match for a word and not for each letter."""
     return re.compile(f"[{''.join(SCRIPT_RANGES[script] for script in scripts)}]+")

@@ -1,6 +1,6 @@
-"""Triples to train a teacher on: a query, a document relevant to it, and documents that are not.
+"""Triples to train a teacher on: a query, a relevant document, and negatives.
 
-Shape legend: N triples, k negatives of each, w = 2 + k columns, D documents.
+Shape legend: N triples, k negatives each, w = 2 + k columns, D documents.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,19 +14,19 @@ from jaxtyping import Int, Int32, UInt64
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import RelevantPair
 
-STRETCH = 1 << 16
-"""Triples handled at a time."""
+BLOCK = 1 << 16
+"""Triples that are handled at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Triples:
-    """Rows of positions in two sequences of texts, which may lie on disk; so may the rows.
+    """Rows of positions in two sequences of texts; texts and rows may be on disk.
 
     Args:
         rows: query, positive, then the negatives.
-        known_concepts: one of each row; none: of one concept are rows that share a query or a positive, or a
-            chain of such.
-        known_fingerprint: the content's, where it was taken before.
+        known_concepts: the concept of each row. None: rows that share a query or a positive, directly or
+            through others, have the same concept.
+        known_fingerprint: the fingerprint of the content, if it was computed before.
     """
 
     queries: Sequence[str]
@@ -37,29 +37,23 @@ class Triples:
 
     @classmethod
     def of_pairs(cls, pairs: Sequence[RelevantPair]) -> "Triples":
-        """Rows without negatives; concepts are the pairs' own."""
-        queries = {text: row for row, text in enumerate(dict.fromkeys(pair.query for pair in pairs))}
-        documents = {text: row for row, text in enumerate(dict.fromkeys(pair.document for pair in pairs))}
-        concepts = {text: row for row, text in enumerate(dict.fromkeys(pair.concept for pair in pairs))}
-        rows = [(queries[pair.query], documents[pair.document]) for pair in pairs]
-        return cls(
-            tuple(queries),
-            tuple(documents),
-            np.array(rows, np.int32).reshape(-1, 2),
-            np.array([concepts[pair.concept] for pair in pairs], np.int64),
-        )
+        """Rows without negatives, with the concepts of the pairs."""
+        queries, query_rows = _numbered(pair.query for pair in pairs)
+        documents, document_rows = _numbered(pair.document for pair in pairs)
+        _, concepts = _numbered(pair.concept for pair in pairs)
+        return cls(queries, documents, np.stack([query_rows, document_rows], 1).astype(np.int32), concepts)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def negatives(self) -> int:
-        """Of each row."""
+        """Negatives of each row."""
         return int(self.rows.shape[1]) - 2
 
     @cached_property
     def concepts(self) -> Int[np.ndarray, " N"]:
-        """Of each row's query and positive: rows of one concept must not be each other's negatives."""
+        """The concept of each row: rows of one concept must not be each other's negatives."""
         if self.known_concepts is not None:
             return self.known_concepts
         from scipy.sparse import coo_matrix
@@ -74,20 +68,20 @@ class Triples:
 
     @cached_property
     def document_concepts(self) -> Int[np.ndarray, " D"]:
-        """The concept of each document that is some row's positive; of others a number of its own, below 0."""
-        found = -1 - np.arange(len(self.documents), dtype=np.int64)
-        found[self.rows[:, 1]] = self.concepts
-        return found
+        """The concept of each document that is a positive; each other document has a unique number below 0."""
+        concepts = -1 - np.arange(len(self.documents), dtype=np.int64)
+        concepts[self.rows[:, 1]] = self.concepts
+        return concepts
 
     def texts(self) -> Iterator[list[str]]:
-        """Every text of a row, a list at a time; one that stands in several may come again."""
-        for start in range(0, len(self), STRETCH):
-            rows = self.rows[start : start + STRETCH]
+        """Every text of a row, in blocks; a text of several blocks is repeated."""
+        for start in range(0, len(self), BLOCK):
+            rows = self.rows[start : start + BLOCK]
             yield [self.queries[int(row)] for row in np.unique(rows[:, 0])]
             yield [self.documents[int(row)] for row in np.unique(rows[:, 1:])]
 
     def fingerprint(self) -> str:
-        """A hash of every row's texts and concept, in order."""
+        """A hash of the texts and the concept of every row, in order."""
         return self.known_fingerprint or fingerprint_of_texts(self._content())
 
     def _content(self) -> Iterator[str]:
@@ -97,35 +91,42 @@ class Triples:
 
 @runtime_checkable
 class TripleSource(Protocol):
-    """Where triples come from; construction checks the settings, texts are read at first use."""
+    """A source of triples; construction checks the settings, and texts are read at first use."""
 
     def triples(self) -> Triples:
-        """The drawn triples, in the order of training."""
+        """The drawn triples, in training order."""
         ...
 
     def fingerprint(self) -> str:
-        """A hash of what `triples` gives."""
+        """A hash of the triples."""
         ...
 
 
 def drawn(size: int, count: int | None, seed: int) -> Int[np.ndarray, " N"]:
-    """`count` of `size` positions in a seeded order, all where count is None; fewer are the first of more.
+    """`count` of `size` positions in a seeded order (None: all); a smaller draw is a prefix of a larger one.
 
-    The order is that of a hash of seed and position (splitmix64), so that memory is that of the result.
+    Positions are ordered by a hash of seed and position (splitmix64), so memory grows with the result only.
 
     >>> drawn(1000, 2, 0).tolist() == drawn(1000, 5, 0)[:2].tolist()
     True
     """
     kept = min(size, size if count is None else count)
     best_keys, best = np.empty(0, np.uint64), np.empty(0, np.int64)
-    for start in range(0, size, max(STRETCH, kept)):
-        positions = np.arange(start, min(size, start + max(STRETCH, kept)), dtype=np.int64)
+    for start in range(0, size, max(BLOCK, kept)):
+        positions = np.arange(start, min(size, start + max(BLOCK, kept)), dtype=np.int64)
         best_keys = np.concatenate([best_keys, _hashed(positions.astype(np.uint64), seed)])
         best = np.concatenate([best, positions])
         if len(best) > kept:
             least = np.argpartition(best_keys, kept - 1)[:kept]
             best_keys, best = best_keys[least], best[least]
     return best[np.lexsort((best, best_keys))]
+
+
+def _numbered(texts: Iterator[str]) -> tuple[tuple[str, ...], Int[np.ndarray, " N"]]:
+    """The distinct texts in order of first occurrence, and the number of each text among them."""
+    numbers: dict[str, int] = {}
+    rows = [numbers.setdefault(text, len(numbers)) for text in texts]
+    return tuple(numbers), np.array(rows, np.int64)
 
 
 def _hashed(positions: UInt64[np.ndarray, " n"], seed: int) -> UInt64[np.ndarray, " n"]:

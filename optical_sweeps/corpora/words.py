@@ -1,7 +1,7 @@
-"""Words as lexical search and dictionaries count them: one rule for every language.
+"""Words for lexical search and dictionaries: one rule for every language.
 
-A word is a run of letters, digits and their combining marks, lower-cased; scripts written without blanks are
-cut into pairs of characters. No stop words and no stemmer.
+A word is a run of letters, digits and their combining marks, in lower case; scripts written without blanks are
+divided into pairs of characters. There are no stop words and no stemmer.
 """
 
 import re
@@ -16,7 +16,7 @@ _UNSPACED = (
 
 
 def _marks() -> str:
-    """Combining marks as a regular expression's class: Python's \\w lacks them, so it cuts Hindi at vowels."""
+    """Combining marks as a character class; Python's \\w lacks them and would split Hindi words at vowels."""
     unspaced = re.compile(f"[{_UNSPACED}]")
     points = [
         point
@@ -35,45 +35,45 @@ _WORD = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|{_LETTER}(?:{_LETTER}|[{_mark
 
 
 def word_spans(text: str) -> list[tuple[str, int, int]]:
-    """Each word, and where it begins and ends in `text`, whose accents may be written either way.
+    """Each word with its start and end in `text`, whose accents may be composed or decomposed.
 
     >>> word_spans("Red: \u6771\u4eac\u90fd")
     [('red', 0, 3), ('\u6771\u4eac', 5, 7), ('\u4eac\u90fd', 6, 8)]
     """
     composed = unicodedata.normalize("NFC", text)
-    found = _composed_spans(composed)
+    spans = _composed_spans(composed)
     if composed == text:
-        return found
-    places = _places(text)
-    return [(word, places[start][0], places[end - 1][1]) for word, start, end in found]
+        return spans
+    origins = _origins(text)
+    return [(word, origins[start][0], origins[end - 1][1]) for word, start, end in spans]
 
 
 def _composed_spans(text: str) -> list[tuple[str, int, int]]:
-    found = []
+    spans = []
     for match in _WORD.finditer(text):
         start, end = match.span()
         if match["unspaced"] and end - start > 1:
-            found += [(text[at : at + 2], at, at + 2) for at in range(start, end - 1)]
+            spans += [(text[at : at + 2], at, at + 2) for at in range(start, end - 1)]
         else:
-            found.append((folded(match[0]), start, end))
-    return found
+            spans.append((folded(match[0]), start, end))
+    return spans
 
 
-def _places(text: str) -> list[tuple[int, int]]:
-    """Where in `text` each character of its composed form stands: a letter that is changed, with its marks."""
+def _origins(text: str) -> list[tuple[int, int]]:
+    """For each character of the composed text, its span in `text`."""
     starts = [at for at, letter in enumerate(text) if at == 0 or not _may_compose(letter)]
-    places = []
+    origins = []
     for start, end in pairwise([*starts, len(text)]):
         composed = unicodedata.normalize("NFC", text[start:end])
         if composed == text[start:end]:
-            places += [(at, at + 1) for at in range(start, end)]
+            origins += [(at, at + 1) for at in range(start, end)]
         else:
-            places += [(start, end)] * len(composed)
-    return places
+            origins += [(start, end)] * len(composed)
+    return origins
 
 
 def _may_compose(letter: str) -> bool:
-    """With what stands before it: a mark, or a vowel or final of a Hangul syllable."""
+    """Whether it may compose with the letter before it: a mark, or a vowel or final of a Hangul syllable."""
     return unicodedata.category(letter)[0] == "M" or "\u1160" <= letter <= "\u11ff"
 
 
@@ -87,12 +87,12 @@ def words(text: str) -> list[str]:
 
 
 def folded(word: str) -> str:
-    """As `words` writes a word: in lower case, and with one way of writing an accent."""
+    """A word as `words` returns it: in lower case, with composed accents."""
     return word.lower() if word.isascii() else unicodedata.normalize("NFC", word.lower())
 
 
 def set_apart(word: str, text: str, start: int, end: int) -> str:
-    """`word` for `text[start:end]`: with blanks where letters of a script written without them adjoin.
+    """`word` as a replacement of `text[start:end]`, with blanks where letters of an unspaced script adjoin it.
 
     >>> set_apart("red", "\u8d64\u3044", 0, 1)
     'red '

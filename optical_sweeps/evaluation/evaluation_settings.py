@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from optical_sweeps.checks import Count, NonNegativeInt, strings
+from optical_sweeps.corpora.path_patterns import check_pattern
 from optical_sweeps.corpora.perturbations import Perturbation, parse
 from optical_sweeps.corpora.perturbations.lexicon import lexicon_fingerprint
-from optical_sweeps.corpora.settings import check_pattern
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.measures import Measure
 from optical_sweeps.settings import key_of, settings

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from optical_sweeps.checks import Count, FilePath, NonNegativeInt, PositiveFraction
-from optical_sweeps.corpora.settings import check_pattern
+from optical_sweeps.corpora.path_patterns import check_pattern
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import key_of, settings
 

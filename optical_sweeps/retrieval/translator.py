@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from optical_sweeps.checks import Count
-from optical_sweeps.corpora.settings import check_pattern
+from optical_sweeps.corpora.path_patterns import check_pattern
 from optical_sweeps.encoders.model_folders import HubModel, quiet_transformers
 from optical_sweeps.encoders.token_encoder import Progress
 from optical_sweeps.errors import UserError

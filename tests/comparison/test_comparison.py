@@ -59,12 +59,12 @@ def composed(root: Path, *more: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def test_titles_of_relevant_documents_are_the_english_of_their_translations(root):
-    corpus = FilesCorpus(root, ("fi",), **FILES)
+    corpus = FilesCorpus(root=root, languages=("fi",), **FILES)
     assert human_queries(corpus, "fi", "test", "titles") == ("the car is red", "a blue whale")
 
 
 def test_files_of_english_queries(root, tmp_path):
-    corpus = FilesCorpus(root, ("fi",), **FILES)
+    corpus = FilesCorpus(root=root, languages=("fi",), **FILES)
     file = tmp_path / "fi.tsv"
     file.write_text("q3\twhale\nq2\tred car\nq9\tunasked\n")
     assert human_queries(corpus, "fi", "test", str(tmp_path / "{language}.tsv")) == ("red car", "whale")

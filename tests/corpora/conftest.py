@@ -1,4 +1,4 @@
-"""Miniature collections in exactly the layouts of their providers, where ir_datasets looks for them."""
+"""Miniature collections in the exact layouts of their providers, where ir_datasets looks for them."""
 
 import importlib
 import sys
@@ -11,25 +11,25 @@ from tests.support.shared_folders import built_once
 
 @pytest.fixture(scope="session")
 def provider_home(tmp_path_factory):
-    """A folder as $IR_DATASETS_HOME is after every download, with a few documents in each collection."""
+    """A folder like $IR_DATASETS_HOME after every download, with a few documents in each collection."""
     return built_once(tmp_path_factory, "ir_datasets_home", write_all)
 
 
 @pytest.fixture(scope="session")
 def imported():
-    """Modules of ir_datasets by their home: it settles its home when it is imported."""
+    """The modules of ir_datasets for each home, which is fixed when the package is imported."""
     return {}
 
 
 @pytest.fixture
 def irds(provider_home, imported, monkeypatch):
-    """The real ir_datasets on the miniature files; nothing but this machine answers it."""
+    """The real ir_datasets on the miniature files, without network access."""
     return use_home(provider_home, imported, monkeypatch)
 
 
 @pytest.fixture
 def irds_without_files(tmp_path, imported, monkeypatch):
-    """The real ir_datasets where nothing has been downloaded yet; returns its home."""
+    """The real ir_datasets before any download; returns its home."""
     use_home(tmp_path / "home", imported, monkeypatch)
     return tmp_path / "home"
 
@@ -46,14 +46,14 @@ def use_home(home, imported, monkeypatch):
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, str(value))
-    for name in _own_modules():
+    for name in _loaded_modules():
         monkeypatch.delitem(sys.modules, name)
     for name, module in imported.get(home, {}).items():
         monkeypatch.setitem(sys.modules, name, module)
     package = importlib.import_module("ir_datasets")
-    imported[home] = {name: sys.modules[name] for name in _own_modules()}
+    imported[home] = {name: sys.modules[name] for name in _loaded_modules()}
     return package
 
 
-def _own_modules():
+def _loaded_modules():
     return [name for name in sys.modules if name.split(".")[0] == "ir_datasets"]

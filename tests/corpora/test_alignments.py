@@ -11,7 +11,7 @@ links = st.frozensets(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_siz
 
 
 @given(st.lists(st.tuples(links, links), min_size=1, max_size=5))
-def test_what_is_written_is_read(tmp_path_factory, pairs):
+def test_links_are_read_as_written(tmp_path_factory, pairs):
     path = tmp_path_factory.mktemp("gold") / "fi.txt"
     lines = [
         " ".join([*(f"{i}-{j}" for i, j in sorted(sure)), *(f"{i}p{j}" for i, j in sorted(possible))])
@@ -22,8 +22,8 @@ def test_what_is_written_is_read(tmp_path_factory, pairs):
 
 
 @pytest.mark.parametrize("line", ["0", "0-", "-1-2", "0 - 1", "a-b", "0-1,2-3", "0–1"])
-def test_what_is_no_link_is_named(tmp_path, line):
+def test_a_word_that_is_not_a_link_is_named(tmp_path, line):
     path = tmp_path / "fi.txt"
     path.write_text(f"0-0\n{line}\n")
-    with pytest.raises(UserError, match=r"fi\.txt:2: .* is no link; write them as"):
+    with pytest.raises(UserError, match=r"fi\.txt:2: .* is not a link; write links as"):
         list(read_alignments(path))

@@ -1,4 +1,4 @@
-"""A corpus put together from sources: what a run asks of it, from the real loaders."""
+"""A corpus assembled from sources, through the real loaders."""
 
 import pytest
 
@@ -7,12 +7,12 @@ from optical_sweeps.corpora.builders.assembled import AssembledCorpus
 from optical_sweeps.corpora.builders.ir_datasets_collections import IrDatasetsCollections
 from optical_sweeps.corpora.builders.pair_sources import FilePairs, IrDatasetsPairs
 from optical_sweeps.corpora.collections import Corpus
-from optical_sweeps.errors import UserError
+from tests.support.user_errors import failure
 
 
 @pytest.fixture
 def assembled(irds, tmp_path):
-    """mMARCO's queries over MS MARCO's passages, with a TSV a language to distil on."""
+    """mMARCO's queries over MS MARCO's passages, with a TSV of bitext for each language."""
     own = {"cache": tmp_path / "cache", "complete": False}
 
     def assembled(text="one\tyksi\n", **settings):
@@ -35,14 +35,7 @@ def assembled(irds, tmp_path):
     return assembled
 
 
-def failure(call) -> str:
-    with pytest.raises(UserError) as error:
-        call()
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
-def test_everything_that_a_run_asks_for(assembled):
+def test_everything_that_a_run_needs(assembled):
     corpus = assembled()
     assert isinstance(corpus, Corpus)
     assert (corpus.name, corpus.languages) == ("mmarco", ("de", "fr"))
@@ -55,7 +48,7 @@ def test_everything_that_a_run_asks_for(assembled):
     assert "fr" not in corpus.bitext_reports()
 
 
-def test_the_fingerprint_knows_each_part(assembled, tmp_path):
+def test_the_fingerprint_depends_on_each_part(assembled, tmp_path):
     before = assembled().fingerprint()
     assert assembled().fingerprint() == before
     (tmp_path / "pairs.tsv").write_text("q\td\n")
@@ -68,7 +61,7 @@ def test_the_fingerprint_knows_each_part(assembled, tmp_path):
     assert len({before, *(assembled(**change).fingerprint() for change in changes)}) == 5
 
 
-def test_fewer_teacher_pairs_are_a_part_of_more(assembled, tmp_path):
+def test_a_smaller_set_of_teacher_pairs_is_part_of_a_larger_one(assembled, tmp_path):
     def pairs(**settings):
         own = {"cache": tmp_path / "cache", "complete": False, "dataset": "msmarco-passage/train/judged"}
         return [pair.query for pair in IrDatasetsPairs(**own, **settings).relevant_pairs()]
@@ -77,13 +70,13 @@ def test_fewer_teacher_pairs_are_a_part_of_more(assembled, tmp_path):
     assert len(pairs(limit=None)) == 2
 
 
-def test_parts_that_are_not_there(assembled, irds, tmp_path):
+def test_missing_parts_name_their_key(assembled, irds, tmp_path):
     corpus = assembled(bitexts=BitextSources(), teacher_pairs=None)
     assert failure(lambda: corpus.bitext("de")) == "data.bitexts.sources: none has bitext of 'de'; add one"
-    assert failure(corpus.relevant_pairs).startswith("data.teacher_pairs: none is set")
+    assert failure(corpus.relevant_pairs).startswith("data.teacher_pairs: null, but a teacher")
     assert failure(lambda: corpus.bitext("xx")).startswith("data.collections.languages: 'xx'")
     assert failure(lambda: assembled(collections="miracl")).startswith(
-        "data.collections: 'miracl' is no such source"
+        "data.collections: 'miracl' is not of type CollectionSource"
     )
     assert failure(lambda: FilePairs("none.tsv")).startswith(
         "data.teacher_pairs.file: there is no file none.tsv"
@@ -93,7 +86,7 @@ def test_parts_that_are_not_there(assembled, irds, tmp_path):
     )
 
 
-def test_languages_that_search_documents_of_their_own(assembled, irds, tmp_path):
+def test_languages_with_different_documents(assembled, irds, tmp_path):
     collections = IrDatasetsCollections(
         languages=["sw", "bn"], test="miracl/{language}/dev", cache=tmp_path / "cache", complete=False
     )

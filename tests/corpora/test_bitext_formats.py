@@ -1,4 +1,4 @@
-"""Every format of bitext in every packing: what is read, what is a fault, and that no bytes break a reader."""
+"""Every format of bitext in every compression: pairs, faults, and that no bytes crash a reader."""
 
 import gzip
 import io
@@ -35,7 +35,7 @@ def zipped(data: bytes) -> bytes:
     return file.getvalue()
 
 
-PACKINGS = {"": lambda data: data, ".gz": gzip.compress, ".zst": zstandard.compress, ".zip": zipped}
+COMPRESSIONS = {"": lambda data: data, ".gz": gzip.compress, ".zst": zstandard.compress, ".zip": zipped}
 
 
 def tsv(pairs) -> bytes:
@@ -86,19 +86,19 @@ FORMATS = {
 }
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("name", FORMATS)
-def test_pairs_come_back_in_every_packing(tmp_path, name, packing):
+def test_pairs_come_back_in_every_compression(tmp_path, name, compression):
     write, read = FORMATS[name]
-    (tmp_path / "file").write_bytes(PACKINGS[packing](write(PAIR)))
+    (tmp_path / "file").write_bytes(COMPRESSIONS[compression](write(PAIR)))
     assert list(read(tmp_path / "file")) == PAIR
 
 
-@given(PAIRS, st.sampled_from(sorted(FORMATS)), st.sampled_from(sorted(PACKINGS)))
+@given(PAIRS, st.sampled_from(sorted(FORMATS)), st.sampled_from(sorted(COMPRESSIONS)))
 @IN_ONE_FOLDER
-def test_any_words_come_back(tmp_path, pairs, name, packing):
+def test_any_words_come_back(tmp_path, pairs, name, compression):
     write, read = FORMATS[name]
-    (tmp_path / "file").write_bytes(PACKINGS[packing](write(pairs)))
+    (tmp_path / "file").write_bytes(COMPRESSIONS[compression](write(pairs)))
     assert list(read(tmp_path / "file")) == pairs
 
 
@@ -108,8 +108,8 @@ def test_any_words_come_back(tmp_path, pairs, name, packing):
 @example(b"PK\x03\x04", "tsv", "alone")
 @example(b"\x28\xb5\x2f\xfd", "tsv", "alone")
 @IN_ONE_FOLDER
-def test_no_bytes_break_a_reader(tmp_path, noise, name, where):
-    """Garbage gives pairs, faults or one line for the user, and no other exception."""
+def test_no_bytes_crash_a_reader(tmp_path, noise, name, where):
+    """Random bytes give pairs, faults or a one-line UserError, and no other exception."""
     write, read = FORMATS[name]
     whole = write(PAIR)
     data = {"head": noise + whole, "tail": whole[: len(whole) // 2] + noise, "alone": noise}[where]
@@ -125,30 +125,32 @@ def test_no_bytes_break_a_reader(tmp_path, noise, name, where):
 
 @given(st.integers(0, 400), st.sampled_from([".gz", ".zst", ".zip"]))
 @IN_ONE_FOLDER
-def test_a_packed_file_that_is_cut_is_never_taken_for_whole(tmp_path, cut, packing):
-    data = PACKINGS[packing](zlib.crc32(b"x").to_bytes(4, "big").hex().encode() * 3 + b"\n" + tsv(PAIR * 40))
+def test_a_truncated_compressed_file_is_refused(tmp_path, cut, compression):
+    data = COMPRESSIONS[compression](
+        zlib.crc32(b"x").to_bytes(4, "big").hex().encode() * 3 + b"\n" + tsv(PAIR * 40)
+    )
     (tmp_path / "file").write_bytes(data[: max(4, len(data) - 1 - cut)])
     with pytest.raises(UserError, match=r"damaged|ended|no such"):
         list(read_lines(tmp_path / "file"))
 
 
-def test_zstandard_frames_end_to_end(tmp_path):
+def test_concatenated_zstandard_frames(tmp_path):
     (tmp_path / "file").write_bytes(zstandard.compress(b"one\n") + zstandard.compress(b"two\n"))
     assert list(read_lines(tmp_path / "file")) == [(1, "one"), (2, "two")]
 
 
-def test_members_of_an_archive_as_opus_packs_them(tmp_path):
+def test_members_of_an_archive_of_opus(tmp_path):
     with zipfile.ZipFile(tmp_path / "en-fi.txt.zip", "w") as archive:
         for name, text in (("README", "Books"), ("Books.en-fi.en", "The cat\n"), ("Books.en-fi.fi", "Kissa\n")):
             archive.writestr(name, text)
     english, finnish = (tmp_path / "en-fi.txt.zip" / f"Books.en-fi.{language}" for language in ("en", "fi"))
     assert list(moses_pairs(english, finnish, "fi")) == [("The cat", "Kissa")]
-    with pytest.raises(UserError, match=r"the archive holds 3 files .*; name one"):
+    with pytest.raises(UserError, match=r"the archive contains 3 files .*; name one"):
         list(read_lines(tmp_path / "en-fi.txt.zip"))
     with pytest.raises(UserError, match="the archive has no such file"):
         list(read_lines(tmp_path / "en-fi.txt.zip" / "Books.en-fi.sv"))
     (tmp_path / "plain").write_text("text\n")
-    with pytest.raises(UserError, match="is a file and no zip archive"):
+    with pytest.raises(UserError, match="is not a zip archive"):
         list(read_lines(tmp_path / "plain" / "member"))
 
 
@@ -165,7 +167,7 @@ def test_faults_of_lines_name_file_and_line(tmp_path):
         ("A bird", "Lintu"),
     ]
     assert [(kind, message.split(";")[0]) for kind, message in faults(found)] == [
-        ("columns", f"{path}:2: 1 columns where 2 are due (English, fi)"),
+        ("columns", f"{path}:2: 1 columns where 2 are expected (English, fi)"),
         ("not_utf8", f"{path}:3: not UTF-8 (byte 0xe9 at position 4)"),
         ("blank", f"{path}:4: the column 'fi' is empty"),
     ]
@@ -201,7 +203,7 @@ def test_faults_of_json_lines(tmp_path, line, kind):
     assert message.startswith(f"{path}:2: ")
 
 
-def test_tmx_takes_the_text_of_segments(tmp_path):
+def test_tmx_gives_the_text_of_segments(tmp_path):
     body = (
         '<tu><tuv xml:lang="EN"><seg>Press <bpt i="1">&lt;b&gt;</bpt>OK<ept i="1">&lt;/b&gt;</ept> '
         "<hi>now</hi>.</seg></tuv>"
@@ -231,7 +233,7 @@ def test_tmx_expands_no_entity(tmp_path):
     assert [kind for kind, _ in faults(tmx_pairs(tmp_path / "unknown.tmx", "fi"))] == ["xml"]
 
 
-def test_a_cut_tmx_gives_what_came_before_and_a_fault(tmp_path):
+def test_a_truncated_tmx_gives_its_complete_pairs_and_a_fault(tmp_path):
     whole = tmx(PAIR)
     (tmp_path / "cut.tmx").write_bytes(whole[: whole.index(b"Koira")])
     *pairs, last = tmx_pairs(tmp_path / "cut.tmx", "fi")
@@ -270,7 +272,7 @@ msgstr[1] "%d p\u00e4iv\u00e4\u00e4"
 """
 
 
-def test_catalogues_give_translated_messages_alone(tmp_path):
+def test_catalogues_give_only_translated_messages(tmp_path):
     (tmp_path / "fi.po").write_bytes(CATALOGUE.encode("latin-1"))
     assert list(gettext_pairs(tmp_path / "fi.po")) == [
         ("Open file", "Avaa tiedosto"),
@@ -295,7 +297,7 @@ def test_faults_of_catalogues(tmp_path):
     path.write_text('msgid "a"\nmsgstr "b"\nmsgid "c\nmsgstr "d"\nmsgid "e"\nmsgstr "f"\n')
     found = list(gettext_pairs(path))
     assert ("e", "f") in found
-    assert faults(found)[0][1].startswith(f"{path}:3: no line of a catalogue")
+    assert faults(found)[0][1].startswith(f"{path}:3: not a line of a catalogue")
     path.write_text('msgid ""\nmsgstr "Content-Type: text/plain; charset=KLINGON\\n"\n')
     with pytest.raises(UserError, match="the character set 'KLINGON' is unknown"):
         list(gettext_pairs(path))
@@ -304,7 +306,5 @@ def test_faults_of_catalogues(tmp_path):
 def test_zstandard_without_its_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "zstandard", None)
     (tmp_path / "fi.tsv.zst").write_bytes(zstandard.compress(tsv(PAIR)))
-    with pytest.raises(
-        UserError, match=r"fi.tsv.zst: Zstandard needs a package of its own; pip install zstandard"
-    ):
+    with pytest.raises(UserError, match=r"fi.tsv.zst: Zstandard needs an extra package; pip install zstandard"):
         list(tsv_pairs(tmp_path / "fi.tsv.zst", "fi"))

@@ -1,4 +1,4 @@
-"""Several sources a language, filters that count, weights that nest, and settings that are named."""
+"""Several sources for a language, counting filters, nested weights, and errors that name their setting."""
 
 import gzip
 import importlib.util
@@ -16,7 +16,7 @@ from optical_sweeps.corpora.bitext_sources import BitextSource, BitextSources, f
 from optical_sweeps.corpora.filters import BitextFilters
 from optical_sweeps.corpora.language_id import Py3LangId
 from optical_sweeps.corpora.scripts import SCRIPT_RANGES, script_share, scripts_of
-from optical_sweeps.errors import UserError
+from tests.support.user_errors import failure
 
 LINES = [
     "The house is red\tTalo on punainen",
@@ -36,14 +36,7 @@ def tsv(tmp_path):
     return path
 
 
-def failure(call) -> str:
-    with pytest.raises(UserError) as error:
-        call()
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
-def test_each_filter_counts_what_it_refuses(tsv):
+def test_each_filter_counts_the_pairs_that_it_drops(tsv):
     filters = BitextFilters(min_length=2, max_ratio=2.0, drop_copies=True, min_script_share=0.5)
     sources = BitextSources(sources=[{"files": str(tsv)}], filters=filters, on_fault="skip")
     bitext, report = sources.read("fi")
@@ -58,18 +51,18 @@ def test_each_filter_counts_what_it_refuses(tsv):
     json.dumps(report.as_dict())
 
 
-def test_without_filters_all_is_kept_but_duplicates(tsv):
+def test_without_filters_only_duplicates_are_dropped(tsv):
     bitext, report = BitextSources(sources=[{"files": str(tsv)}], on_fault="skip").read("fi")
     assert (len(bitext), dict(report.dropped)) == (5, {"duplicate": 1})
 
 
-def test_a_fault_is_refused_unless_skipping_is_asked_for(tsv):
+def test_a_fault_is_refused_unless_skipping_is_set(tsv):
     message = failure(lambda: BitextSources(sources=[{"files": str(tsv)}]).read("fi"))
-    assert message.startswith(f"{tsv}:6: 1 columns where 2 are due")
+    assert message.startswith(f"{tsv}:6: 1 columns where 2 are expected")
     assert message.endswith("or set data.bitexts.on_fault to skip")
 
 
-def test_sources_of_several_formats_share_the_memory_of_duplicates(tmp_path):
+def test_duplicates_are_found_across_sources_of_several_formats(tmp_path):
     (tmp_path / "a.en-fi.tsv").write_text("one\tyksi\ntwo\tkaksi\n")
     (tmp_path / "b.en").write_text("two\nthree\n")
     (tmp_path / "b.fi").write_text("kaksi\nkolme\n")
@@ -99,7 +92,7 @@ def test_sources_of_several_formats_share_the_memory_of_duplicates(tmp_path):
     assert failure(lambda: sources.read("sv")) == "data.bitexts.sources: none has bitext of 'sv'; add one"
 
 
-def test_a_smaller_weight_keeps_a_part_of_a_larger_one(tmp_path):
+def test_a_smaller_weight_keeps_a_subset_of_a_larger_one(tmp_path):
     (tmp_path / "fi.tsv").write_text("".join(f"english {i}\tsuomi {i}\n" for i in range(400)))
 
     def kept(weight, seed=0):
@@ -115,28 +108,31 @@ def test_a_smaller_weight_keeps_a_part_of_a_larger_one(tmp_path):
     assert kept(0.3, seed=1) != small
 
 
-def test_a_weight_of_nothing_leaves_no_pair(tsv):
+def test_a_weight_of_zero_keeps_no_pair(tsv):
     message = failure(
         lambda: BitextSources(sources=[{"files": str(tsv), "weight": 0}], on_fault="skip").read("fi")
     )
-    assert message.startswith("data.bitexts: no pair is left (fi: 0 of 6 pairs")
+    assert message.startswith("data.bitexts: no pair remains (fi: 0 of 6 pairs")
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sources": {"files": "a"}}, "data.bitexts.sources: {'files': 'a'} is no list"),
-        ({"sources": ["a.tsv"]}, "data.bitexts.sources[0]: 'a.tsv' is no mapping of settings"),
-        ({"sources": [{}]}, "data.bitexts.sources[0]: give either files or dataset"),
+        ({"sources": {"files": "a"}}, "data.bitexts.sources: {'files': 'a'} is not a list"),
+        ({"sources": ["a.tsv"]}, "data.bitexts.sources[0]: 'a.tsv' is not a mapping of settings"),
+        ({"sources": [{}]}, "data.bitexts.sources[0].files: give either files or dataset"),
         (
             {"sources": [{"files": "a", "dataset": "b"}]},
-            "data.bitexts.sources[0]: give either files or dataset",
+            "data.bitexts.sources[0].files: give either files or dataset",
         ),
         (
             {"sources": [{"file": "a"}]},
-            "data.bitexts.sources[0].file: no such setting; there are files, dataset,",
+            "data.bitexts.sources[0].file: no such key; the keys are files, dataset,",
         ),
-        ({"sources": [{"files": ["a"]}]}, "data.bitexts.sources[0].files: 1 files; give one, or two parallel"),
+        (
+            {"sources": [{"files": ["a"]}]},
+            "data.bitexts.sources[0].files: 1 files; give one file, or two parallel",
+        ),
         (
             {"sources": [{"files": "a.{lang}"}]},
             "data.bitexts.sources[0].files: 'a.{lang}' has the unknown placeholder",
@@ -147,7 +143,7 @@ def test_a_weight_of_nothing_leaves_no_pair(tsv):
         ),
         (
             {"sources": [{"files": "a", "format": "moses"}]},
-            "data.bitexts.sources[0].format: moses has two files",
+            "data.bitexts.sources[0].format: moses needs two files",
         ),
         (
             {"sources": [{"files": ["a", "b"], "format": "tmx"}]},
@@ -159,7 +155,7 @@ def test_a_weight_of_nothing_leaves_no_pair(tsv):
             "data.bitexts.sources[0].languages: 'en' is the teacher's",
         ),
         ({"on_fault": "ignore"}, "data.bitexts.on_fault: 'ignore' is not one of refuse, skip"),
-        ({"filters": {"max_len": 3}}, "data.bitexts.filters.max_len: no such setting"),
+        ({"filters": {"max_len": 3}}, "data.bitexts.filters.max_len: no such key"),
         ({"filters": {"max_ratio": 0.5}}, "data.bitexts.filters.max_ratio: 0.5 is below 1"),
         (
             {"filters": {"max_length": 0}},
@@ -171,7 +167,7 @@ def test_a_weight_of_nothing_leaves_no_pair(tsv):
         ),
         (
             {"filters": {"language_id": "fasttext"}},
-            "data.bitexts.filters.language_id: 'fasttext' identifies no",
+            "data.bitexts.filters.language_id: 'fasttext' is not of type LanguageIdentifier",
         ),
         ({"filters": {"drop_copies": 1}}, "data.bitexts.filters.drop_copies: 1 is neither true nor false"),
     ],
@@ -198,25 +194,25 @@ def test_a_missing_file_is_named(tmp_path):
         ("plain", "tsv"),
     ],
 )
-def test_formats_by_ending(name, kind):
-    assert format_of(name) == kind
+def test_formats_by_file_name(name, kind):
+    assert format_of(Path(name)) == kind
 
 
-class Suspicious:
-    """Takes every text for Swedish."""
+class AlwaysSwedish:
+    """Identifies every text as Swedish."""
 
     def identify(self, text: str) -> tuple[str, float]:
         return "sv", 0.95 if len(text) > 12 else 0.5
 
 
-def test_an_identifier_refuses_what_it_is_sure_of(tsv):
-    filters = BitextFilters(language_id=Suspicious())
+def test_a_confident_identifier_drops_pairs(tsv):
+    filters = BitextFilters(language_id=AlwaysSwedish())
     bitext, report = BitextSources(sources=[{"files": str(tsv)}], filters=filters, on_fault="skip").read("fi")
     assert bitext.english == ("Helsinki", "Good night", "A cat sleeps")
     assert report.dropped["language_id"] == 2
 
 
-def test_the_small_identifier_or_where_to_get_it():
+def test_the_identifier_or_how_to_install_it():
     if importlib.util.find_spec("py3langid") is None:
         assert failure(lambda: Py3LangId().identify("text")).endswith("pip install 'py3langid>=0.4'")
     else:
@@ -225,14 +221,14 @@ def test_the_small_identifier_or_where_to_get_it():
         assert probability > 0.9
 
 
-def test_the_extra_asks_for_the_identifier_that_the_code_needs(monkeypatch):
+def test_the_extra_requires_the_package_that_the_code_names(monkeypatch):
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
     needed = failure(lambda: Py3LangId().identify("text")).split("'")[1]
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     assert project["project"]["optional-dependencies"]["languages"] == [needed]
 
 
-def test_the_hub_or_where_to_get_it(tmp_path):
+def test_the_hub_or_how_to_install_it(tmp_path):
     (tmp_path / "set").mkdir()
     rows = [{"translation": {"en": "one", "fi": "yksi"}}, {"translation": {"en": "two", "fi": "kaksi"}}]
     (tmp_path / "set" / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -277,7 +273,7 @@ def test_shares_of_all_scripts_add_up_to_at_most_one(text):
     assert script_share(text, tuple(SCRIPT_RANGES)) == pytest.approx(min(sum(shares), 1.0))
 
 
-def test_no_letter_is_of_two_scripts():
+def test_no_letter_belongs_to_two_scripts():
     everything = "".join(map(chr, range(sys.maxunicode + 1)))
     of_a_script = [
         letter for ranges in SCRIPT_RANGES.values() for letter in re.findall(f"[{ranges}]", everything)

@@ -1,4 +1,4 @@
-"""Code-switched training data: which words are replaced, and that draws stay put."""
+"""Code-switched training data: which words are replaced, and that draws are reproducible."""
 
 import pytest
 from hypothesis import given
@@ -25,14 +25,14 @@ def test_a_name_that_translates_to_itself_keeps_its_capitals():
     assert CodeSwitching(share=1.0).switched(bitext, lexicon, 1).translations == ("GNU punainen",)
 
 
-def test_the_other_side_and_no_share_at_all():
+def test_the_other_side_and_a_share_of_zero():
     reverse = CodeSwitching(share=1.0, side="translation")
     switched = reverse.switched(BITEXT, {"talo": {"house": 1.0}}, 1)
     assert switched.translations == ("punainen house", "punainen auto", "ei")
     assert CodeSwitching(share=0.0).switched(BITEXT, LEXICON, 1).translations == BITEXT.english
 
 
-def test_scripts_without_blanks_are_cut_apart():
+def test_replacements_in_unspaced_scripts_are_set_apart():
     bitext = Bitext("ja", ("x",), ("東京都の",))
     switched = CodeSwitching(share=1.0, side="translation").switched(bitext, {"京都": {"Kyoto": 1.0}}, 1)
     assert switched.translations == ("東 Kyoto の",)
@@ -51,7 +51,7 @@ def test_a_larger_share_replaces_what_a_smaller_one_does(seed, one, other):
         assert before in (plain, after)
 
 
-def test_draws_are_those_of_seed_and_pair():
+def test_draws_depend_on_seed_and_pair():
     settings = CodeSwitching(share=0.5)
     longer = Bitext("fi", (*BITEXT.english, "red red red red"), (*BITEXT.translations, "x"))
     once = settings.switched(longer, LEXICON, 3).translations
@@ -75,8 +75,8 @@ def test_a_lexicon_of_files_in_both_directions(tmp_path):
     assert CodeSwitching().fingerprint(("fi",)) is None
 
 
-def test_words_of_a_lexicon_are_met_as_texts_write_them(tmp_path):
-    """Not as case folding has it, which turns the end of Greek words and the German sz into other letters."""
+def test_words_of_a_lexicon_match_the_spelling_of_texts(tmp_path):
+    """Case folding would change the last letter of Greek words and the German sz."""
     lines = {"el": "δρόμος\troad\n", "de": "Straße\troad\n", "fr": "cafe\u0301\troad\n"}
     own = {"el": "Δρόμος", "de": "Straße", "fr": "café"}
     files = str(tmp_path / "{language}.txt")

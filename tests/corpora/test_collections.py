@@ -1,4 +1,4 @@
-"""A collection's qrels may only name what it holds."""
+"""The qrels of a collection name only its own queries and documents."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from optical_sweeps.corpora.collections import Collection, Documents, Queries
     ("qrels", "message"),
     [({"q9": {"d1": 1}}, "unknown query 'q9'"), ({"q1": {"d9": 1}}, "unknown document 'd9'")],
 )
-def test_qrels_that_name_what_is_not_there(qrels, message):
+def test_qrels_with_unknown_ids_are_refused(qrels, message):
     documents, queries = Documents("en", ("d1",), ("text",)), Queries("de", ("q1",), ("Text",))
     with pytest.raises(ValueError, match=message):
         Collection("small", "dev", documents, queries, qrels)

@@ -1,4 +1,4 @@
-"""The shipped data, mixture and language configs make what they say, as Hydra makes it."""
+"""The shipped data, mixture and language configs build what they describe."""
 
 import shlex
 import textwrap
@@ -52,7 +52,7 @@ def test_the_configured_corpora_are_the_default_ones():
 
 
 def of_run(name: str, seed: int):
-    """A mixture's config as a part of a run's, whose seed it takes."""
+    """A mixture's config inside a run's config, whose seed it uses."""
     return OmegaConf.create({"seed": seed, "mixture": load(name)}).mixture
 
 
@@ -98,7 +98,7 @@ COLLECTIONS = {  # config -> the number of its languages, and a query and a docu
 
 
 def compose_data(name: str, *overrides: str):
-    """The data of a run, as Hydra composes it."""
+    """The data config of a run."""
     return compose("train", f"data={name}", *overrides).data
 
 
@@ -120,7 +120,7 @@ def test_each_collection_of_ir_datasets_can_be_read_as_configured(irds, tmp_path
 
 
 @pytest.mark.parametrize(("name", "languages"), [("tydiqa", 8), ("xor_tydi", 7)])
-def test_question_answering_says_which_file_to_fetch(irds, name, languages):
+def test_question_answering_names_the_file_to_fetch(irds, name, languages):
     corpus = instantiate(compose_data(name), _convert_="all")
     assert len(corpus.languages) == languages
     with pytest.raises(UserError, match=r"there is no file data/.*; fetch"):
@@ -135,7 +135,7 @@ def test_the_groups_of_languages_are_in_their_collection(irds, languages, data):
     assert sorted([*groups.high, *groups.low]) == sorted(config.collections.languages)
 
 
-def test_bitext_is_given_on_the_command_line(irds, tmp_path):
+def test_bitext_can_be_set_on_the_command_line(irds, tmp_path):
     (tmp_path / "en-sw.tsv").write_text("one\tmoja\nOne\tone\n")
     config = compose_data(
         "miracl",
@@ -156,7 +156,7 @@ def test_the_command_of_the_documentation_composes(irds):
     corpus = instantiate(config.data, _convert_="all")
     assert corpus.collections.queries_file == "topics/{language}.{split}.tsv"
     assert corpus.collections.query_language == "{language}"
-    assert corpus.bitexts.sources[0].files == "opus/{pair}.tmx.gz"
+    assert corpus.bitexts.sources[0].files == ("opus/{pair}.tmx.gz",)
 
 
 def test_the_bitext_of_the_documentation_is_valid():

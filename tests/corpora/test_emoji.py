@@ -1,4 +1,4 @@
-"""The emoji corpus: what it serves, and that nothing of dev or test can be seen in training."""
+"""The emoji corpus: its texts, and that training sees nothing of dev or test."""
 
 import itertools
 import sys
@@ -66,7 +66,7 @@ def test_splits_cover_the_emoji_once_and_share_no_concept(corpus, language):
         assert not sequences(one) & sequences(other)
 
 
-def test_training_texts_are_those_of_train_emoji_only(corpus):
+def test_training_texts_come_only_from_train_emoji(corpus):
     names = {
         text.split(", ")[0]: id_
         for id_, text in zip(corpus.documents().ids, corpus.documents().texts, strict=True)
@@ -151,7 +151,7 @@ def test_variants_are_one_concept(variants):
         ("31-fe0f-20e3", "32-fe0f-20e3"),  # keycaps
     ],
 )
-def test_what_differs_in_meaning_is_not_one_concept(one, other):
+def test_different_meanings_are_different_concepts(one, other):
     assert base_sequence(symbol(one)) != base_sequence(symbol(other))
 
 
@@ -167,7 +167,7 @@ def test_concepts_that_share_a_name_are_merged(corpus):
             assert f"es-{other}" not in by_query
 
 
-def test_the_fingerprint_knows_settings_and_nothing_else():
+def test_the_fingerprint_depends_only_on_settings():
     fingerprint = EmojiCorpus().fingerprint()
     assert EmojiCorpus(languages=list(LANGUAGES)).fingerprint() == fingerprint
     changed = [
@@ -179,7 +179,7 @@ def test_the_fingerprint_knows_settings_and_nothing_else():
     assert len({fingerprint, *(c.fingerprint() for c in changed)}) == 5
 
 
-def test_fewer_languages_leave_the_split_alone():
+def test_fewer_languages_do_not_change_the_split():
     assert EmojiCorpus(languages=["fa"]).bitext("fa") == EmojiCorpus().bitext("fa")
 
 
@@ -200,11 +200,11 @@ def test_bad_settings_name_their_key(settings, message):
     assert str(error.value).startswith(message)
 
 
-def test_what_was_not_set_up_cannot_be_asked_for():
+def test_unconfigured_languages_and_empty_splits_are_refused():
     corpus = EmojiCorpus(languages=["de"], dev_fraction=0)
-    with pytest.raises(UserError, match=r"data\.languages: 'fr' is asked for"):
+    with pytest.raises(UserError, match=r"data\.languages: 'fr' is requested"):
         corpus.bitext("fr")
-    with pytest.raises(UserError, match=r"data\.languages: 'fr' is asked for"):
+    with pytest.raises(UserError, match=r"data\.languages: 'fr' is requested"):
         corpus.collection("fr", "test")
     with pytest.raises(UserError, match=r"data\.dev_fraction: no emoji falls into dev"):
         corpus.collection("de", "dev")

@@ -1,4 +1,4 @@
-"""The files corpus, on files of the real formats that the tests write."""
+"""The files corpus, on files in the real formats."""
 
 import gzip
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from optical_sweeps.corpora.builders.files import FilesCorpus
-from optical_sweeps.errors import UserError
+from tests.support.user_errors import failure
 
 DOCUMENTS = (
     "d1\tCat\tA small feline.\nd2\tDog\tA loyal friend.\nd3\tOwl\tA bird of night.\nd4\tcat\tA Unix tool.\n"
@@ -43,13 +43,6 @@ def files_corpus(folder: Path, **settings) -> FilesCorpus:
     return FilesCorpus(**({"root": str(folder), "languages": ["fi", "cs"]} | settings))
 
 
-def failure(corpus_of) -> str:
-    with pytest.raises(UserError) as error:
-        corpus_of()
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
 def test_everything_is_read(folder):
     corpus = files_corpus(folder)
     assert corpus.languages == ("fi", "cs")
@@ -62,7 +55,7 @@ def test_everything_is_read(folder):
     assert collection.name == f"{folder.name}.cs"
 
 
-def test_queries_without_a_relevant_document_are_left_out(folder):
+def test_queries_without_a_relevant_document_are_dropped(folder):
     assert files_corpus(folder).collection("fi", "dev").queries.ids == ("fi-1",)
     test = files_corpus(folder).collection("fi", "test")
     assert test.queries.ids == ("fi-2",)
@@ -73,7 +66,7 @@ def test_queries_without_a_relevant_document_are_left_out(folder):
     ("columns", "text"),
     [("title", "Cat"), ("text", "A small feline."), ("title_and_text", "Cat | A small feline.")],
 )
-def test_what_of_a_document_is_searched(folder, columns, text):
+def test_searched_columns(folder, columns, text):
     assert files_corpus(folder, document_columns=columns, separator=" | ").documents().texts[0] == text
 
 
@@ -132,7 +125,7 @@ def test_the_fingerprint_changes_with_each_file(folder, name):
     assert files_corpus(folder).fingerprint() != before
 
 
-def test_the_fingerprint_knows_how_files_are_read_but_not_where_they_are(folder, tmp_path_factory):
+def test_the_fingerprint_depends_on_how_files_are_read_but_not_on_their_place(folder, tmp_path_factory):
     before = files_corpus(folder).fingerprint()
     changed = [
         {"languages": ["fi"]},
@@ -185,8 +178,8 @@ def test_the_fingerprint_knows_how_files_are_read_but_not_where_they_are(folder,
             {"documents_file": "{split}.tsv"},
             "data.documents_file: '{{split}}.tsv' has the unknown placeholder",
         ),
-        ({"documents_file": "docs{.tsv"}, "data.documents_file: 'docs{{.tsv' is no pattern"),
-        ({"documents_file": None}, "data.documents_file: None is not a path"),
+        ({"documents_file": "docs{.tsv"}, "data.documents_file: 'docs{{.tsv' is not a pattern"),
+        ({"documents_file": None}, "data.documents_file: None is not a string"),
     ],
 )
 def test_bad_settings_name_their_key_at_once(folder, settings, message):
@@ -201,7 +194,7 @@ def test_bad_settings_name_their_key_at_once(folder, settings, message):
             "docs.tsv.gz",
             DOCUMENTS + "d1\tagain\n",
             lambda c: c.documents(),
-            ":5: document id 'd1' stands twice",
+            ":5: document id 'd1' is repeated",
         ),
         (
             "fi/qrels.dev.txt",
@@ -235,7 +228,7 @@ def test_a_document_without_the_searched_column_is_named(folder):
     assert message.startswith(f"{folder}/docs.tsv.gz: document 'd2' has no title")
 
 
-def test_a_language_that_was_not_set_up(folder):
+def test_an_unconfigured_language_is_refused(folder):
     assert failure(lambda: files_corpus(folder, languages=["fi"]).bitext("cs")).startswith(
         "data.languages: 'cs'"
     )

@@ -1,4 +1,4 @@
-"""Collections of ir_datasets, read by its own loaders from files in the providers' layouts."""
+"""Collections of ir_datasets, read by its loaders from files in the providers' layouts."""
 
 import gzip
 import json
@@ -9,8 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from optical_sweeps.corpora.builders.ir_datasets_collections import IrDatasetsCollections
-from optical_sweeps.corpora.judgements import lay_over
-from optical_sweeps.errors import UserError
 from tests.support.provider_files import (
     CLIRMATRIX,
     MIRACL,
@@ -21,6 +19,7 @@ from tests.support.provider_files import (
     put,
     put_gzip,
 )
+from tests.support.user_errors import failure
 
 
 @pytest.fixture
@@ -31,13 +30,6 @@ def collections(irds, tmp_path):
         return IrDatasetsCollections(**({"cache": tmp_path / "cache", "complete": False} | settings))
 
     return collections
-
-
-def failure(call) -> str:
-    with pytest.raises(UserError) as error:
-        call()
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 @pytest.mark.parametrize("language", MIRACL)
@@ -82,7 +74,7 @@ def test_mmarco_v1(collections, language):
 
 @pytest.mark.parametrize("language", MMARCO_V2)
 def test_mmarco_v2_over_english_passages(collections, language):
-    """Translated queries, MS MARCO's documents: by query and passage numbers."""
+    """Translated queries over MS MARCO's documents, matched by query and passage ids."""
     settings = {"test": "mmarco/v2/{language}/dev/small", "documents": "msmarco-passage"}
     test = collections(languages=[language], **settings).collection(language, "test")
     assert (test.query_language, test.document_language) == (language, "en")
@@ -108,8 +100,8 @@ def test_msmarco_passage(collections):
 def test_wikiclir(collections, language):
     source = collections(languages=[language], test="wikiclir/{language}", dev_fraction=0)
     test = source.collection(language, "test")
-    spoken = "en" if language == "en-simple" else language
-    assert (test.query_language, test.document_language) == ("en", spoken)
+    document_language = "en" if language == "en-simple" else language
+    assert (test.query_language, test.document_language) == ("en", document_language)
     texts = dict(zip(test.queries.ids, test.queries.texts, strict=True))
     assert (texts["7"], texts["10"], len(texts)) == ("Café", "Sea 10", 21)
     assert (test.qrels["7"], test.qrels["10"]) == ({"2": 2, "3": 1}, {"1": 2})
@@ -156,7 +148,7 @@ def test_hc4(collections, language, three):
     assert source.collection(language, "dev").queries.ids == ("1",)
 
 
-def test_translated_topics_are_laid_over_by_query_id(collections, tmp_path):
+def test_translated_topics_are_matched_by_query_id(collections, tmp_path):
     put(tmp_path / "topics.de.test.tsv", "dev3\tFrage drei\ndev9\tunbeurteilt\n")
     put(tmp_path / "topics.de.dev.tsv", "train0\tFrage null\n")
     settings = {
@@ -171,7 +163,7 @@ def test_translated_topics_are_laid_over_by_query_id(collections, tmp_path):
     assert test.left_out == {"queries_without_text": 7}
 
 
-def test_documents_that_another_collection_lacks(collections):
+def test_judged_documents_that_do_not_exist(collections):
     settings = {
         "languages": ["sw"],
         "test": "wikiclir/{language}",
@@ -184,15 +176,6 @@ def test_documents_that_another_collection_lacks(collections):
     test = collections(**settings, on_missing="drop").collection("sw", "test")
     assert (test.qrels["7"], test.qrels["10"]) == ({"2": 2}, {"1": 2})
     assert test.left_out == {"judged_documents_not_there": 1}
-
-
-def test_laying_one_collection_over_another(collections):
-    sw = collections(languages=["sw"], test="mr-tydi/{language}/test", dev_fraction=0).collection("sw", "test")
-    fi = collections(languages=["fi"], test="mr-tydi/{language}/test", dev_fraction=0).collection("fi", "test")
-    laid = lay_over(sw, topics={"2": "kysymys"}, query_language="fi", documents=fi.documents)
-    assert (laid.query_language, laid.document_language) == ("fi", "fi")
-    assert (laid.queries.texts, laid.qrels) == (("kysymys",), sw.qrels)
-    assert laid.fingerprint() != sw.fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -211,7 +194,7 @@ def test_how_title_and_text_are_joined_is_part_of_the_identity(collections, sett
     assert (documents(**settings).fingerprint() == documents().fingerprint()) == (settings == {})
 
 
-def test_fewer_dev_queries_are_a_part_of_more(collections):
+def test_a_smaller_set_of_dev_queries_is_part_of_a_larger_one(collections):
     def dev(count):
         settings = {"languages": ["sw"], "test": "miracl/{language}/dev", "dev": "miracl/{language}/train"}
         return set(collections(**settings, dev_queries=count).collection("sw", "dev").queries.ids)
@@ -270,7 +253,7 @@ def test_bad_settings_name_their_key(collections, settings, message):
     assert failure(lambda: collections(**settings)).startswith(message)
 
 
-def test_data_that_a_dataset_lacks(collections):
+def test_data_that_a_dataset_does_not_have(collections):
     source = collections(languages=["sw"], test="miracl/{language}")
     assert failure(lambda: source.collection("sw", "test")).startswith("miracl/sw: this dataset has no qrels")
     source = collections(languages=["sw"], test="miracl/{language}/dev", query_field="body")
@@ -286,8 +269,8 @@ def test_an_incomplete_collection_is_refused(collections):
     assert message.startswith("miracl/sw: 3 documents where its provider counts 131,924")
 
 
-def test_files_that_are_cut_short_are_named(irds_without_files, provider_home, tmp_path):
-    """gzip, plain JSON Lines and TSV, each cut in the middle."""
+def test_truncated_files_are_named(irds_without_files, provider_home, tmp_path):
+    """gzip, plain JSON Lines and TSV, each truncated."""
 
     def documents_of(name, relative):
         whole = (provider_home / relative).read_bytes()
@@ -300,7 +283,7 @@ def test_files_that_are_cut_short_are_named(irds_without_files, provider_home, t
     path = "miracl/v1.0/sw/docs/docs-0.jsonl.gz"
     message = failure(lambda: documents_of("miracl/sw/dev", path).collection("x", "test"))
     assert message.startswith(
-        f"miracl/sw: its documents are damaged or cut short ({irds_without_files}/{path}): "
+        f"miracl/sw: its documents are damaged or truncated ({irds_without_files}/{path}): "
     )
     path = "mmarco/german_collection.tsv"
     source = documents_of("mmarco/de/dev", path)
@@ -311,7 +294,7 @@ def test_files_that_are_cut_short_are_named(irds_without_files, provider_home, t
     )
 
 
-def test_what_cannot_be_downloaded_says_where_to_put_it(irds_without_files, tmp_path):
+def test_a_failed_download_names_the_place_for_the_file(irds_without_files, tmp_path):
     def message(name):
         source = IrDatasetsCollections(languages=["x"], test=name, cache=tmp_path)
         return failure(lambda: source.collection("x", "test"))
@@ -323,17 +306,17 @@ def test_what_cannot_be_downloaded_says_where_to_put_it(irds_without_files, tmp_
     assert message("mr-tydi/sw/test").endswith(f"put it at {home}/downloads/1042af38a358bd3a60e0f548f9986f8a")
 
 
-def test_documents_of_hc4_must_be_made_by_its_script(irds_without_files, provider_home, tmp_path):
+def test_documents_of_hc4_must_be_built_by_its_script(irds_without_files, provider_home, tmp_path):
     for file in (provider_home / "hc4").rglob("*.v1-0.*"):
         put(irds_without_files / file.relative_to(provider_home), file.read_text())
     source = IrDatasetsCollections(languages=["fa"], test="hc4/{language}/test", cache=tmp_path, dev_fraction=0)
     message = failure(lambda: source.collection("fa", "test"))
     path = irds_without_files / "hc4" / "fas" / "hc4_docs.jsonl"
-    assert message.startswith(f"hc4/fa: its documents are not there ({path}); To use this dataset, you need to")
+    assert message.startswith(f"hc4/fa: its documents are missing ({path}); To use this dataset, you need to")
     assert "https://github.com/hltcoe/HC4" in message
 
 
-DAMAGED = "came damaged or cut short ({path}): the checksum differs"
+DAMAGED = "are damaged or truncated ({path}): the checksum differs"
 
 
 @pytest.mark.parametrize(
@@ -341,14 +324,14 @@ DAMAGED = "came damaged or cut short ({path}): the checksum differs"
     [
         (403, b"", "its list of files are refused by http://www.cs.jhu.edu/"),
         (200, gzip.compress(json.dumps({"clirmatrix_docs": {}}).encode()), DAMAGED),
-        (500, b"", DAMAGED),  # ir_datasets takes the empty answer for the file
+        (500, b"", DAMAGED),  # ir_datasets accepts the empty answer as the file
     ],
     ids=["forbidden", "incomplete", "server error"],
 )
-def test_a_provider_that_refuses_or_sends_less(
+def test_a_provider_that_refuses_or_sends_other_bytes(
     irds_without_files, tmp_path, monkeypatch, status, body, message
 ):
-    """A server on this machine stands in for the provider's: plain HTTP goes through it as a proxy."""
+    """A local HTTP proxy answers instead of the provider."""
 
     class Provider(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -368,18 +351,18 @@ def test_a_provider_that_refuses_or_sends_less(
         source = IrDatasetsCollections(
             languages=["de"], test="clirmatrix/en/multi8/{language}/test1", cache=tmp_path
         )
-        said = failure(lambda: source.collection("de", "test"))
+        message_of_run = failure(lambda: source.collection("de", "test"))
         server.shutdown()
         thread.join()
     path = irds_without_files / "clirmatrix" / "clirmatrix_downloads.json.gz"
-    assert said.startswith("clirmatrix/en/multi8/de/test1: its list of files ")
-    assert message.format(path=path) in said
-    assert str(path) in said
+    assert message_of_run.startswith("clirmatrix/en/multi8/de/test1: its list of files ")
+    assert message.format(path=path) in message_of_run
+    assert str(path) in message_of_run
     assert not path.exists()
 
 
 def test_another_encoding_than_utf8_is_refused(irds, monkeypatch):
-    """ir_datasets opens TSV in the locale's encoding, and would read other texts without a word."""
+    """ir_datasets opens TSV in the locale's encoding and would read wrong texts silently."""
     monkeypatch.setattr(locale, "getpreferredencoding", lambda _: "ISO-8859-1")
     message = failure(lambda: IrDatasetsCollections(languages=["sw"], test="miracl/{language}/dev"))
     assert message.endswith("ir_datasets would read files as ISO-8859-1, not UTF-8; set PYTHONUTF8=1")

@@ -1,4 +1,4 @@
-"""Packed collections are the sequences they were made of, whatever happens while they are made."""
+"""Packed collections equal their source, whatever happens during packing."""
 
 import json
 import pickle
@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from optical_sweeps.corpora import packed
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Documents
-from optical_sweeps.corpora.packed import PARTS, packed_documents
+from optical_sweeps.corpora.packed import packed_documents
 from optical_sweeps.errors import UserError
 
+PARTS = ("ids.bin", "ids.offsets", "ids.hashes", "ids.order", "texts.bin", "texts.offsets")
 RECORDS = [("d1", "one"), ("d10", ""), ("d2", "Grüße\n\x00, 世界 🙂")]
 
 
@@ -30,11 +31,11 @@ def pack(folder, records=RECORDS, **options):
     st.lists(st.tuples(st.text(), st.text()), unique_by=lambda record: record[0]), st.integers(1, 4), st.data()
 )
 @settings(deadline=None, max_examples=50)
-def test_what_is_packed_is_what_comes_back(records, stretch, data):
+def test_packed_texts_are_read_back(records, block, data):
     records = [tuple(part.encode(errors="replace").decode() for part in record) for record in records]
     ids, texts = tuple(r[0] for r in records), tuple(r[1] for r in records)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packed, "STRETCH", stretch)
+        patch.setattr(packed, "BLOCK", block)
         documents = pack(Path(folder) / "pack", records)
         assert (len(documents), tuple(documents.ids), tuple(documents.texts)) == (len(records), ids, texts)
         assert (
@@ -47,12 +48,9 @@ def test_what_is_packed_is_what_comes_back(records, stretch, data):
             data.draw(st.sampled_from([None, 1, 2, -1])),
         )
         assert documents.texts[cut] == list(texts[cut])
-        assert [tuple(own) for own, _ in documents.stretches(2)] == [
-            ids[k : k + 2] for k in range(0, len(ids), 2)
-        ]
-        asked = [*ids[::2], "not there", "d"]
-        assert documents.positions(asked) == {name: ids.index(name) for name in asked if name in ids}
-        assert documents.unknown(asked) == set(asked) - set(ids)
+        names = [*ids[::2], "not there", "d"]
+        assert documents.positions(names) == {name: ids.index(name) for name in names if name in ids}
+        assert documents.unknown(names) == set(names) - set(ids)
 
 
 def test_single_items_and_their_bounds(tmp_path):
@@ -68,23 +66,23 @@ def test_half_of_a_surrogate_pair_becomes_a_question_mark(tmp_path):
     assert pack(tmp_path / "pack", [("d1", "a\ud800b")]).texts[0] == "a?b"
 
 
-def test_an_id_that_stands_twice(tmp_path):
-    with pytest.raises(UserError, match="document id 'd1' stands twice"):
+def test_a_repeated_id_is_refused(tmp_path):
+    with pytest.raises(UserError, match="document id 'd1' is repeated"):
         pack(tmp_path / "pack", [("d1", "a"), ("d2", "b"), ("d1", "c")])
     assert not list(tmp_path.glob("pack*"))
 
 
-def test_ids_whose_hashes_collide_are_told_apart(tmp_path, monkeypatch):
+def test_ids_with_equal_hashes_are_distinguished(tmp_path, monkeypatch):
     monkeypatch.setattr(packed, "_hashes", lambda ids: np.zeros(len(ids), dtype="<u8"))
     documents = pack(tmp_path / "pack")
     assert documents.positions(["d2", "d1", "d3"]) == {"d2": 2, "d1": 0}
 
 
-def test_a_pack_is_made_once_and_again_for_other_facts_or_another_stamp(tmp_path):
-    made = []
+def test_a_folder_is_packed_once_and_again_for_other_facts_or_another_stamp(tmp_path):
+    builds = []
 
     def records():
-        made.append(1)
+        builds.append(1)
         return RECORDS
 
     def open_pack(facts, stamp):
@@ -98,7 +96,7 @@ def test_a_pack_is_made_once_and_again_for_other_facts_or_another_stamp(tmp_path
         ({"a": 2}, [2], 3),
     ):
         open_pack(facts, stamp)
-        assert len(made) == times
+        assert len(builds) == times
 
 
 @pytest.mark.parametrize("part", [*PARTS, "pack.json"])
@@ -109,13 +107,13 @@ def test_a_damaged_part_is_packed_again(tmp_path, part):
     json.loads((tmp_path / "pack" / "pack.json").read_text())
 
 
-def test_what_a_killed_builder_left_is_cleared_away(tmp_path):
+def test_remains_of_a_killed_process_are_removed(tmp_path):
     (tmp_path / ".pack.tmp-1234").mkdir()
     pack(tmp_path / "pack")
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["pack"]
 
 
-def test_a_source_that_fails_leaves_nothing(tmp_path):
+def test_a_failing_source_leaves_no_folder(tmp_path):
     def records():
         yield "d1", "one"
         raise UserError("cut short")
@@ -127,11 +125,11 @@ def test_a_source_that_fails_leaves_nothing(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="documents cannot be packed there"):
+    with pytest.raises(UserError, match="texts cannot be packed there"):
         pack(tmp_path / "file" / "pack")
 
 
-def test_processes_that_come_together_make_one_pack(tmp_path):
+def test_concurrent_processes_pack_once(tmp_path):
     code = (
         "import sys; from pathlib import Path; from optical_sweeps.corpora.packed import packed_documents\n"
         "records = lambda: print('building') or ((f'd{i}', 'text ' * 50) for i in range(20_000))\n"
@@ -148,11 +146,11 @@ def test_processes_that_come_together_make_one_pack(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_texts(tmp_path, monkeypatch):
-    """18 MB of text are packed and read through with a few MB, offsets and hashes included."""
-    monkeypatch.setattr(packed, "STRETCH", 500)
+    """Packing and reading 18 MB of text takes a few MB, with offsets and hashes."""
+    monkeypatch.setattr(packed, "BLOCK", 500)
     tracemalloc.start()
     documents = pack(tmp_path / "pack", ((f"d{i}", "x" * 3000) for i in range(6000)))
-    assert sum(len(text) for _, texts in documents.stretches(500) for text in texts) == 18_000_000
+    assert sum(map(len, documents.texts)) == 18_000_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 6_000_000

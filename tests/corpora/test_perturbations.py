@@ -1,4 +1,4 @@
-"""Perturbations of queries: laws that hold for every kind on any text, and what each does by script."""
+"""Perturbations of queries: laws of every kind on any text, and the changes of each by script."""
 
 import itertools
 import unicodedata
@@ -56,17 +56,17 @@ levels = st.floats(0, 1)
 kinds = st.sampled_from(sorted(KINDS))
 
 
-def made(kind: str, level: float):
+def perturbation_of(kind: str, level: float):
     return CodeSwitching(level, LEXICON) if kind == "code_switching" else KINDS[kind](level)
 
 
 def changed(kind: str, level: float, text: str, seed: int = 0, language: str = "fi") -> str:
     queries = Queries(language, (f"q{seed}",), (text,))
-    return perturbed(queries, made(kind, level), seed).texts[0]
+    return perturbed(queries, perturbation_of(kind, level), seed).texts[0]
 
 
 def orphans(text: str) -> int:
-    """Marks without a letter to sit on."""
+    """Marks without a letter."""
     blank = [True, *map(str.isspace, text)]
     return sum(
         before and unicodedata.category(mark)[0] == "M" for before, mark in zip(blank, text, strict=False)
@@ -84,8 +84,8 @@ def test_the_same_draws_give_the_same_text(kind, level, text, seed):
 
 
 @given(kinds, levels, texts, st.integers(0, 3))
-def test_texts_stay_texts(kind, level, text, seed):
-    """Valid Unicode, no mark cut from its letter, and never empty."""
+def test_texts_remain_valid(kind, level, text, seed):
+    """Valid Unicode, no mark separated from its letter, and never empty."""
     new = changed(kind, level, text, seed)
     new.encode()
     assert orphans(new) <= orphans(text)
@@ -96,21 +96,21 @@ def test_texts_stay_texts(kind, level, text, seed):
 @example("typing", "aa", 0, 0.0, 1.0)
 def test_a_higher_level_keeps_the_changes_of_a_lower(kind, text, seed, first, second):
     low, high = sorted((first, second))
-    lower, higher = (made(kind, level).changes(text, "fi", Random(seed)) for level in (low, high))
+    lower, higher = (perturbation_of(kind, level).changes(text, "fi", Random(seed)) for level in (low, high))
     assert lower == higher  # what may change is the same; the level only says how much of it does
     assert all(before.stop <= after.start for before, after in itertools.pairwise(lower))
     assert all(text[one.start : one.stop] != one.text and 0 <= one.threshold < 1 for one in lower)
 
 
 @given(st.integers(0, 12), st.integers(0, 9), levels, levels)
-def test_a_higher_level_goes_on_with_the_same_shuffle(count, seed, first, second):
+def test_a_higher_level_continues_the_same_shuffle(count, seed, first, second):
     low, high = sorted((first, second))
     lower, higher = (KINDS["word_order"](level).swaps(count, Random(seed)) for level in (low, high))
     assert higher[: len(lower)] == lower
 
 
 @given(levels, levels, texts)
-def test_truncation_keeps_a_beginning(first, second, text):
+def test_truncation_keeps_a_prefix(first, second, text):
     low, high = sorted((first, second))
     assert changed("truncation", low, text).startswith(changed("truncation", high, text))
 
@@ -126,7 +126,7 @@ def test_word_order_moves_words_and_nothing_else(level, text, seed):
         assert sorted_words(new) == sorted_words(text)
 
 
-def test_at_level_1_every_order_is_as_likely():
+def test_at_level_1_all_orders_are_equally_likely():
     found = {}
     for seed in range(1200):
         new = changed("word_order", 1.0, "a b c", seed)
@@ -137,7 +137,9 @@ def test_at_level_1_every_order_is_as_likely():
 
 def test_the_level_is_the_share_of_letters_with_an_error():
     letters = "мир" * 1000
-    one_in_five = [one for one in made("typing", 0.2).changes(letters, "ru", Random(1)) if one.threshold < 0.2]
+    one_in_five = [
+        one for one in perturbation_of("typing", 0.2).changes(letters, "ru", Random(1)) if one.threshold < 0.2
+    ]
     assert abs(len(one_in_five) / len(letters) - 0.2 * 7 / 8) < 0.04  # one error in four takes two letters
 
 
@@ -174,7 +176,7 @@ def test_neighbours_of_a_syllable_differ_in_one_part():
     assert all(sum(a != b for a, b in zip(part, whole, strict=True)) == 1 for part in parts)
 
 
-def test_han_has_no_keyboard_but_errors():
+def test_han_has_no_neighbouring_keys_but_other_errors():
     assert neighbours("中", "zh") == ()
     assert changed("typing", 1.0, SENTENCES["zh"]) != SENTENCES["zh"]
 
@@ -205,7 +207,7 @@ def test_transliteration(text, roman):
 def test_transliteration_without_its_package_is_refused(monkeypatch):
     monkeypatch.setattr("optical_sweeps.corpora.perturbations.transliteration.find_spec", lambda name: None)
     with pytest.raises(UserError, match="needs the package anyascii; install"):
-        check_perturbations([parse("transliteration@1")], None, ("fi",), None)
+        check_perturbations([parse("transliteration@1")], SyntheticCorpus(), ("fi",), None)
 
 
 def test_code_switching():
@@ -215,8 +217,8 @@ def test_code_switching():
 
 @pytest.mark.parametrize("written", ["NFC", "NFD"])
 @pytest.mark.parametrize("word", ["việt", "Ångström", "γειά", "がく", "한국"])
-def test_a_lexicon_and_a_query_may_write_accents_in_different_ways(tmp_path, word, written):
-    """Unspaced scripts are looked up in pieces of two letters, and this one has two."""
+def test_a_lexicon_and_a_query_may_compose_accents_differently(tmp_path, word, written):
+    """Words of unspaced scripts are looked up in pieces of two letters; this word has two."""
     one, other = (unicodedata.normalize(form, word) for form in (written, "NFD" if written == "NFC" else "NFC"))
     path = tmp_path / "vi.tsv"
     path.write_text(f"{one}\tgreeting\n", encoding="utf-8")
@@ -229,11 +231,11 @@ def test_a_lexicon_and_a_query_may_write_accents_in_different_ways(tmp_path, wor
 
 @given(texts)
 @example("\u03aa\u0301")  # folds to letters that compose to another
-def test_words_that_no_lexicon_has_stay_as_they_are(text):
+def test_words_outside_the_lexicon_do_not_change(text):
     assert perturbed(Queries("el", ("q1",), (text,)), CodeSwitching(1.0, {}), 0).texts == (text,)
 
 
-def test_truncation_takes_words_from_the_end():
+def test_truncation_removes_words_from_the_end():
     text = "one two three four?"
     assert [changed("truncation", level, text) for level in (0.1, 0.25, 0.5, 1.0)] == [
         text, "one two three", "one two", "one",
@@ -252,13 +254,13 @@ def test_clusters_and_words_are_spans_in_order(text):
 @pytest.mark.parametrize(
     "text", ["typing", "typing@0", "typing@1.5", "typing@x", "typos@0.1", "@0.1", "typing@nan"]
 )
-def test_what_is_no_perturbation_is_refused(text):
+def test_invalid_perturbations_are_refused(text):
     with pytest.raises(UserError, match=r"evaluation\.perturbations: .* is not kind@level"):
         parse(text)
 
 
 @given(kinds, st.floats(0.001, 1))
-def test_a_perturbation_prints_as_it_is_read(kind, level):
+def test_a_printed_perturbation_can_be_parsed(kind, level):
     assert str(parse(str(parse(f"{kind}@{level}")))) == str(parse(f"{kind}@{level}"))
 
 
@@ -274,7 +276,7 @@ def test_the_estimate_is_the_best_by_dice(data, own):
     english = data.draw(
         st.lists(st.sampled_from(["x", "x y", "y z", "z"]), min_size=len(own), max_size=len(own))
     )
-    lexicon = estimate_lexicon(Bitext("fi", tuple(english), tuple(own)), 2, 0.3)
+    lexicon = estimate_lexicon(Bitext("fi", tuple(english), tuple(own)))
     for word in "abcd":
         scores = {}
         for other in "xyz":
@@ -306,7 +308,10 @@ def test_a_lexicon_of_files(tmp_path):
     path = tmp_path / "fi.tsv"
     path.write_text("Talo\thouse\t0.9\ntalo\thome\nauto car\n")
     assert read_lexicon(path) == {"talo": "house", "auto": "car"}
-    assert lexicon_for(None, "fi", f"{tmp_path}/{{language}}.tsv") == {"talo": "house", "auto": "car"}
+    assert lexicon_for(SyntheticCorpus(), "fi", f"{tmp_path}/{{language}}.tsv") == {
+        "talo": "house",
+        "auto": "car",
+    }
     before = lexicon_fingerprint(f"{tmp_path}/{{language}}.tsv", ("fi",))
     path.write_text("talo\thome\n")
     assert lexicon_fingerprint(f"{tmp_path}/{{language}}.tsv", ("fi",)) != before
@@ -317,9 +322,18 @@ def test_a_lexicon_of_files(tmp_path):
         read_lexicon(tmp_path / "sv.tsv")
 
 
+class OnlyCollections:
+    """A source of collections without bitext."""
+
+    name, languages = "small", ("fi",)
+
+    def collection(self, language, split):
+        raise NotImplementedError
+
+
 def test_code_switching_without_bitext_is_refused():
     with pytest.raises(
         UserError, match=r"code_switching needs bitext of fi: the data has none; or give"
     ) as error:
-        check_perturbations([parse("code_switching@1")], object(), ("fi",), None)
+        check_perturbations([parse("code_switching@1")], OnlyCollections(), ("fi",), None)
     assert "\n" not in str(error.value)

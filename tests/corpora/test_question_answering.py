@@ -1,4 +1,4 @@
-"""TyDi QA and XOR-TyDi, from files in the layouts of their distributors."""
+"""TyDi QA and XOR-TyDi, from files in their published layouts."""
 
 import gzip
 import json
@@ -20,10 +20,11 @@ from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from tests.support.configs import compose
+from tests.support.user_errors import failure
 
 
 def paragraph(context: str, *questions: tuple[str, str]) -> dict:
-    """A context with (id, question) that its first word answers."""
+    """A context with questions (id, text) that its first word answers."""
     answers = [{"text": context.split()[0], "answer_start": 0}]
     return {"context": context, "qas": [{"id": i, "question": q, "answers": answers} for i, q in questions]}
 
@@ -62,14 +63,7 @@ def tydi(tmp_path):
     return tydi
 
 
-def failure(call) -> str:
-    with pytest.raises(UserError) as error:
-        call()
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
-def test_passages_are_documents_once_and_answer_their_questions(tydi):
+def test_each_passage_is_one_document_and_answers_its_questions(tydi):
     source = tydi()
     test, dev = source.collection("fi", "test"), source.collection("fi", "dev")
     assert test.documents is dev.documents
@@ -89,8 +83,8 @@ def test_passages_are_documents_once_and_answer_their_questions(tydi):
     assert source.collection("ko", "test").queries.texts == ("서울은?",)
 
 
-def test_a_run_is_refused_for_an_id_of_two_words(tydi, tmp_path):
-    """Before any work: its rankings could not be written, whatever its collections were read from."""
+def test_a_run_with_an_id_of_two_words_is_refused(tydi, tmp_path):
+    """Its rankings could not be written, so it is refused before any work."""
     question = squad(paragraph("Kissa on eläin.", ("finnish-1 1", "Mikä kissa on?")))
     source = tydi(train=question, dev=question)
     (tmp_path / "pairs.tsv").write_text("cat\tkissa\n")
@@ -105,10 +99,12 @@ def test_a_run_is_refused_for_an_id_of_two_words(tydi, tmp_path):
     pairs = {"_target_": f"{FilePairs.__module__}.FilePairs", "file": str(tmp_path / "pairs.tsv")}
     settings["data"]["teacher_pairs"] = pairs
     spec = RunSpec.from_plain(settings)
-    assert failure(spec.check).startswith("tydiqa/fi, fi: the query id 'finnish-1 1' is empty or holds white")
+    assert failure(spec.check).startswith(
+        "tydiqa/fi, fi: the query id 'finnish-1 1' is empty or contains white"
+    )
 
 
-def test_titles_stand_before_passages_when_asked_for(tydi):
+def test_titles_precede_passages_if_set(tydi):
     assert "T1 Koira haukkuu." in tydi(titles=True).collection("fi", "test").documents.texts
 
 
@@ -117,8 +113,8 @@ def test_fewer_dev_questions(tydi):
 
 
 @pytest.mark.parametrize("ending", ["train", "dev"])
-def test_files_of_one_language_are_known_by_their_name(tydi, tmp_path, ending):
-    """The archive of development files by language has ids without one."""
+def test_the_name_of_a_file_tells_its_language(tydi, tmp_path, ending):
+    """In the archive of development files by language, ids contain no language."""
     own = squad(paragraph("Kissa.", ("1", "Mikä?")))
     path = tmp_path / f"tydiqa-goldp-{ending}-finnish.json"
     path.write_text(json.dumps(own))
@@ -141,12 +137,12 @@ def test_files_of_one_language_are_known_by_their_name(tydi, tmp_path, ending):
         ),
         (
             {"dev": {"data": [{"x": 1}]}},
-            "{root}/dev.json: not laid out as SQuAD's files are (KeyError('paragraphs')",
+            "{root}/dev.json: its layout is not that of SQuAD's files (KeyError('paragraphs')",
         ),
-        ({"dev": []}, "{root}/dev.json: not laid out as SQuAD's"),
+        ({"dev": []}, "{root}/dev.json: its layout is not that of SQuAD's"),
         (
             {"dev": squad(paragraph("a", ("klingon-1", "b")))},
-            "{root}/dev.json: question 'klingon-1' tells no language",
+            "{root}/dev.json: question 'klingon-1' names no language",
         ),
     ],
 )
@@ -213,7 +209,7 @@ def test_blank_answers_are_dropped(xor):
             ":1: no list of answers; the published test file has none",
         ),
         ([{"id": "1", "lang": "ja", "answers": []}], {}, ":1: no field 'question'"),
-        (QUESTIONS[:1] * 2, {}, ":2: question id 'q0' stands twice"),
+        (QUESTIONS[:1] * 2, {}, ":2: question id 'q0' is repeated"),
         (QUESTIONS, {"languages": ["te"]}, ": no question of te for test; change dev_fraction"),
     ],
 )
@@ -234,7 +230,7 @@ def test_a_search_is_measured_by_answers(xor, tmp_path):
 
     def index_of(documents):
         builds = ArtifactBuilds.at(tmp_path / "store")
-        return builds.get(DocumentIndex(encoder, "made", documents, IndexSettings()))
+        return builds.get(DocumentIndex(encoder, "small", documents, IndexSettings()))
 
     groups = {"all": ("ja", "ru")}
     measured = measure_collections(source, groups, encoder, index_of, "test", settings)

@@ -1,4 +1,4 @@
-"""Strict readers: what they accept, and for everything else one line with file, line and remedy."""
+"""Strict readers: accepted formats, and errors with file, line and remedy."""
 
 import gzip
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optical_sweeps.corpora.readers.bitext import read_bitext_moses, read_bitext_tsv
+from optical_sweeps.corpora.readers.bitext import moses_pairs, strict_bitext, tsv_pairs
 from optical_sweeps.corpora.readers.documents import read_documents
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.corpora.readers.relevant_pairs import read_relevant_pairs
@@ -19,7 +19,7 @@ IN_ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixt
 
 @pytest.fixture
 def write(tmp_path):
-    """Write bytes or text to a file (gzipped if it is named so) and return its path."""
+    """Write bytes or text to a file (compressed if its name ends in .gz) and return its path."""
 
     def write(name: str, content: str | bytes):
         data = content.encode() if isinstance(content, str) else content
@@ -32,26 +32,26 @@ def write(tmp_path):
 
 def fails(read, *arguments) -> str:
     with pytest.raises(UserError) as error:
-        list(read(*arguments))  # a generator reads when it is drained
+        list(read(*arguments))  # a generator reads only when it is consumed
     message = str(error.value)
     assert "\n" not in message
     return message
 
 
 @pytest.mark.parametrize("name", ["lines.txt", "lines.txt.gz"])
-def test_lines_end_at_line_feeds_only(write, name):
+def test_only_line_feeds_end_lines(write, name):
     path = write(name, "\ufeffone\r\ntwo\u2028still two\x85\n\nlast")
     assert list(read_lines(path)) == [(1, "one"), (2, "two\u2028still two\x85"), (3, ""), (4, "last")]
 
 
-def test_gzip_is_known_by_its_content(write, tmp_path):
+def test_gzip_is_recognised_by_its_content(write, tmp_path):
     write("a.gz", "text\n").rename(tmp_path / "a.tsv")
     assert list(read_lines(tmp_path / "a.tsv")) == [(1, "text")]
 
 
 def test_files_that_cannot_be_read(write, tmp_path):
     assert fails(read_lines, tmp_path / "none") == (
-        f"{tmp_path}/none: cannot be read (No such file or directory); check the path and its rights"
+        f"{tmp_path}/none: cannot be read (No such file or directory); check the path and its permissions"
     )
     assert "empty" in fails(read_lines, write("empty.tsv", ""))
     assert "empty" in fails(read_lines, write("empty.tsv.gz", ""))
@@ -68,7 +68,7 @@ def test_bitext_comes_back_as_written(tmp_path, pairs, zipped):
     data = "".join(f"{english}\t{translation}\n" for english, translation in pairs).encode()
     path = tmp_path / "bitext.tsv"
     path.write_bytes(gzip.compress(data) if zipped else data)
-    bitext = read_bitext_tsv(path, "fi")
+    bitext = strict_bitext("fi", tsv_pairs(path, "fi"))
     assert list(zip(bitext.english, bitext.translations, strict=True)) == [
         (english.removeprefix("\ufeff" if i == 0 else "").strip(), translation.strip())
         for i, (english, translation) in enumerate(pairs)
@@ -76,15 +76,16 @@ def test_bitext_comes_back_as_written(tmp_path, pairs, zipped):
 
 
 def test_moses_files_are_read_line_by_line(write):
-    bitext = read_bitext_moses(write("t.en", "one\ntwo\n"), write("t.fi.gz", "yksi\nkaksi"), "fi")
+    english, finnish = write("t.en", "one\ntwo\n"), write("t.fi.gz", "yksi\nkaksi")
+    bitext = strict_bitext("fi", moses_pairs(english, finnish, "fi"))
     assert (bitext.language, bitext.english, bitext.translations) == ("fi", ("one", "two"), ("yksi", "kaksi"))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("one\tyksi\ntwo kaksi\n", ":2: 1 columns where 2 are due (English, fi)"),
-        ("one\tyksi\tuno\n", ":1: 3 columns where 2 are due"),
+        ("one\tyksi\ntwo kaksi\n", ":2: 1 columns where 2 are expected (English, fi)"),
+        ("one\tyksi\tuno\n", ":1: 3 columns where 2 are expected"),
         ("one\tyksi\n\n", ":2: 1 columns"),
         ("one\tyksi\n\tkaksi\n", ":2: the column 'English' is empty"),
         ("one\t  \n", ":1: the column 'fi' is empty"),
@@ -93,19 +94,18 @@ def test_moses_files_are_read_line_by_line(write):
 )
 def test_bad_bitext(write, content, message):
     path = write("bitext.tsv", content)
-    assert fails(read_bitext_tsv, path, "fi").startswith(f"{path}{message}")
+    assert fails(lambda: strict_bitext("fi", tsv_pairs(path, "fi"))).startswith(f"{path}{message}")
 
 
 def test_bad_moses_files(write):
+    def moses_failure(english, translations) -> str:
+        return fails(lambda: strict_bitext("fi", moses_pairs(english, translations, "fi")))
+
     english, finnish = write("en", "one\ntwo\nthree\n"), write("fi", "yksi\nkaksi\n")
-    assert fails(read_bitext_moses, english, finnish, "fi").startswith(
-        f"{finnish}:3: no such line, but {english}"
-    )
-    assert fails(read_bitext_moses, finnish, english, "fi").startswith(
-        f"{finnish}:3: no such line, but {english}"
-    )
+    assert moses_failure(english, finnish).startswith(f"{finnish}:3: no such line, but {english}")
+    assert moses_failure(finnish, english).startswith(f"{finnish}:3: no such line, but {english}")
     blank = write("blank", "yksi\n\nkolme\n")
-    assert fails(read_bitext_moses, english, blank, "fi").startswith(f"{blank}:2: the column 'fi' is empty")
+    assert moses_failure(english, blank).startswith(f"{blank}:2: the column 'fi' is empty")
 
 
 def test_documents_with_and_without_titles(write):
@@ -121,11 +121,11 @@ def test_documents_with_and_without_titles(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("d1\n", ":1: 1 columns where 3 are due (id, title, text) or 2 (id, text)"),
+        ("d1\n", ":1: 1 columns where 3 (id, title, text) or 2 (id, text) are expected"),
         ("d1\ta\tb\tc\n", ":1: 4 columns"),
-        ("d1\ta\nd2\tb\nd1\tc\n", ":3: document id 'd1' stands twice"),
+        ("d1\ta\nd2\tb\nd1\tc\n", ":3: document id 'd1' is repeated"),
         ("\ta\tb\n", ":1: the document id is empty"),
-        ("d1\ta\nNew York\tb\n", ":2: the document id 'New York' is empty or holds white space"),
+        ("d1\ta\nNew York\tb\n", ":2: the document id 'New York' is empty or contains white space"),
         ("d1\t\t \n", ":1: document 'd1' has no text"),
     ],
 )
@@ -134,7 +134,7 @@ def test_bad_documents(write, content, message):
     assert fails(read_documents, path).startswith(f"{path}{message}")
 
 
-def test_an_id_of_json_lines_is_one_word(write):
+def test_ids_of_json_lines_are_one_word(write):
     path = write("docs.jsonl", '{"id": "New York", "text": "a city"}\n')
     assert fails(read_documents, path).startswith(f"{path}:1: the document id 'New York'")
 
@@ -147,7 +147,7 @@ def test_trec_qrels(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("q1 0 d1\n", ":1: 3 columns where 4 are due (query, iteration, document, grade)"),
+        ("q1 0 d1\n", ":1: 3 columns where 4 are expected (query, iteration, document, grade)"),
         ("q1 0 d1 1\n\n", ":2: 0 columns"),
         ("q1 0 d1 1\nq9 0 d1 1\n", ":2: unknown query 'q9'"),
         ("q1 0 d9 1\n", ":1: unknown document 'd9'"),
@@ -191,16 +191,16 @@ def test_topics_as_tsv_and_as_trec_sgml(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("q1\tone\nq1\ttwo\n", ":2: query id 'q1' stands twice"),
-        ("q1 one\n", ":1: 1 columns where 2 are due (query id, text)"),
-        ("q1\tone\nq 2\ttwo\n", ":2: the query id 'q 2' is empty or holds white space"),
+        ("q1\tone\nq1\ttwo\n", ":2: query id 'q1' is repeated"),
+        ("q1 one\n", ":1: 1 columns where 2 are expected (query id, text)"),
+        ("q1\tone\nq 2\ttwo\n", ":2: the query id 'q 2' is empty or contains white space"),
         ("<top><num> 1 a<title> a</top>\n", ":1: the query id '1 a'"),
         ("q1\t\n", ":1: the column 'text' is empty"),
         ("<top>\n<num> 1\n</top>\n", ":1: the topic has no <title>"),
         ("<top>\n<num> 1\n<title> a\n</top>\n\n<top>\n<title> b\n</top>\n", ":6: the topic has no <num>"),
         ("<top>\n<num> 1\n<title> a\n", ":1: the topic is not closed"),
         ("<top>\n<num> 1\n<title> a\n<top>\n<num> 2\n<title> b\n</top>\n", ":1: the topic is not closed"),
-        ("<top><num> 1<title> a</top>\n<top><num> 1<title> b</top>\n", ":2: query id '1' stands twice"),
+        ("<top><num> 1<title> a</top>\n<top><num> 1<title> b</top>\n", ":2: query id '1' is repeated"),
     ],
 )
 def test_bad_topics(write, content, message):

@@ -1,4 +1,4 @@
-"""The shipped studies run from end to end, on miniature collections in their providers' formats.
+"""The shipped studies run end to end, on miniature collections in their providers' formats.
 
 Only sizes are changed: backbone and dimensions, the values that are swept, and that collections are complete.
 """
@@ -22,22 +22,22 @@ def test_miracl_ratio(provider_home, tmp_path):
     for language in languages:
         pair = "-".join(sorted((language, "en")))
         put_gzip(tmp_path / "data" / "bitext" / f"{pair}.tsv.gz", bitext(language))
-    told = run(
+    output = run(
         tmp_path, provider_home, "train", "-m", "experiment=miracl_ratio", *SMALL,
         "data.collections.complete=false", "data.teacher_pairs.complete=false",
         "objective=optical,contrastive,none", "mixture.ratio=0,1", "mixture.total=16",
     )  # fmt: skip
-    assert "5 done in multirun/miracl_ratio" in told
+    assert "5 done in multirun/miracl_ratio" in output
     runs = read_records(tmp_path / "multirun" / "miracl_ratio")
     assert len(runs) == 5
     for one in runs:
         assert {key for key in one.summary if key.startswith("test/nDCG@10/")} == {
             f"test/nDCG@10/{slice}" for slice in (*languages, "group:high", "group:low", "group:all")
         }
-    made = run(tmp_path, provider_home, "figures", "multirun/miracl_ratio", "source=records", "replicates=20",
+    output = run(tmp_path, provider_home, "figures", "multirun/miracl_ratio", "source=records", "replicates=20",
                "draws=100", "widths.text=null", "fits=false")  # fmt: skip
-    assert "multirun/miracl_ratio/figures/index.md" in made
-    assert "multirun/miracl_ratio/figures/groups-column.pdf" in made
+    assert "multirun/miracl_ratio/figures/index.md" in output
+    assert "multirun/miracl_ratio/figures/groups-column.pdf" in output
 
 
 def test_optical_paper(tmp_path):
@@ -58,11 +58,11 @@ def test_optical_paper(tmp_path):
         put_gzip(root / "bitext" / f"{language}.tsv.gz", bitext(language))
     pairs = "".join(f"what is {word}\tThe {word} is near the {WORDS[n - 1]}.\n" for n, word in enumerate(WORDS))
     put_gzip(root / "msmarco.pairs.tsv.gz", pairs)
-    told = run(
+    output = run(
         tmp_path, tmp_path / "none", "train", "-m", "experiment=optical_paper", *SMALL,
         "objective=optical,none", "mixture.total=28,56",
     )  # fmt: skip
-    assert "3 done in multirun/optical_paper" in told
+    assert "3 done in multirun/optical_paper" in output
     for path in (tmp_path / "multirun" / "optical_paper").glob("*/record.json"):
         record = json.loads(path.read_text())
         assert set(record["measures"]["test"]) == {"MAP@100", "nDCG@10", "Recall@100"}

@@ -1,4 +1,4 @@
-"""Triples from files and ir_datasets: what is drawn, in which order, and what is refused."""
+"""Triples from files and ir_datasets: the draw, its order, and refused input."""
 
 import gzip
 import json
@@ -80,13 +80,13 @@ def test_colbert_lines_have_several_negatives_with_or_without_scores(files):
         of_ids(files, "ids.jsonl", negatives=3).triples()
 
 
-def test_fewer_triples_are_the_first_of_more(files):
+def test_a_smaller_draw_is_a_prefix_of_a_larger_one(files):
     assert texts_of(of_ids(files, limit=2).triples()) == texts_of(of_ids(files).triples())[:2]
     assert texts_of(of_texts(files, limit=2).triples()) == texts_of(of_texts(files).triples())[:2]
 
 
 @given(st.integers(1, 300_000), st.integers(1, 50), st.integers(0, 5))
-def test_a_draw_is_a_prefix_of_every_larger_one(size, count, seed):
+def test_drawn_positions_are_a_prefix_of_every_larger_draw(size, count, seed):
     few, more = drawn(size, count, seed), drawn(size, 2 * count, seed)
     assert few.tolist() == more[: len(few)].tolist()
     assert len(few) == min(size, count)
@@ -94,7 +94,7 @@ def test_a_draw_is_a_prefix_of_every_larger_one(size, count, seed):
     assert more.max() < size
 
 
-def test_all_are_drawn_in_an_order_of_the_seed():
+def test_the_seed_determines_the_order():
     one, other = drawn(1000, None, 0), drawn(1000, None, 1)
     assert sorted(one.tolist()) == sorted(other.tolist()) == list(range(1000))
     assert one.tolist() != other.tolist()
@@ -102,7 +102,7 @@ def test_all_are_drawn_in_an_order_of_the_seed():
     assert np.abs(np.diff(one)).mean() > 250
 
 
-def test_content_counts_and_not_the_place(files, tmp_path):
+def test_the_fingerprint_depends_on_content_and_not_on_paths(files, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     for name in ("collection.tsv", "queries.tsv", "ids.tsv"):
@@ -111,9 +111,9 @@ def test_content_counts_and_not_the_place(files, tmp_path):
     assert of_ids(files, seed=1).fingerprint() != of_ids(files).fingerprint()
 
 
-def test_a_packed_draw_is_read_again_and_a_changed_file_packed_again(files):
+def test_a_packed_draw_is_reused_until_a_file_changes(files):
     before = of_ids(files).triples()
-    rows = next((files / "cache").glob("*/rows.npy"))
+    (rows,) = (files / "cache").rglob("rows.npy")
     stamp = rows.stat().st_mtime_ns
     assert of_ids(files).fingerprint() == before.fingerprint()
     assert rows.stat().st_mtime_ns == stamp
@@ -122,15 +122,15 @@ def test_a_packed_draw_is_read_again_and_a_changed_file_packed_again(files):
     assert any("another passage" in texts for texts in texts_of(of_ids(files).triples()))
 
 
-@pytest.mark.parametrize("remains", ["cut short", "gone"])
-def test_what_a_killed_process_left_is_packed_again(files, remains):
+@pytest.mark.parametrize("remains", ["truncated", "gone"])
+def test_remains_of_a_killed_process_are_packed_again(files, remains):
     whole = of_texts(files).fingerprint()
-    (note,) = (files / "cache").glob("*/triples.json")
-    note.write_text(note.read_text()[:20]) if remains == "cut short" else note.unlink()
+    (note,) = (files / "cache").glob("*/rows/pack.json")
+    note.write_text(note.read_text()[:20]) if remains == "truncated" else note.unlink()
     assert of_texts(files).fingerprint() == whole
 
 
-def test_rows_that_share_a_query_or_a_positive_are_of_one_concept():
+def test_rows_that_share_a_query_or_a_positive_have_one_concept():
     rows = np.array([[0, 0, 3], [1, 0, 3], [1, 1, 2], [2, 2, 0]], np.int32)
     triples = Triples(("a", "b", "c"), ("w", "x", "y", "z"), rows)
     first, second, third, fourth = triples.concepts
@@ -148,8 +148,8 @@ def test_pairs_keep_their_concepts():
     assert triples.concepts[0] == triples.concepts[2] != triples.concepts[1]
 
 
-def test_memory_is_that_of_the_draw(tmp_path):
-    """A file of 5 MB gives ten triples in a small part of that."""
+def test_memory_grows_with_the_draw_only(tmp_path):
+    """Drawing ten triples from a file of 5 MB takes a small part of that."""
     with (tmp_path / "texts.tsv").open("w") as file:
         for number in range(5_000):
             file.write(f"question {number}\tpassage {number} {'x' * 480}\tanother {number} {'y' * 480}\n")
@@ -164,28 +164,28 @@ def test_memory_is_that_of_the_draw(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
-        ("a question\ta passage\n", r"texts\.tsv:2: 2 columns where 3 are due"),
+        ("a question\ta passage\n", r"texts\.tsv:2: 2 columns where 3 are expected"),
         ("a question\t\ta passage\n", r"texts\.tsv:2: the column 'positive' is empty"),
     ],
 )
-def test_a_bad_line_of_texts_is_named(files, line, told):
+def test_a_bad_line_of_texts_is_named(files, line, message):
     (files / "texts.tsv").write_text("q\ta\tb\n" + line)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         of_texts(files).triples()
 
 
 @pytest.mark.parametrize("line", ["{}", "[1, 2]", '["q0", [], "p1"]', "nothing", "[1, true, 2]"])
 def test_a_bad_line_of_ids_is_named(files, line):
     (files / "ids.jsonl").write_text('["q0", "p0", "p1"]\n' + line + "\n")
-    with pytest.raises(UserError, match=r"ids\.jsonl:2: no triple; write \[query id"):
+    with pytest.raises(UserError, match=r"ids\.jsonl:2: not a triple; write \[query id"):
         of_ids(files, "ids.jsonl").triples()
 
 
 def test_unknown_ids_are_named(files):
     (files / "ids.tsv").write_text("q0\tp0\tp99\n")
-    with pytest.raises(UserError, match="name 'p99', which is neither among the queries nor"):
+    with pytest.raises(UserError, match="name 'p99', which is in neither the queries nor"):
         of_ids(files).triples()
 
 

@@ -1,4 +1,4 @@
-"""The recipe of question 2 runs from end to end on miniature files in the layout of TyDi QA's distributor."""
+"""The recipe of question 2 runs end to end on miniature files in TyDi QA's layout."""
 
 import json
 import re
@@ -18,7 +18,7 @@ EXPERIMENT = "tydiqa_robustness"
 
 
 def squad(language: str, name: str, split: str) -> dict:
-    """Gold passages of one language, SQuAD's layout; questions of several words."""
+    """Gold passages of one language in SQuAD's layout, with questions of several words."""
     texts = [line.split("\t")[1] for line in bitext(language, 8).splitlines()]
     paragraphs = [
         {
@@ -51,13 +51,13 @@ def test_the_recipe(provider_home, tmp_path):
     for language in languages:
         pair = "-".join(sorted((language, "en")))
         put_gzip(tmp_path / "data" / "bitext" / f"{pair}.tsv.gz", bitext(language))
-    told = run(
+    output = run(
         tmp_path, provider_home, "train", "-m", f"experiment={EXPERIMENT}", *SMALL,
         "data.teacher_pairs.complete=false", "objective=optical,contrastive,none", "mixture.ratio=1",
         "mixture.total=16", "logger=wandb", "logger.mode=offline",
     )  # fmt: skip
     sweep = tmp_path / "multirun" / EXPERIMENT
-    assert f"3 done in multirun/{EXPERIMENT}" in told
+    assert f"3 done in multirun/{EXPERIMENT}" in output
     assert " FAIL" not in run(tmp_path, provider_home, "verify", str(sweep))
     runs = read_records(sweep)
     labels = list(config.evaluation.perturbations)
@@ -75,11 +75,11 @@ def test_the_recipe(provider_home, tmp_path):
     assert len(robustness_summary(frame)) == 3 * 12 * len(config.evaluation.measures)
     record = json.loads(next(sweep.glob("*/record.json")).read_text())
     assert record["changed"]["test+typing@0.2"].keys() == set(languages)
-    assert record["changed"]["test+diacritics@1"]["fi"] == 1.0  # of the é
-    made = run(tmp_path, provider_home, "figures", f"multirun/{EXPERIMENT}", "replicates=20", "draws=100",
+    assert record["changed"]["test+diacritics@1"]["fi"] == 1.0  # every question has an é
+    output = run(tmp_path, provider_home, "figures", f"multirun/{EXPERIMENT}", "replicates=20", "draws=100",
                "widths={column: 3.03}", "fits=false")  # fmt: skip
-    assert "robustness-column.pdf" in made
-    assert "robustness-table.tex" in made
+    assert "robustness-column.pdf" in output
+    assert "robustness-table.tex" in output
 
 
 def test_without_bitext_it_is_refused_before_work(provider_home, tmp_path):

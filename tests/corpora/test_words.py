@@ -1,4 +1,4 @@
-"""Words are the same however a text writes its accents, and stand where they are said to."""
+"""Words do not depend on how accents are composed, and their spans are correct."""
 
 import unicodedata
 
@@ -19,7 +19,7 @@ def nfd(text: str) -> str:
 
 
 @given(st.text() | letters)
-def test_one_way_of_writing_is_as_good_as_another(text):
+def test_composed_and_decomposed_texts_have_the_same_words(text):
     assert words(text) == words(unicodedata.normalize("NFC", text)) == words(nfd(text))
     for form in FORMS:
         written = unicodedata.normalize(form, text)
@@ -29,8 +29,8 @@ def test_one_way_of_writing_is_as_good_as_another(text):
 @given(
     st.lists(st.sampled_from(["が", "ぎ", "京", "é", "việt ", " ", "한", "กุ่", "!"]), max_size=8).map("".join)
 )
-def test_spans_are_positions_in_the_text_as_it_is_written(text):
-    """Each composed letter of such a text is one letter and its marks in the other way of writing it."""
+def test_spans_are_positions_in_the_original_text(text):
+    """Each composed letter of these texts is a letter with marks in the decomposed text."""
     whole = [len(nfd(text[:end])) for end in range(len(text) + 1)]
     assert word_spans(nfd(text)) == [(word, whole[a], whole[b]) for word, a, b in word_spans(text)]
 
@@ -44,5 +44,5 @@ def test_spans_are_positions_in_the_text_as_it_is_written(text):
         ("\U00020bb7\u91ce\u5bb6", ["\U00020bb7\u91ce", "\u91ce\u5bb6"]),
     ],
 )
-def test_unspaced_scripts_are_cut_into_pairs(text, cut):
+def test_unspaced_scripts_are_divided_into_pairs(text, cut):
     assert words(text) == cut

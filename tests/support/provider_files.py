@@ -1,6 +1,6 @@
-"""Miniature files of each provider, in its layout, at the places where ir_datasets looks for them.
+"""Miniature files of each provider, in its layout, where ir_datasets looks for them.
 
-Every collection has three documents; the second answers the query, the third is judged not to.
+Every collection has three documents: the second is relevant to the query, and the third is judged irrelevant.
 """
 
 import gzip
@@ -13,7 +13,7 @@ MIRACL = {
     "ar": 5, "bn": 1, "de": 32, "en": 66, "es": 21, "fa": 5, "fi": 4, "fr": 30, "hi": 2, "id": 3, "ja": 14,
     "ko": 3, "ru": 20, "sw": 1, "te": 2, "th": 2, "yo": 1, "zh": 10,
 }  # fmt: skip
-"""Files of passages by language."""
+"""Language -> number of files of passages."""
 MIRACL_WITHOUT_TRAIN = ("de", "yo")
 MR_TYDI = {
     "ar": "arabic", "bn": "bengali", "en": "english", "fi": "finnish", "id": "indonesian", "ja": "japanese",
@@ -42,17 +42,17 @@ def write_all(home: Path) -> None:
 
 
 def miracl(home: Path) -> None:
-    """JSON Lines in numbered files, `title` and `text` apart; topics and qrels by split."""
+    """JSON Lines in numbered files with separate `title` and `text`; topics and qrels by split."""
     for language, files in MIRACL.items():
         folder = home / "miracl" / "v1.0" / language
         passages = [
             {"docid": f"{i}#0", "title": f"Title {i}", "text": f"{language} passage {i}"} for i in (1, 2, 3)
         ]
         for number in range(files):
-            # Yoruba's only file, docs-0, is kept under the name docs-1
+            # Yoruba's only file, docs-0, is stored as docs-1
             name = "docs-1" if language == "yo" else f"docs-{number}"
-            own = passages[number : number + 1] if number < files - 1 else passages[number:]
-            put_gzip(folder / "docs" / f"{name}.jsonl.gz", json_lines(own))
+            part = passages[number : number + 1] if number < files - 1 else passages[number:]
+            put_gzip(folder / "docs" / f"{name}.jsonl.gz", json_lines(part))
         for split in ("train", "dev") if language not in MIRACL_WITHOUT_TRAIN else ("dev",):
             put(
                 folder / split / "topics.tsv",
@@ -63,7 +63,7 @@ def miracl(home: Path) -> None:
 
 
 def mr_tydi(home: Path) -> None:
-    """An archive that has been unpacked; title and text are one field, and one file has all splits."""
+    """A decompressed archive; title and text are one field, and one file has all splits."""
     put(home / "mr-tydi" / "irds_version.txt", "v2")
     for language, name in MR_TYDI.items():
         folder = home / "mr-tydi" / f"{language}.data" / f"mrtydi-v1.0-{name}"
@@ -75,7 +75,7 @@ def mr_tydi(home: Path) -> None:
 
 
 def msmarco(home: Path) -> None:
-    """Archives as they are downloaded; the collection's text is UTF-8 that went through Latin-1 in places."""
+    """Archives as downloaded; parts of the text are UTF-8 that was decoded as Latin-1."""
     folder = home / "msmarco-passage"
     passages = "0\tA passage.\n1\tA café by the sea.\n2\tAnother.\n".replace("é", "\u00c3\u00a9")
     archive = {
@@ -97,24 +97,27 @@ def msmarco(home: Path) -> None:
 
 
 def mmarco(home: Path) -> None:
-    """TSV with MS MARCO's numbers, once for each version and translated language."""
+    """TSV with MS MARCO's ids, for each version and translated language."""
     folder = home / "mmarco"
     put(folder / "qrels.dev.tsv", "100\t0\t1\t1\n")
     put(folder / "qrels.dev.small.tsv", "100\t0\t1\t1\n")
     put(folder / "triples.train.ids.small.tsv", "200\t0\t1\n201\t2\t0\n")
     for version, languages, dot in (("", MMARCO_V1, "_queries"), ("v2", MMARCO_V2, ".queries")):
         for language, name in languages.items():
-            own = folder / version
-            put(own / f"{name}_collection.tsv", "".join(f"{i}\t{language} passage {i}\n" for i in range(3)))
-            put(own / f"{name}{dot}.dev.tsv", f"100\t{language} dev question\n101\tnot in small\n")
-            put(own / f"{name}{dot}.train.tsv", f"200\t{language} train question\n201\tanother\n")
+            version_folder = folder / version
+            put(
+                version_folder / f"{name}_collection.tsv",
+                "".join(f"{i}\t{language} passage {i}\n" for i in range(3)),
+            )
+            put(version_folder / f"{name}{dot}.dev.tsv", f"100\t{language} dev question\n101\tnot in small\n")
+            put(version_folder / f"{name}{dot}.train.tsv", f"200\t{language} train question\n201\tanother\n")
     for name in ("chinese", "portuguese"):
         put(folder / f"{name}_queries.dev.v1.1.tsv", "100\tv1.1 dev question\n")
     put(folder / "portuguese_queries.train.v1.1.tsv", "200\tv1.1 train question\n")
 
 
 def wikiclir(home: Path) -> None:
-    """English queries for all; documents and three-column judgements by language."""
+    """English queries for all languages; documents and three-column judgements by language."""
     folder = home / "wikiclir" / "source" / "wiki-clir"
     queries = ["7\tCafé\tA café is a place.", "9\tMoon\tIt shines."]
     queries += [f"{i}\tSea {i}\tThe sea is wet." for i in range(10, 30)]
@@ -128,7 +131,7 @@ def wikiclir(home: Path) -> None:
 
 
 def clirmatrix(home: Path) -> None:
-    """A list of downloads says where each pair of languages is; queries and judgements are one file."""
+    """A list of downloads names the file of each pair of languages, with queries and judgements."""
     folder = home / "clirmatrix"
     url = "http://www.cs.jhu.edu/~shuosun/clirmatrix/data"
     lists: dict[str, dict] = {"clirmatrix_docs": {}, "clirmatrix_multi8": {}}
@@ -155,7 +158,7 @@ def clirmatrix(home: Path) -> None:
 
 
 def neuclir(home: Path) -> None:
-    """Common Crawl documents; English topics with their translations; qrels of all languages in one."""
+    """Common Crawl documents, English topics with translations, and one file of qrels for all languages."""
     folder = home / "neuclir"
     for language in THREE_LETTERS.values():
         put_gzip(folder / "1" / language / "docs.jsonl.gz", json_lines(crawled(language)))
@@ -170,7 +173,7 @@ def neuclir(home: Path) -> None:
 
 
 def hc4(home: Path) -> None:
-    """Documents that a script took from Common Crawl; topics of three splits with their languages."""
+    """Documents that a script extracts from Common Crawl; topics of three splits with their languages."""
     folder = home / "hc4"
     for number, split in enumerate(("train", "dev", "test")):
         put(folder / f"{split}.topics.v1-0.jsonl", json_lines([topic(str(number))]))
@@ -184,7 +187,7 @@ def hc4(home: Path) -> None:
 
 
 def dpr_w100(home: Path) -> None:
-    """DPR's passages of English Wikipedia: a header, and the text before the title."""
+    """DPR's passages of English Wikipedia: a header line, and the text before the title."""
     passages = [
         '1\t"Tokyo is the capital of Japan."\tTokyo',
         "2\tMoscow was founded in 1147.\tMoscow",

@@ -1,4 +1,4 @@
-"""Shipped recipes at a size that tests can run."""
+"""Shipped recipes at the size of a test."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ WORDS = ("water", "house", "river", "stone", "bird", "light", "road", "salt")
 
 
 def bitext(language: str, count: int = 40) -> str:
-    """English <tab> translation; the translations hold letters of the language's script."""
+    """English <tab> translation; the translations are in the script of the language."""
     letters = {
         "ja": "水家", "zh": "水河", "ko": "물집", "ru": "вода", "ar": "ماء", "fa": "آب", "th": "น้ำ",
         "hi": "पानी", "mr": "पाणी", "bn": "জল", "te": "నీరు",
@@ -25,15 +25,14 @@ def bitext(language: str, count: int = 40) -> str:
     lines = []
     for number in range(count):
         english = f"{WORDS[number % 8]} {WORDS[number // 8]} beside {WORDS[(3 * number) % 8]}"
-        own = letters.get(language, f"{language}{language}")
-        lines.append(
-            f"{english}\t{own} {own * (1 + number % 3)} {own}{own[: 1 + number % 2]}{own * (number // 6)}\n"
-        )
+        word = letters.get(language, f"{language}{language}")
+        third = f"{word}{word[: 1 + number % 2]}{word * (number // 6)}"
+        lines.append(f"{english}\t{word} {word * (1 + number % 3)} {third}\n")
     return "".join(lines)
 
 
 def run(folder: Path, home: Path, *arguments: str) -> str:
-    """`optical-sweeps ...` in a process of its own; what it printed."""
+    """Run `optical-sweeps ...` in a subprocess and return its output."""
     passed = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTHON"))}
     done = subprocess.run(
         [str(Path(sys.executable).with_name("optical-sweeps")), *arguments],

@@ -1,13 +1,14 @@
-"""A corpus put together from a source of bitext, a source of test collections and the teacher's pairs."""
+"""A corpus assembled from a source of bitext, a source of test collections and the teacher's pairs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.bitext_sources import BitextSources
 from optical_sweeps.corpora.collections import (
+    SPLITS,
     Collection,
     CollectionSource,
     Documents,
@@ -15,49 +16,35 @@ from optical_sweeps.corpora.collections import (
     Split,
 )
 from optical_sweeps.corpora.filters import BitextReport
-from optical_sweeps.corpora.settings import requested_language
+from optical_sweeps.corpora.languages import requested_language
+from optical_sweeps.corpora.read_once import read_once
 from optical_sweeps.errors import UserError
-
-SPLITS: tuple[Split, ...] = ("dev", "test")
+from optical_sweeps.settings import settings
 
 
 @runtime_checkable
 class PairSource(Protocol):
-    """Where the teacher's query-document pairs come from."""
+    """A source of the teacher's query-document pairs."""
 
     def relevant_pairs(self) -> tuple[RelevantPair, ...]: ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings("data", kw_only=True)
 class AssembledCorpus:
     """Bitext, collections and the teacher's pairs, each from its own source.
 
     Args:
         collections: test collections by language.
-        bitexts: training pairs by language; null or no source: nothing to distil on, for evaluation alone.
-        teacher_pairs: English query-document pairs to train a teacher on; null: none.
+        bitexts: training pairs by language; without sources the corpus serves evaluation only.
+        teacher_pairs: English query-document pairs to train a teacher on, or null.
 
     Raises:
-        UserError: a part is not what it should be (at once); what the parts raise (at first use).
+        UserError: a part has the wrong type (at construction); what the parts raise (at first use).
     """
-
-    __no_type_check__ = True  # values come from YAML: __post_init__ checks them and names the key
 
     collections: CollectionSource
     bitexts: BitextSources = field(default_factory=BitextSources)
     teacher_pairs: PairSource | None = None
-    _read_bitexts: dict[str, tuple[Bitext, BitextReport]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
-
-    def __post_init__(self) -> None:
-        for key, value, kind in (
-            ("collections", self.collections, CollectionSource),
-            ("bitexts", self.bitexts, BitextSources),
-            ("teacher_pairs", self.teacher_pairs, PairSource | None),
-        ):
-            if not isinstance(value, kind):
-                raise UserError(f"data.{key}: {value!r} is no such source; give a _target_ and its settings")
 
     @property
     def name(self) -> str:
@@ -67,17 +54,30 @@ class AssembledCorpus:
     def languages(self) -> tuple[str, ...]:
         return self.collections.languages
 
+    @read_once
     def fingerprint(self) -> str:
         """A hash of the pairs, queries, judgements and documents of every language."""
-        return self._fingerprint
+        prints = ["assembled"]
+        for language in self.languages:
+            prints += [language, *(self.collection(language, split).fingerprint() for split in SPLITS)]
+            if self.bitexts.has(language):
+                bitext = self.bitext(language)
+                prints.append(fingerprint_of_texts((*bitext.english, *bitext.translations)))
+        if self.teacher_pairs is not None:
+            for pair in self.relevant_pairs():
+                prints += [pair.query, pair.document, pair.concept]
+        return fingerprint_of_texts(prints)
 
+    @read_once
     def bitext(self, language: str) -> Bitext:
         """The training pairs of one language, filtered."""
-        return self._read(language)[0]
+        requested_language(language, self.languages, "data.collections.languages")
+        bitext, self._reports[language] = self.bitexts.read(language)
+        return bitext
 
     def bitext_reports(self) -> Mapping[str, BitextReport]:
-        """What the filters did, by language, for the languages read so far."""
-        return {language: report for language, (_, report) in self._read_bitexts.items()}
+        """What the filters dropped, for each language whose bitext has been read."""
+        return self._reports
 
     def documents(self) -> Documents:
         """The documents that all languages search.
@@ -89,7 +89,7 @@ class AssembledCorpus:
         distinct = list({documents.fingerprint(): documents for documents in by_language.values()}.values())
         if len(distinct) > 1:
             raise UserError(
-                f"data.collections: {self.name} has other documents for each language; one set is needed: "
+                f"data.collections: {self.name} has other documents for each language, but one set is needed; "
                 "set data.collections.documents, or name one language"
             )
         return distinct[0]
@@ -101,25 +101,9 @@ class AssembledCorpus:
     def relevant_pairs(self) -> tuple[RelevantPair, ...]:
         """The teacher's pairs."""
         if self.teacher_pairs is None:
-            raise UserError("data.teacher_pairs: none is set, and a teacher needs pairs; set one")
+            raise UserError("data.teacher_pairs: null, but a teacher is trained on pairs; set a source")
         return self.teacher_pairs.relevant_pairs()
 
-    def _read(self, language: str) -> tuple[Bitext, BitextReport]:
-        requested_language(language, self.languages, "data.collections.languages")
-        if language not in self._read_bitexts:
-            self._read_bitexts[language] = self.bitexts.read(language)
-        return self._read_bitexts[language]
-
-    # cached_property writes into the instance's __dict__, which a frozen dataclass without slots allows.
     @cached_property
-    def _fingerprint(self) -> str:
-        prints = ["assembled"]
-        for language in self.languages:
-            prints += [language, *(self.collection(language, split).fingerprint() for split in SPLITS)]
-            if self.bitexts.has(language):
-                bitext = self.bitext(language)
-                prints.append(fingerprint_of_texts((*bitext.english, *bitext.translations)))
-        if self.teacher_pairs is not None:
-            for pair in self.relevant_pairs():
-                prints += [pair.query, pair.document, pair.concept]
-        return fingerprint_of_texts(prints)
+    def _reports(self) -> dict[str, BitextReport]:
+        return {}

@@ -1,32 +1,35 @@
 """The emoji corpus: names of 1,923 emoji in 13 languages, from the `emoji` package (Unicode CLDR names).
 
-Query = the name in language L; document = the English name and its aliases; nothing is downloaded.
+A query is the name in one language, a document the English name and its aliases. Nothing is downloaded.
 """
 
 import importlib
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Annotated
 
-from optical_sweeps.checks import whole_number
+from optical_sweeps.checks import NonNegativeInt
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.collections import Collection, Documents, Queries, RelevantPair, Split
-from optical_sweeps.corpora.concepts import SplitName, merge_concepts, split_of
-from optical_sweeps.corpora.settings import ENGLISH, languages_among, requested_language, split_fractions
+from optical_sweeps.corpora.concepts import ConceptSplits, SplitName, merge_concepts
+from optical_sweeps.corpora.languages import ENGLISH, TargetLanguages, known_languages, requested_language
+from optical_sweeps.corpora.read_once import read_once
 from optical_sweeps.errors import UserError
+from optical_sweeps.settings import settings
 
 LANGUAGES = ("ar", "de", "es", "fa", "fr", "id", "it", "ja", "ko", "pt", "ru", "tr", "zh")
 
 ZWJ, VARIATION_SELECTOR = "\u200d", "\ufe0f"
 SKIN_TONES = frozenset("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
-MODIFIERS = frozenset("♀♂➡")  # as a part of a sequence: a gender, or "facing right"
+MODIFIERS = frozenset("♀♂➡")  # parts of a sequence: a gender, or "facing right"
 PERSON, CHILD, HEART, KISS_MARK, HANDSHAKE = "🧑", "🧒", "❤", "💋", "🤝"
 FAMILY, COUPLE_WITH_HEART, KISS, HOLDING_HANDS = "👪", "💑", "💏", "👫"
 NEUTRAL = {"👨": PERSON, "👩": PERSON, "👦": CHILD, "👧": CHILD}
-SAME_CONCEPT = {  # gendered emoji with a code point of their own
+SAME_CONCEPT = {  # gendered emoji that are single code points
     "👴": "🧓",
     "👵": "🧓",
     "🤴": "🫅",
@@ -39,6 +42,10 @@ SAME_CONCEPT = {  # gendered emoji with a code point of their own
     "👬": HOLDING_HANDS,
     "👭": HOLDING_HANDS,
 }
+
+
+Names = Mapping[str, object]
+"""Language -> name, and `alias` -> the list of English aliases."""
 
 
 @dataclass(frozen=True)
@@ -57,86 +64,80 @@ class EmojiEntry:
         return ", ".join((self.name, *self.aliases))
 
 
-@dataclass(frozen=True)
-class EmojiCorpus:
+@settings("data", kw_only=True)
+class EmojiCorpus(ConceptSplits):
     """Emoji names as a cross-lingual collection with splits by base concept.
 
-    Qrels: the emoji itself 2, other emoji of its concept (other genders, hair, family members) 1.
+    Qrels: the emoji itself has grade 2, other emoji of its concept (other genders, hair, family members) 1.
 
     Args:
-        languages: languages to serve, of the 13 that the emoji package names emoji in.
+        languages: languages to distil into, among the 13 in which the emoji package names emoji.
         dev_fraction: expected share of concepts in dev.
-        test_fraction: expected share of concepts in test; the rest is for training.
-        split_seed: another seed, another split.
+        test_fraction: expected share of concepts in test; the remainder is for training.
+        split_seed: seed of the splits.
 
     Raises:
-        UserError: a bad setting (the message names its key), or the emoji package is missing.
+        UserError: a bad setting, or the emoji package is not installed.
     """
 
-    __no_type_check__ = True  # values come from YAML: __post_init__ checks them and names the key
-
-    languages: tuple[str, ...] = LANGUAGES
-    dev_fraction: float = 0.1
-    test_fraction: float = 0.2
-    split_seed: int = 0
+    languages: Annotated[TargetLanguages, known_languages(LANGUAGES, "the emoji package")] = LANGUAGES
+    split_seed: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
-        languages = languages_among("data.languages", self.languages, LANGUAGES, "the emoji package")
-        dev_fraction, test_fraction = split_fractions("data", self.dev_fraction, self.test_fraction)
-        object.__setattr__(self, "languages", languages)
-        object.__setattr__(self, "dev_fraction", dev_fraction)
-        object.__setattr__(self, "test_fraction", test_fraction)
-        whole_number("data.split_seed", self.split_seed, least=0)
+        super().__post_init__()
         _emoji_package()
 
     @property
     def name(self) -> str:
         return "emoji"
 
+    @read_once
     def fingerprint(self) -> str:
         """A hash of every text, concept and split, in collection order."""
-        return self._fingerprint
+        texts = ["emoji", *self.languages]
+        for e in self._entries:
+            texts += [e.id, e.concept, e.split, e.name, *e.aliases, *e.translations.values()]
+        return fingerprint_of_texts(texts)
 
     def bitext(self, language: str) -> Bitext:
         """(name in `language`, English name) of every train emoji."""
         requested_language(language, self.languages)
-        train = self._entries_of("train", needed_for="data.dev_fraction")
+        train = self._entries_of("train", key="data.dev_fraction")
         return Bitext(language, tuple(e.name for e in train), tuple(e.translations[language] for e in train))
 
+    @read_once
     def documents(self) -> Documents:
-        """One English document per emoji of all splits: its name and aliases."""
-        return self._documents
+        """One English document for each emoji of all splits: its name and aliases."""
+        return Documents(ENGLISH, tuple(e.id for e in self._entries), tuple(e.document for e in self._entries))
 
     def collection(self, language: str, split: Split) -> Collection:
         """Names in `language` of the emoji of one split, over all documents."""
         requested_language(language, self.languages)
-        entries = self._entries_of(split, needed_for=f"data.{split}_fraction")
-        # the same id in every language: a bootstrap over items then knows that they are one item
-        query_ids = tuple(e.id for e in entries)
-        queries = Queries(language, query_ids, tuple(e.translations[language] for e in entries))
-        qrels = {query: self._grades(e) for query, e in zip(query_ids, entries, strict=True)}
-        return Collection(f"{self.name}.{language}", split, self._documents, queries, qrels)
+        entries = self._entries_of(split, key=f"data.{split}_fraction")
+        # the same ids in every language, so that a bootstrap over items can pair them
+        queries = Queries.from_texts(language, {e.id: e.translations[language] for e in entries})
+        qrels = {e.id: self._grades(e) for e in entries}
+        return Collection(f"{self.name}.{language}", split, self.documents(), queries, qrels)
 
     def relevant_pairs(self) -> tuple[RelevantPair, ...]:
         """(alias, English name and other aliases) for each alias of the train emoji."""
-        # The document is the index's document without the query: with the alias left in, matching it word for
-        # word is all there is to learn; with the name alone, the teacher never sees the index's kind of text.
+        # The document is the index's document without the query. With the alias in it, the teacher would only
+        # learn to match words; with the name alone, it would never see documents like those of the index.
         return tuple(
             RelevantPair(alias, ", ".join((e.name, *(a for a in e.aliases if a != alias))), e.concept)
-            for e in self._entries_of("train", needed_for="data.dev_fraction")
+            for e in self._entries_of("train", key="data.dev_fraction")
             for alias in e.aliases
         )
 
-    def _entries_of(self, split: SplitName, needed_for: str) -> tuple[EmojiEntry, ...]:
+    def _entries_of(self, split: SplitName, key: str) -> tuple[EmojiEntry, ...]:
         entries = tuple(e for e in self._entries if e.split == split)
         if not entries:
-            raise UserError(f"{needed_for}: no emoji falls into {split}; change the fraction")
+            raise UserError(f"{key}: no emoji falls into {split}; change the fraction")
         return entries
 
     def _grades(self, entry: EmojiEntry) -> dict[str, int]:
         return {other: 2 if other == entry.id else 1 for other in self._ids_of_concept[entry.concept]}
 
-    # cached_property writes into the instance's __dict__, which a frozen dataclass without slots allows.
     @cached_property
     def _entries(self) -> tuple[EmojiEntry, ...]:
         data = _named_emoji()
@@ -152,19 +153,15 @@ class EmojiCorpus:
             for symbol, names in data.items()
         )
 
-    def _entry(self, symbol: str, concept: str, texts: tuple[str, ...], names: dict[str, Any]) -> EmojiEntry:
+    def _entry(self, symbol: str, concept: str, texts: tuple[str, ...], names: Names) -> EmojiEntry:
         return EmojiEntry(
             id=_code_points(symbol),
             concept=concept,
-            split=split_of(concept, self.dev_fraction, self.test_fraction, self.split_seed),
+            split=self.split_of(concept, self.split_seed),
             name=texts[0],
             aliases=texts[1:],
-            translations={language: clean(names[language]) for language in self.languages},
+            translations={language: clean(str(names[language])) for language in self.languages},
         )
-
-    @cached_property
-    def _documents(self) -> Documents:
-        return Documents(ENGLISH, tuple(e.id for e in self._entries), tuple(e.document for e in self._entries))
 
     @cached_property
     def _ids_of_concept(self) -> dict[str, list[str]]:
@@ -172,13 +169,6 @@ class EmojiCorpus:
         for entry in self._entries:
             ids.setdefault(entry.concept, []).append(entry.id)
         return ids
-
-    @cached_property
-    def _fingerprint(self) -> str:
-        texts = ["emoji", *self.languages]
-        for e in self._entries:
-            texts += [e.id, e.concept, e.split, e.name, *e.aliases, *e.translations.values()]
-        return fingerprint_of_texts(texts)
 
 
 def clean(name: str) -> str:
@@ -191,9 +181,9 @@ def clean(name: str) -> str:
 
 
 def identity_of(text: str) -> str:
-    """What two English texts share if they are the same but for case, accents and punctuation.
+    """An English text without case, accents and punctuation: equal texts name the same thing.
 
-    `+`, `#`, `*` and a leading `-` count: they are all that tells +1 from -1 and the keycaps apart.
+    `+`, `#`, `*` and a leading `-` remain, since they alone distinguish +1 from -1 and the keycaps.
 
     >>> identity_of("woman’s piñata") == identity_of("Womans pinata"), identity_of("-1") == identity_of("+1")
     (True, False)
@@ -204,7 +194,7 @@ def identity_of(text: str) -> str:
 
 
 def base_sequence(symbol: str) -> str:
-    """The base concept of an emoji sequence: without skin tone, gender, direction, or who is in the family.
+    """The base concept of an emoji sequence: without skin tone, gender, direction and the members of a family.
 
     >>> base_sequence("👩🏽\u200d🍳") == base_sequence("🧑\u200d🍳") != base_sequence("🍳")
     True
@@ -222,11 +212,14 @@ def base_sequence(symbol: str) -> str:
     return SAME_CONCEPT.get(sequence, sequence)
 
 
-def _english_texts(names: dict[str, Any]) -> tuple[str, ...]:
-    """The English name, then the aliases that say something else, each once."""
+def _english_texts(names: Names) -> tuple[str, ...]:
+    """The English name and then the aliases that differ from it, each once."""
+    aliases = names.get("alias", ())
+    assert isinstance(aliases, list | tuple)
     distinct: dict[str, str] = {}
-    for name in (names[ENGLISH], *names.get("alias", ())):
-        distinct.setdefault(identity_of(clean(name)), clean(name))
+    for name in (names[ENGLISH], *aliases):
+        text = clean(str(name))
+        distinct.setdefault(identity_of(text), text)
     return tuple(distinct.values())
 
 
@@ -234,8 +227,8 @@ def _code_points(symbol: str) -> str:
     return "-".join(f"{ord(c):x}" for c in symbol)
 
 
-def _named_emoji() -> dict[str, dict[str, Any]]:
-    """Fully qualified emoji without skin tone -> their names; those named in all 13 languages only."""
+def _named_emoji() -> dict[str, Names]:
+    """Fully qualified emoji without skin tone that have a name in all 13 languages -> their names."""
     package = _emoji_package()
     package.config.load_language([ENGLISH, *LANGUAGES])
     qualified = package.STATUS["fully_qualified"]

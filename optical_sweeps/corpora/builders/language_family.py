@@ -1,26 +1,29 @@
 """A family of invented languages: an English-like base, and daughters that differ from it by parameters.
 
-Translations carry gold word alignments, so that a soft alignment (a transport plan) can be scored.
+Translations have gold word alignments, by which a soft alignment (a transport plan) can be scored.
 """
 
 import math
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from random import Random
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from optical_sweeps.checks import number_between, one_of, whole_number
+from annotated_types import Ge, Le
+
+from optical_sweeps.checks import Count, Fraction
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
+from optical_sweeps.settings import key_of, settings
 
 T = TypeVar("T")
 WordClass = Literal["determiner", "preposition", "adverb", "adjective", "verb", "noun"]
 Role = Literal["S", "V", "O", "adverb", "place"]
 Alignment = tuple[tuple[int, int], ...]
-"""(word of the translation, word of the English sentence) of every link, sorted."""
+"""The sorted links (word of the translation, word of the English sentence)."""
 
 CLASS_SHARES: Mapping[WordClass, float] = {
     "determiner": 0.01,
@@ -39,19 +42,18 @@ SYLLABLES: Mapping[WordClass, int] = {  # frequent classes have short words
     "noun": 3,
 }
 CONSONANTS, VOWELS = "bdfghklmnprstvz", "aeiou"
-SCRIPTS = {  # letter by letter for CONSONANTS + VOWELS
+SCRIPTS = {  # one letter for each of CONSONANTS + VOWELS
     "latin": CONSONANTS + VOWELS,
     "cyrillic": "бдфгхклмнпрствзаеиоу",
     "greek": "βδφγχκλμνπρστξζαεηου",
     "hebrew": "בדפגהכלמנקרסתוזאעיחט",
     "hiragana": "ばだふがはからまなぱりさたわざあえいおう",
 }
-WORD_ORDERS = ("SVO", "SOV", "VSO", "VOS", "OSV", "OVS")
 
 
 @dataclass(frozen=True)
 class Lexeme:
-    """A word of the base language as a lexicon entry; rank 0 is the most frequent of its class."""
+    """A lexicon entry of the base language; rank 0 is the most frequent of its class."""
 
     word_class: WordClass
     rank: int
@@ -59,7 +61,7 @@ class Lexeme:
 
 @dataclass(frozen=True)
 class Sentence:
-    """Constituents in the order of the base language; each is a role and its lexemes."""
+    """Constituents in the order of the base language: a role and its lexemes each."""
 
     constituents: tuple[tuple[Role, tuple[Lexeme, ...]], ...]
 
@@ -125,7 +127,7 @@ class BaseLanguage:
             for rank in range(max(2, round(share * self.lexicon_size))):
                 lexeme = Lexeme(word_class, rank)
                 form = new_form(lexeme, random)
-                while form in forms:  # one longer each time: the supply of short forms is finite
+                while form in forms:  # longer each time, since the number of short forms is finite
                     form += new_form(Lexeme("determiner", 0), random)
                 forms[form] = lexeme
         return {lexeme: form for form, lexeme in forms.items()}
@@ -141,7 +143,7 @@ class BaseLanguage:
         }
 
 
-@dataclass(frozen=True)
+@settings("data.daughters")
 class Daughter:
     """How a daughter language differs from the base.
 
@@ -149,7 +151,7 @@ class Daughter:
         pairs: size of its bitext.
         cognates: share of lexemes whose words descend from the base's by regular sound changes; the others
             are new words.
-        sound_changes: consonants that change places in every cognate (0, or 2 and more).
+        sound_changes: number of consonants that are exchanged in every cognate (0, or at least 2).
         word_order: order of subject, verb and object.
         adjective_after_noun: whether adjectives follow their noun.
         postpositions: whether adpositions follow their noun phrase.
@@ -158,61 +160,33 @@ class Daughter:
         script: writing system.
     """
 
-    __no_type_check__ = True  # values come from YAML: `checked_daughter` checks them and names the key
-
-    pairs: int = 600
-    cognates: float = 0.8
-    sound_changes: int = 2
-    word_order: str = "SVO"
+    pairs: Count = 600
+    cognates: Fraction = 0.8
+    sound_changes: Annotated[int, Ge(0), Le(len(CONSONANTS))] = 2
+    word_order: Literal["SVO", "SOV", "VSO", "VOS", "OSV", "OVS"] = "SVO"
     adjective_after_noun: bool = False
     postpositions: bool = False
-    fused_determiners: float = 0.0
-    split_words: float = 0.0
-    script: str = "latin"
+    fused_determiners: Fraction = 0.0
+    split_words: Fraction = 0.0
+    script: Literal["latin", "cyrillic", "greek", "hebrew", "hiragana"] = "latin"
 
-
-def checked_daughter(key: str, value: object) -> Daughter:
-    """`value`, a mapping of settings, as a daughter.
-
-    Raises:
-        UserError: an unknown or bad setting; the message names its key below `key`.
-    """
-    if isinstance(value, Daughter):
-        value = {setting.name: getattr(value, setting.name) for setting in fields(Daughter)}
-    if not isinstance(value, Mapping):
-        raise UserError(f"{key}: {value!r} is no mapping; write it as {{cognates: 0.8, word_order: SOV}}")
-    known = [setting.name for setting in fields(Daughter)]
-    for name in value:
-        if name not in known:
-            raise UserError(f"{key}.{name}: no such setting; there are {', '.join(known)}")
-    daughter = Daughter(**value)
-    whole_number(f"{key}.pairs", daughter.pairs, least=1)
-    for name in ("cognates", "fused_determiners", "split_words"):
-        number_between(f"{key}.{name}", getattr(daughter, name), 0.0, 1.0)
-    if whole_number(f"{key}.sound_changes", daughter.sound_changes, least=0) > len(CONSONANTS):
-        raise UserError(f"{key}.sound_changes: there are only {len(CONSONANTS)} consonants; lower it")
-    if daughter.sound_changes == 1:
-        raise UserError(f"{key}.sound_changes: one consonant cannot change places alone; set 0, or 2 and more")
-    one_of(f"{key}.word_order", daughter.word_order, WORD_ORDERS)
-    one_of(f"{key}.script", daughter.script, SCRIPTS)
-    for name in ("adjective_after_noun", "postpositions"):
-        if not isinstance(getattr(daughter, name), bool):
+    def __post_init__(self) -> None:
+        if self.sound_changes == 1:
             raise UserError(
-                f"{key}.{name}: {getattr(daughter, name)!r} is not true or false; write one of them"
+                f"{key_of('sound_changes')}: one consonant cannot be exchanged alone; set 0, or at least 2"
             )
-    return daughter
 
 
 @dataclass(frozen=True)
 class DaughterLanguage:
-    """A daughter of a base language: its lexicon and its grammar."""
+    """A daughter of a base language: its lexicon and grammar."""
 
     name: str
     base: BaseLanguage
     daughter: Daughter
 
     def translate(self, sentence: Sentence) -> tuple[str, Alignment]:
-        """The sentence in this language, and which of its words translates which English word."""
+        """The sentence in this language, and its word alignment with the English sentence."""
         words: list[str] = []
         links: list[tuple[int, int]] = []
         for form, english in self._words(sentence):
@@ -277,7 +251,7 @@ class DaughterLanguage:
         return forms
 
     def _sound_changes(self) -> dict[int, str]:
-        """A cycle through some consonants, so that no two words of the base fall together."""
+        """A cycle through some consonants, so that different words of the base stay different."""
         changed = self._shuffled(CONSONANTS, "sounds")[: self.daughter.sound_changes]
         return str.maketrans(dict(zip(changed, [*changed[1:], *changed[:1]], strict=True)))
 
@@ -295,7 +269,7 @@ class DaughterLanguage:
 
 
 def new_form(lexeme: Lexeme, random: Random) -> str:
-    """A word of open syllables."""
+    """A random word of open syllables."""
     return "".join(
         CONSONANTS[int(random.random() * len(CONSONANTS))] + VOWELS[int(random.random() * len(VOWELS))]
         for _ in range(SYLLABLES[lexeme.word_class])

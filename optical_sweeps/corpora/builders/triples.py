@@ -1,384 +1,272 @@
-"""Triples from files and from ir_datasets, drawn in one seeded order and packed into files that are mapped.
+"""Triples from files and from ir_datasets, drawn in a seeded order and packed into memory-mapped files.
 
-A packed draw is a folder:
-    queries documents   packed strings (see `packed`); of ir_datasets the documents are the whole collection's
-    rows.npy            query, positive, negatives: positions in these
-    triples.json        what it was drawn from, and the content's fingerprint; written last
-MS MARCO has 39.8 million triples: they are read line by line, and what is drawn is never all in memory as text.
+MS MARCO has 39.8 million triples: lines are read one at a time, and the texts of a draw are never all in
+memory. A draw is a folder of the cache:
+    rows/rows.npy       query, positive, negatives: positions in the packed queries and documents
+    queries, documents  the packed texts of a file of texts; other sources pack all their texts beside the draws
 """
 
 import hashlib
 import itertools
-import json
-import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from jaxtyping import Int, Int32
 
-from optical_sweeps.checks import true_or_false, whole_number
+from optical_sweeps.checks import Count, FilePath, NonNegativeInt
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
-from optical_sweeps.corpora.builders.ir_datasets_collections import pack_dataset
+from optical_sweeps.corpora.builders.ir_datasets_documents import IrDatasetsDocuments
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.corpora.document_text import DocumentText
-from optical_sweeps.corpora.packed import packed_documents
+from optical_sweeps.corpora.languages import ENGLISH
+from optical_sweeps.corpora.packed import Stamp, packed_documents, packed_folder
+from optical_sweeps.corpora.read_once import read_once
 from optical_sweeps.corpora.readers.documents import iterate_documents
-from optical_sweeps.corpora.readers.ir_dataset import IrDataset
+from optical_sweeps.corpora.readers.ir_dataset import DatasetId, IrDataset
 from optical_sweeps.corpora.readers.trec import read_topics
 from optical_sweeps.corpora.readers.triples import Fields, read_triples
-from optical_sweeps.corpora.settings import ENGLISH
-from optical_sweeps.corpora.triples import STRETCH, Triples, drawn
+from optical_sweeps.corpora.triples import BLOCK, Triples, drawn
 from optical_sweeps.errors import UserError
+from optical_sweeps.settings import key_of, settings
 
-FORMAT = 1
-KEY = "teacher.triples"
+Records = Iterable[tuple[str, str]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings("teacher.triples", kw_only=True)
 class TripleFiles:
-    """Triples of a file, as texts or as ids; packed with `open_bytes`'s packings or not.
+    """Triples of a plain or compressed file, as texts or as ids.
 
     Args:
         path: TSV of `query, positive, negative`, or JSON Lines of `[query, positive, negative, ...]`.
-        queries: TSV of id and text; with `collection`, the fields of `path` are ids. None: they are texts.
-        collection: TSV or JSON Lines of documents.
-        limit: draw so many; fewer are the first of more; None is all.
-        negatives: of each line, its first so many.
-        seed: of the draw.
-        cache: folder of what is packed.
+        queries: TSV of id and text; the fields of `path` are then ids. None: they are texts.
+        collection: TSV or JSON Lines of documents; set it together with `queries`.
+        limit: number of triples to draw, None for all; a smaller draw is a prefix of a larger one.
+        negatives: number of negatives to take from each line, from the first on.
+        seed: seed of the draw.
+        cache: folder of the packed files.
 
     Raises:
-        UserError: a bad setting (at once); files that cannot be read, or an unknown id (at first use).
+        UserError: a bad setting (at construction); unreadable files or an unknown id (at first use).
     """
 
-    path: Path
-    queries: Path | None = None
-    collection: Path | None = None
-    limit: int | None = None
-    negatives: int = 1
-    seed: int = 0
-    cache: Path = Path("artifacts/triples")
-    _known: dict[str, Triples] = field(default_factory=dict, init=False, repr=False, compare=False)
-    __no_type_check__ = True
+    path: FilePath
+    queries: FilePath | None = None
+    collection: FilePath | None = None
+    limit: Count | None = None
+    negatives: Count = 1
+    seed: NonNegativeInt = 0
+    cache: FilePath = Path("artifacts/triples")
 
     def __post_init__(self) -> None:
         if (self.queries is None) != (self.collection is None):
             raise UserError(
-                f"{KEY}.queries, {KEY}.collection: give both (the triples are ids) or neither (texts)"
+                f"{key_of('queries')}, {key_of('collection')}: set both (the triples are ids) or neither (they "
+                "are texts)"
             )
-        _check_draw(self.limit, self.negatives, self.seed)
-        for name in ("path", "queries", "collection", "cache"):
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, Path(value).expanduser())
-        for name in ("path", "queries", "collection"):
-            if (value := getattr(self, name)) is not None and not value.is_file():
-                raise UserError(f"{KEY}.{name}: there is no file {value}; correct the path")
+        for name, file in (("path", self.path), ("queries", self.queries), ("collection", self.collection)):
+            if file is not None and not file.is_file():
+                raise UserError(f"{key_of(name)}: there is no file {file}; correct the path")
 
+    @read_once
     def triples(self) -> Triples:
         """The drawn triples."""
-        if "all" not in self._known:
-            self._known["all"] = _packed(
-                self.cache, self._facts(), self._stamp, self._sources if self.queries else self._own_texts
-            )
-        return self._known["all"]
+        facts = {"path": str(self.path.resolve()), "limit": self.limit, "seed": self.seed}
+        draw = _Draw(
+            self.cache, {**facts, "negatives": self.negatives}, self.negatives, self._lines, self._stamp
+        )
+        if self.queries is None or self.collection is None:
+            return draw.of_texts()
+        queries, collection = self.queries, self.collection
+        return draw.of_ids(
+            self._packed(queries, lambda: read_topics(queries).items()),
+            self._packed(collection, lambda: _records(collection)),
+        )
 
     def fingerprint(self) -> str:
         """A hash of the drawn triples."""
         return self.triples().fingerprint()
 
-    def _facts(self) -> dict[str, Any]:
-        names = ("path", "queries", "collection")
-        paths = {name: str(getattr(self, name).resolve()) for name in names if getattr(self, name) is not None}
-        return paths | {"limit": self.limit, "negatives": self.negatives, "seed": self.seed}
+    def _lines(self) -> Iterator[Fields]:
+        return read_triples(self.path)
 
-    def _stamp(self) -> list[int]:
-        files = [path for path in (self.path, self.queries, self.collection) if path is not None]
-        return [number for path in files for number in _stamp_of(path)]
+    def _stamp(self) -> Stamp:
+        return _stamp_of(self.path)
 
-    def _sources(self, folder: Path) -> "_Sources":
-        queries, collection = self.queries, self.collection
-        assert queries is not None
-        assert collection is not None
-
-        def documents() -> Iterator[tuple[str, str]]:
-            for _, name, title, text in iterate_documents(collection):
-                yield name, DocumentText("title_and_text", " ").of(title, text)
-
-        return _Sources(
-            queries=self._shared("queries", lambda: read_topics(queries).items()),
-            documents=self._shared("collection", documents),
-            lines=lambda: read_triples(self.path),
-            draw=_draw(lambda: read_triples(self.path), self.limit, self.seed, self.path),
-            negatives=self.negatives,
-            where=str(self.path),
-        )
-
-    def _shared(self, name: str, records: Callable[[], Iterable[tuple[str, str]]]) -> Documents:
-        """The packed texts of a file, for all draws."""
-        path = getattr(self, name)
-        place = hashlib.blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()
-        return _strings(self.cache / f"{name}-{place}", records, lambda: _stamp_of(path))
-
-    def _own_texts(self, folder: Path) -> "_Sources":
-        """A text's id is its hash; of the file's texts, those of the draw are packed, each once."""
-        draw = _draw(lambda: read_triples(self.path), self.limit, self.seed, self.path)
-
-        def texts(first: int, last: int | None) -> Callable[[], Iterator[tuple[str, str]]]:
-            def records() -> Iterator[tuple[str, str]]:
-                seen: set[bytes] = set()
-                for fields in _lines_at(read_triples(self.path), np.sort(draw)):
-                    for text in fields[first:last]:
-                        if (digest := _digest(text)) not in seen:
-                            seen.add(digest)
-                            yield digest.hex(), text
-
-            return records
-
-        return _Sources(
-            queries=_strings(folder / "queries", texts(0, 1)),
-            documents=_strings(folder / "documents", texts(1, 2 + self.negatives)),
-            lines=lambda: (tuple(_digest(text).hex() for text in f) for f in read_triples(self.path)),
-            draw=draw,
-            negatives=self.negatives,
-            where=str(self.path),
-        )
+    def _packed(self, file: Path, records: Callable[[], Records]) -> Documents:
+        """The packed texts of a file, which all draws share."""
+        name = hashlib.blake2b(str(file.resolve()).encode(), digest_size=8).hexdigest()
+        return packed_documents(self.cache / f"texts-{name}", "", records, {}, lambda: _stamp_of(file))
 
 
-@dataclass(frozen=True, kw_only=True)
-class IrDatasetTriples:
+@settings("teacher.triples", kw_only=True)
+class IrDatasetTriples(IrDatasetsDocuments):
     """The docpairs of a dataset of ir_datasets, such as `msmarco-passage/train/triples-small`.
 
     Args:
         dataset: its id; `mmarco/v2/de/train` has the queries and passages in German.
-        limit: draw so many; fewer are the first of more; None is all.
-        seed: of the draw.
-        document_columns, separator: what of a document is taken.
-        complete: refuse fewer documents than the provider counts.
-        cache: folder of what is packed; `documents` those of the collection, which data= may share.
+        limit: number of triples to draw, None for all; a smaller draw is a prefix of a larger one.
+        seed: seed of the draw.
+        cache: folder of the packed draws.
+        documents: folder of the packed documents, which `data` may share.
+
+    The other settings are those of `IrDatasetsDocuments`.
 
     Raises:
-        UserError: a bad setting or an unknown id (at once); data that cannot be had or read (at first use).
+        UserError: a bad setting or an unknown id (at construction); missing or unreadable data (at first use).
     """
 
-    dataset: str
-    limit: int | None = None
-    seed: int = 0
-    document_columns: str = "title_and_text"
-    separator: str = " "
-    complete: bool = True
-    cache: Path = Path("artifacts/triples")
-    documents: Path = Path("artifacts/collections")
-    _known: dict[str, Triples] = field(default_factory=dict, init=False, repr=False, compare=False)
-    __no_type_check__ = True
+    dataset: DatasetId
+    limit: Count | None = None
+    seed: NonNegativeInt = 0
+    cache: FilePath = Path("artifacts/triples")
+    documents: FilePath = Path("artifacts/collections")
 
-    def __post_init__(self) -> None:
-        _check_draw(self.limit, 1, self.seed)
-        true_or_false(f"{KEY}.complete", self.complete)
-        DocumentText(self.document_columns, self.separator, KEY)
-        try:
-            IrDataset(self.dataset)
-        except UserError as error:
-            raise UserError(f"{KEY}.dataset: {error}") from None
-        for name in ("cache", "documents"):
-            object.__setattr__(self, name, Path(getattr(self, name)).expanduser())
-
+    @read_once
     def triples(self) -> Triples:
         """The drawn triples."""
-        if "all" not in self._known:
-            self._known["all"] = _packed(self.cache, self._facts(), self._stamp, self._sources)
-        return self._known["all"]
+        dataset = IrDataset(self.dataset)
+        source = dataset.documents_dataset()
+        documents = self.packed(source, source.documents_language() or ENGLISH, self.documents)
+        folder, stamp = self.cache / f"queries-{dataset.id.replace('/', '-')}", dataset.docpairs_stamp
+        queries = packed_documents(folder, "", lambda: dataset.queries().items(), {}, stamp)
+        facts = {"dataset": self.dataset, "limit": self.limit, "seed": self.seed}
+        return _Draw(self.cache, facts, 1, dataset.docpairs, stamp).of_ids(queries, documents)
 
     def fingerprint(self) -> str:
         """A hash of the drawn triples."""
         return self.triples().fingerprint()
 
-    def _facts(self) -> dict[str, Any]:
-        names = ("dataset", "limit", "seed", "document_columns", "separator")
-        return {name: getattr(self, name) for name in names}
-
-    def _stamp(self) -> list[int] | None:
-        """Of the triples and of the documents, whose places the rows are; None where one is not there."""
-        dataset = IrDataset(self.dataset)
-        stamps = (dataset.docpairs_stamp(), IrDataset(dataset.documents_id()).documents_stamp())
-        return None if None in stamps else [number for stamp in stamps for number in stamp or ()]
-
-    def _sources(self, folder: Path) -> "_Sources":
-        dataset = IrDataset(self.dataset)
-        text = DocumentText(self.document_columns, self.separator)
-        source = IrDataset(dataset.documents_id())
-        language = source.documents_language() or ENGLISH
-        return _Sources(
-            queries=_strings(folder / "queries", lambda: dataset.queries().items()),
-            documents=pack_dataset(source, language, text, self.documents, self.complete),
-            lines=dataset.docpairs,
-            draw=_draw(dataset.docpairs, self.limit, self.seed, dataset.id),
-            negatives=1,
-            where=dataset.id,
-        )
-
 
 @dataclass(frozen=True)
-class _Sources:
-    """Packed texts by id, lines of ids, and the places of the lines that are drawn, in order."""
+class _Draw:
+    """A seeded draw of lines, and the folder that it is packed into.
 
-    queries: Documents
-    documents: Documents
-    lines: Callable[[], Iterable[Fields]]
-    draw: Int[np.ndarray, " N"]
+    Args:
+        cache: the folder's parent.
+        facts: what the draw depends on: the source, `limit` and `seed`.
+        negatives: number of negatives of each row.
+        lines: reads the fields of every line of the source.
+        stamp: the stamp of the source.
+    """
+
+    cache: Path
+    facts: Mapping[str, object]
     negatives: int
-    where: str
+    lines: Callable[[], Iterable[Fields]]
+    stamp: Callable[[], Stamp]
 
-    def rows(self) -> Int32[np.ndarray, "N w"]:
-        """The drawn lines' positions, in the order of the draw."""
-        places = np.sort(self.draw)
-        rows = np.empty((len(places), 2 + self.negatives), np.int32)
-        lines = _lines_at(self.lines(), places)
-        for start in range(0, len(rows), STRETCH):
-            stretch = list(itertools.islice(lines, STRETCH))
-            rows[start : start + STRETCH] = self._positions(stretch)
-        return rows[np.searchsorted(places, self.draw)]
+    def of_texts(self) -> Triples:
+        """The triples of lines of texts; a text's id is its hash, and only drawn texts are packed."""
+        queries = self._packed("queries", slice(0, 1))
+        documents = self._packed("documents", slice(1, 2 + self.negatives))
+        return self._triples(queries, documents, _text_ids)
 
-    def _positions(self, lines: Sequence[Fields]) -> list[list[int]]:
+    def of_ids(self, queries: Documents, documents: Documents) -> Triples:
+        """The triples of lines of ids."""
+        return self._triples(queries, documents, lambda fields: fields)
+
+    @property
+    def _folder(self) -> Path:
+        return (
+            self.cache / hashlib.blake2b(repr(sorted(self.facts.items())).encode(), digest_size=8).hexdigest()
+        )
+
+    @property
+    def _source(self) -> str:
+        return str(self.facts.get("path") or self.facts["dataset"])
+
+    @cached_property
+    def _line_numbers(self) -> Int[np.ndarray, " N"]:
+        """The drawn lines, in the order of the draw."""
+        size = sum(1 for _ in self.lines())
+        if not size:
+            raise UserError(f"{self._source}: it has no triple; name another source in teacher.triples")
+        limit, seed = self.facts["limit"], self.facts["seed"]
+        assert isinstance(limit, int | None)
+        assert isinstance(seed, int)
+        return drawn(size, limit, seed)
+
+    def _drawn_lines(self) -> Iterator[Fields]:
+        """The drawn lines, in the order of the source."""
+        wanted = iter(np.sort(self._line_numbers).tolist())
+        next_number = next(wanted, None)
+        for number, fields in enumerate(self.lines()):
+            if number == next_number:
+                yield fields
+                next_number = next(wanted, None)
+                if next_number is None:
+                    return
+
+    def _packed(self, name: str, part: slice) -> Documents:
+        records, folder = lambda: self._distinct_texts(part), self._folder / name
+        return packed_documents(folder, "", records, self.facts, self.stamp)
+
+    def _distinct_texts(self, part: slice) -> Iterator[tuple[str, str]]:
+        """(id, text) of each distinct text in these columns."""
+        seen: set[bytes] = set()
+        for fields in self._drawn_lines():
+            for text in fields[part]:
+                if (digest := _digest(text)) not in seen:
+                    seen.add(digest)
+                    yield digest.hex(), text
+
+    def _triples(self, queries: Documents, documents: Documents, ids: Callable[[Fields], Fields]) -> Triples:
+        def build(folder: Path) -> str:
+            rows = self._rows(queries, documents, ids)
+            np.save(folder / "rows.npy", rows)
+            digest = hashlib.blake2b(np.ascontiguousarray(rows).data, digest_size=16).hexdigest()
+            return fingerprint_of_texts((queries.fingerprint(), documents.fingerprint(), digest))
+
+        texts = {"queries": queries.fingerprint(), "documents": documents.fingerprint()}
+        fingerprint = packed_folder(self._folder / "rows", {**self.facts, **texts}, self.stamp, build)
+        rows = np.load(self._folder / "rows" / "rows.npy", mmap_mode="r")
+        return Triples(queries.texts, documents.texts, rows, known_fingerprint=fingerprint)
+
+    def _rows(
+        self, queries: Documents, documents: Documents, ids: Callable[[Fields], Fields]
+    ) -> Int32[np.ndarray, "N w"]:
+        """The positions of the drawn lines' texts, in the order of the draw."""
+        rows = np.empty((len(self._line_numbers), 2 + self.negatives), np.int32)
+        lines = self._drawn_lines()
+        for start in range(0, len(rows), BLOCK):
+            block = [ids(fields) for fields in itertools.islice(lines, BLOCK)]
+            rows[start : start + BLOCK] = self._positions(block, queries, documents)
+        return rows[np.searchsorted(np.sort(self._line_numbers), self._line_numbers)]
+
+    def _positions(self, lines: Sequence[Fields], queries: Documents, documents: Documents) -> list[list[int]]:
         width = 2 + self.negatives
         if short := next((line for line in lines if len(line) < width), None):
             raise UserError(
-                f"{self.where}: the triple of query {short[0]!r} has {len(short) - 2} negatives; lower "
-                f"{KEY}.negatives"
+                f"{self._source}: the triple of query {short[0]!r} has {len(short) - 2} negatives; lower "
+                "teacher.triples.negatives"
             )
-        queries = self.queries.positions(line[0] for line in lines)
-        documents = self.documents.positions(name for line in lines for name in line[1:width])
+        query_rows = queries.positions(line[0] for line in lines)
+        document_rows = documents.positions(name for line in lines for name in line[1:width])
         try:
-            return [[queries[line[0]], *(documents[name] for name in line[1:width])] for line in lines]
+            return [[query_rows[line[0]], *(document_rows[name] for name in line[1:width])] for line in lines]
         except KeyError as error:
             raise UserError(
-                f"{self.where}: the triples name {error.args[0]!r}, which is neither among the queries nor "
-                "the documents that go with them; complete these, or take the triple out"
+                f"{self._source}: the triples name {error.args[0]!r}, which is in neither the queries nor the "
+                "documents; add it there, or remove the triple"
             ) from None
 
 
-def _packed(
-    cache: Path,
-    facts: Mapping[str, Any],
-    stamp: Callable[[], Sequence[int] | None],
-    sources: Callable[[Path], _Sources],
-) -> Triples:
-    """The packed draw of these facts, packed first unless that was done; a change of the stamp packs again."""
-    facts = {"format": FORMAT, **facts}
-    name = hashlib.blake2b(repr(sorted(facts.items())).encode(), digest_size=8).hexdigest()
-    folder = cache / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f".{name}.lock"):
-            found = _sound(folder, facts, stamp())
-            if found is None:
-                for part in ("queries", "documents"):
-                    shutil.rmtree(folder / part, ignore_errors=True)
-                found = _pack(folder, facts, stamp, sources(folder))
-    except OSError as error:
-        raise UserError(
-            f"{folder}: triples cannot be packed there ({error.strerror or error}); make room, or set "
-            f"{KEY}.cache elsewhere"
-        ) from None
-    return _opened(folder, found)
+def _records(file: Path) -> Iterator[tuple[str, str]]:
+    for _, document, title, text in iterate_documents(file):
+        yield document, DocumentText().searched_text(title, text)
 
 
-def _sound(folder: Path, facts: Mapping[str, Any], stamp: Sequence[int] | None) -> dict[str, Any] | None:
-    try:
-        note = json.loads((folder / "triples.json").read_text(encoding="utf-8"))
-        fits = note["facts"] == json.loads(json.dumps(facts)) and stamp in (None, note["stamp"])
-        places = (folder / "rows.npy", Path(note["queries"]), Path(note["documents"]))
-        return note if fits and all(place.exists() for place in places) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _pack(
-    folder: Path, facts: Mapping[str, Any], stamp: Callable[[], Sequence[int] | None], sources: _Sources
-) -> dict[str, Any]:
-    rows = sources.rows()
-    temporary = folder / f".rows.{uuid.uuid4().hex[:8]}.npy"
-    try:
-        np.save(temporary, rows)
-        temporary.replace(folder / "rows.npy")
-    finally:
-        temporary.unlink(missing_ok=True)
-    digest = hashlib.blake2b(np.ascontiguousarray(rows).data, digest_size=16).hexdigest()
-    texts = (sources.queries.fingerprint(), sources.documents.fingerprint())
-    note = {
-        "facts": facts,
-        "stamp": stamp(),  # now: what was not there before has been downloaded
-        "triples": len(rows),
-        "queries": str(_place(sources.queries)),
-        "documents": str(_place(sources.documents)),
-        "fingerprint": fingerprint_of_texts((*texts, digest)),
-    }
-    part = folder / f".triples.{uuid.uuid4().hex[:8]}.json"
-    part.write_text(json.dumps(note, indent=1), encoding="utf-8")
-    part.replace(folder / "triples.json")
-    return note
-
-
-def _opened(folder: Path, note: Mapping[str, Any]) -> Triples:
-    from optical_sweeps.corpora.packed import PackedStrings
-
-    return Triples(
-        PackedStrings(Path(note["queries"]) / "texts"),
-        PackedStrings(Path(note["documents"]) / "texts"),
-        np.load(folder / "rows.npy", mmap_mode="r"),
-        known_fingerprint=note["fingerprint"],
-    )
-
-
-def _place(documents: Documents) -> Path:
-    """The folder of packed documents."""
-    return Path(documents.texts.stem).parent.resolve()  # type: ignore[attr-defined]
-
-
-def _strings(
-    folder: Path,
-    records: Callable[[], Iterable[tuple[str, str]]],
-    stamp: Callable[[], Sequence[int] | None] = lambda: None,
-) -> Documents:
-    return packed_documents(folder, "", records, {"of": "triples"}, stamp)
-
-
-def _stamp_of(path: Path) -> list[int]:
+def _stamp_of(path: Path) -> Stamp:
     status = path.stat()
     return [status.st_size, status.st_mtime_ns]
 
 
-def _draw(
-    lines: Callable[[], Iterable[Fields]], limit: int | None, seed: int, where: object
-) -> Int[np.ndarray, " N"]:
-    size = sum(1 for _ in lines())
-    if not size:
-        raise UserError(f"{where}: no triple in it; name another {KEY}")
-    return drawn(size, limit, seed)
-
-
-def _lines_at(lines: Iterable[Fields], places: Int[np.ndarray, " N"]) -> Iterator[Fields]:
-    """The lines at these places, which rise."""
-    wanted = iter(places.tolist())
-    place = next(wanted, None)
-    for number, fields in enumerate(lines):
-        if place is None:
-            return
-        if number == place:
-            yield fields
-            place = next(wanted, None)
+def _text_ids(texts: Fields) -> Fields:
+    return tuple(_digest(text).hex() for text in texts)
 
 
 def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).digest()
-
-
-def _check_draw(limit: object, negatives: object, seed: object) -> None:
-    if limit is not None:
-        whole_number(f"{KEY}.limit", limit, least=1)
-    whole_number(f"{KEY}.negatives", negatives, least=1)
-    whole_number(f"{KEY}.seed", seed, least=0)

@@ -1,26 +1,26 @@
-"""TyDi QA's gold passages as retrieval: a question, and the passage that answers it among all passages.
+"""TyDi QA's gold passages as retrieval: a question, and its passage among all passages.
 
-SQuAD's JSON; the language is the first part of a question's id (`finnish-...`), or a language's name in the
-file's. A passage that several questions share is one document.
+The files are SQuAD's JSON. The language is the first part of a question's id (`finnish-...`), or the name of a
+language in the file's name. A passage that several questions share is one document.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, TypedDict
 
-from optical_sweeps.checks import true_or_false, whole_number
-from optical_sweeps.corpora.collections import Collection, Documents, Split
-from optical_sweeps.corpora.judgements import at_most, judged_collection
-from optical_sweeps.corpora.readers.opening import Damaged, open_bytes, unreadable
-from optical_sweeps.corpora.settings import languages_among_all, requested_language
+from optical_sweeps.checks import Count, FilePath, Strings
+from optical_sweeps.corpora.collections import Collection, Documents, Qrels, Split
+from optical_sweeps.corpora.judgements import judged_collection, sampled_queries
+from optical_sweeps.corpora.languages import known_languages, requested_language
+from optical_sweeps.corpora.read_once import read_once
+from optical_sweeps.corpora.readers.opening import open_bytes
 from optical_sweeps.errors import UserError
+from optical_sweeps.settings import settings
 
-KEY = "data.collections"
 LANGUAGES: Mapping[str, str] = MappingProxyType(
     {
         "arabic": "ar",
@@ -50,127 +50,119 @@ class Question:
 
     @property
     def document(self) -> str:
-        """An id that follows from the passage, so that equal passages of both files are one document."""
+        """The passage's id, a hash of it: equal passages of both files are one document."""
         digest = hashlib.blake2b(self.passage.encode(), digest_size=8).hexdigest()
         return f"{self.language}-{digest}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings("data.collections", kw_only=True)
 class TydiQaCollections:
     """Test questions from the dev file, dev questions from the train file, over the passages of both.
 
     Args:
-        train_file: `tydiqa-goldp-v1.1-train.json`, packed or not.
+        train_file: `tydiqa-goldp-v1.1-train.json`, compressed or not.
         dev_file: `tydiqa-goldp-v1.1-dev.json`.
-        languages: of the questions and their passages.
-        dev_queries: at most so many dev questions of a language, by hash; null is all.
-        titles: whether the title of its article stands before a passage, with a blank.
+        languages: languages of the questions and their passages.
+        dev_queries: largest number of dev questions of a language, chosen by hash; null is all.
+        titles: whether the title of its article precedes a passage, separated by a blank.
 
     Raises:
-        UserError: a bad setting (at once), a missing or bad file (at first use).
+        UserError: a bad setting (at construction), a missing or bad file (at first use).
     """
 
-    __no_type_check__ = True  # values come from YAML: __post_init__ checks them and names the key
-
-    train_file: Path
-    dev_file: Path
-    languages: tuple[str, ...] = ("ar", "bn", "en", "fi", "id", "ko", "ru", "sw", "te")
-    dev_queries: int | None = 300
+    train_file: FilePath
+    dev_file: FilePath
+    languages: Annotated[Strings, known_languages(LANGUAGES.values(), "TyDi QA")] = (
+        "ar", "bn", "en", "fi", "id", "ko", "ru", "sw", "te",
+    )  # fmt: skip
+    dev_queries: Count | None = 300
     titles: bool = False
-
-    def __post_init__(self) -> None:
-        known = tuple(LANGUAGES.values())
-        languages = languages_among_all(f"{KEY}.languages", self.languages, known, "TyDi QA")
-        object.__setattr__(self, "languages", languages)
-        for name in ("train_file", "dev_file"):
-            object.__setattr__(self, name, Path(getattr(self, name)).expanduser())
-        if self.dev_queries is not None:
-            whole_number(f"{KEY}.dev_queries", self.dev_queries, least=1)
-        true_or_false(f"{KEY}.titles", self.titles)
 
     @property
     def name(self) -> str:
         return "tydiqa"
 
+    @read_once
     def collection(self, language: str, split: Split) -> Collection:
         """The questions of one language and split, over all passages of the language."""
-        requested_language(language, self.languages, f"{KEY}.languages")
-        return self._collections[language, split]
+        requested_language(language, self.languages, "data.collections.languages")
+        questions = [question for question in self._questions(split) if question.language == language]
+        qrels: Qrels = {question.id: {question.document: 1} for question in questions}
+        if split == "dev":
+            qrels = sampled_queries(qrels, self.dev_queries)
+        topics = {question.id: question.text for question in questions}
+        return judged_collection(
+            f"tydiqa/{language}", split, self._documents(language), language, topics, qrels
+        )
 
-    @cached_property
-    def _collections(self) -> dict[tuple[str, Split], Collection]:
-        for name in ("train_file", "dev_file"):
-            if not getattr(self, name).is_file():
-                raise UserError(
-                    f"{KEY}.{name}: there is no file {getattr(self, name)}; fetch it from "
-                    "github.com/google-research-datasets/tydiqa (gold passage task)"
-                )
-        questions: dict[Split, list[Question]] = {
-            "dev": list(read_questions(self.train_file)),
-            "test": list(read_questions(self.dev_file)),
-        }
-        collections = {}
-        for language in self.languages:
-            documents = self._documents(language, [*questions["test"], *questions["dev"]])
-            for split, asked in questions.items():
-                own = [question for question in asked if question.language == language]
-                qrels: Mapping[str, Mapping[str, int]] = {
-                    question.id: {question.document: 1} for question in own
-                }
-                if split == "dev":
-                    qrels = at_most(qrels, self.dev_queries)
-                topics = {question.id: question.text for question in own}
-                name = f"tydiqa/{language}"
-                collections[language, split] = judged_collection(
-                    name, split, documents, language, topics, qrels
-                )
-        return collections
+    @read_once
+    def _questions(self, split: Split) -> list[Question]:
+        name = "train_file" if split == "dev" else "dev_file"
+        path = self.train_file if split == "dev" else self.dev_file
+        if not path.is_file():
+            raise UserError(
+                f"data.collections.{name}: there is no file {path}; fetch it from "
+                "github.com/google-research-datasets/tydiqa (gold passage task)"
+            )
+        return list(read_questions(path))
 
-    def _documents(self, language: str, questions: list[Question]) -> Documents:
+    @read_once
+    def _documents(self, language: str) -> Documents:
         texts = {
             question.document: f"{question.title} {question.passage}".strip()
             if self.titles
             else question.passage
-            for question in reversed(questions)  # of several titles of one passage the first counts
+            # reversed, so that a passage with several titles has the first of them
+            for question in reversed([*self._questions("test"), *self._questions("dev")])
             if question.language == language
         }
         ordered = sorted(texts)
         return Documents(language, tuple(ordered), tuple(texts[document] for document in ordered))
 
 
+class _Answered(TypedDict):
+    id: str
+    question: str
+
+
+class _Paragraph(TypedDict):
+    context: str
+    qas: list[_Answered]
+
+
+class _Article(TypedDict, total=False):
+    title: str | None
+    paragraphs: list[_Paragraph]
+
+
 def read_questions(path: Path) -> Iterator[Question]:
     """Every question of a SQuAD-style file.
 
     Raises:
-        UserError: the file cannot be read, is no such JSON, or a question has no known language.
+        UserError: the file cannot be read, has another layout, or the language of a question is unknown.
     """
+    with open_bytes(path) as file:
+        data = file.read()
     try:
-        with open_bytes(path) as file:
-            content = json.loads(file.read())
-    except Damaged as error:
-        raise UserError(f"{path}: {error}; fetch the file again") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: no JSON ({str(error).splitlines()[0]}); fetch the file again") from None
-    try:
-        for article in content["data"]:
+        articles: list[_Article] = json.loads(data)["data"]
+        for article in articles:
             for paragraph in article["paragraphs"]:
                 for question in paragraph["qas"]:
                     yield _question(path, article, paragraph, question)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({str(error).splitlines()[0]}); fetch the file again") from None
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: not laid out as SQuAD's files are ({error!r} is missing); check it") from None
+        raise UserError(f"{path}: its layout is not that of SQuAD's files ({error!r}); check it") from None
 
 
-def _question(path: Path, article: Any, paragraph: Any, question: Any) -> Question:
-    """One question; its language by its id, or by the file's name in the per-language archive."""
-    names = (str(question["id"]).split("-")[0], path.name.split(".")[0].split("-")[-1])
+def _question(path: Path, article: _Article, paragraph: _Paragraph, question: _Answered) -> Question:
+    """One question; its language is in its id, or in the file's name (the archive of files by language)."""
+    identifier = str(question["id"])
+    names = (identifier.split("-")[0], path.name.split(".")[0].split("-")[-1])
     language = next((LANGUAGES[name] for name in names if name in LANGUAGES), None)
     if language is None:
         raise UserError(
-            f"{path}: question {question['id']!r} tells no language; its id begins with one, as finnish-"
+            f"{path}: question {identifier!r} names no language; its id must begin with one, such as finnish-"
         )
     title = str(article.get("title") or "").strip()
-    return Question(
-        str(question["id"]), language, question["question"].strip(), title, paragraph["context"].strip()
-    )
+    return Question(identifier, language, question["question"].strip(), title, paragraph["context"].strip())

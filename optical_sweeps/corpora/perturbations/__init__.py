@@ -1,6 +1,7 @@
-"""Changes to queries that a robust student should bear: deterministic, parametric, nested over levels.
+"""Changes to queries that a robust student should tolerate: deterministic, parametric, nested over levels.
 
-`KINDS` names them; `parse("typing@0.1")` makes one; `perturbed` applies one to the queries of a collection.
+`KINDS` names them, `parse("typing@0.1")` builds one, and `perturbed` applies one to the queries of a
+collection.
 """
 
 from collections.abc import Mapping
@@ -27,10 +28,10 @@ KINDS: Mapping[str, type[Perturbation]] = MappingProxyType(
 
 
 def parse(text: object) -> Perturbation:
-    """Read `kind@level`.
+    """Parse `kind@level`.
 
     Raises:
-        UserError: an unknown kind, or no level above 0 and up to 1.
+        UserError: an unknown kind, or a level outside (0, 1].
 
     >>> str(parse("typing@0.10"))
     'typing@0.1'

@@ -1,4 +1,4 @@
-"""Words put into English, as by those who mix two languages."""
+"""Words replaced by their English translations, as people do who mix two languages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from optical_sweeps.corpora.words import set_apart
 
 @dataclass(frozen=True)
 class CodeSwitching(Perturbation):
-    """A share of `level` of the words that the lexicon has is put into English.
+    """Replace a share of `level` of the words that are in the lexicon.
 
     Args:
-        lexicon: word, as `case_folded` writes it -> English.
+        lexicon: word, as `case_folded` returns it -> English.
     """
 
     lexicon: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -26,10 +26,10 @@ class CodeSwitching(Perturbation):
         return Perturbation.__str__(self)
 
     def changes(self, text: str, language: str, random: Random) -> Sequence[Change]:
-        found = []
+        changes = []
         for start, stop in words(text):
             word = case_folded(text[start:stop])
             english = self.lexicon.get(word)
             if english is not None and case_folded(english) != word:
-                found.append(Change(random.random(), start, stop, set_apart(english, text, start, stop)))
-        return found
+                changes.append(Change(random.random(), start, stop, set_apart(english, text, start, stop)))
+        return changes

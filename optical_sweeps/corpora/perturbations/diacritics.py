@@ -1,4 +1,4 @@
-"""Diacritics left out, as by those who type without them."""
+"""Diacritics omitted, as people do who type without them."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -11,35 +11,35 @@ from optical_sweeps.corpora.perturbations.units import clusters, in_script
 
 WHOLE_LETTERS: Mapping[str, str] = MappingProxyType(
     {
-        **dict(zip("łŁđĐøØħĦıŧŦ", "lLdDoOhHitT", strict=True)),  # strokes are no marks to Unicode
+        **dict(zip("łŁđĐøØħĦıŧŦ", "lLdDoOhHitT", strict=True)),  # Unicode does not count strokes as marks
         **dict(zip("ёЁѐЀѝЍ", "еЕеЕиИ", strict=True)),
         **dict.fromkeys("أإآٱ", "ا"),
     }
 )
-"""Letters that are commonly written without their diacritic."""
+"""Letter with a diacritic that does not decompose -> the letter commonly written instead."""
 
 
 class Diacritics(Perturbation):
-    """A share of `level` of the letters with diacritics loses them.
+    """Remove the diacritics from a share of `level` of the letters that have them.
 
-    Latin and Greek: every mark. Cyrillic: stress, and the dots of ё; й and its like are letters of their own.
-    Arabic: vowel signs, and hamza and madda on alif. Hebrew: points. In other scripts marks are vowels or
-    voicing, which nobody leaves out.
+    Latin and Greek: every mark. Cyrillic: stress, and the dots of ё; й and similar letters are separate
+    letters. Arabic: vowel signs, and hamza and madda on alif. Hebrew: points. In other scripts, marks are
+    vowels or voicing, which people do not omit.
     """
 
     name: ClassVar[str] = "diacritics"
 
     def changes(self, text: str, language: str, random: Random) -> Sequence[Change]:
-        found = []
+        changes = []
         for start, stop in clusters(text):
             bare = without_diacritics(text[start:stop])
             if bare and bare != text[start:stop]:
-                found.append(Change(random.random(), start, stop, bare))
-        return found
+                changes.append(Change(random.random(), start, stop, bare))
+        return changes
 
 
 def without_diacritics(letter: str) -> str:
-    """One letter with its marks, less those that may be left out.
+    """One letter without the marks that may be omitted.
 
     >>> [without_diacritics(letter) for letter in ("ä", "ё", "й", "が")]
     ['a', 'е', 'й', 'が']
@@ -53,8 +53,7 @@ def without_diacritics(letter: str) -> str:
         bare = base + "".join(part for part in composed[1:] if not _mark(part))
     else:
         return letter
-    same = bare == composed
-    return letter if same else unicodedata.normalize("NFC", bare)
+    return letter if bare == composed else unicodedata.normalize("NFC", bare)
 
 
 def _mark(character: str) -> bool:

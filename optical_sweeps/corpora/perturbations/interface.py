@@ -1,4 +1,4 @@
-"""What a perturbation is: changes to places in a text, each with the level from which on it is made."""
+"""The interface of a perturbation: changes to spans of a text, each with a threshold on the level."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from optical_sweeps.seeds import derive_seed
 
 @dataclass(frozen=True)
 class Change:
-    """`text` in place of the characters from `start` to `stop`, made at every level above `threshold`."""
+    """Replace the characters from `start` to `stop` by `text`, at every level above `threshold`."""
 
     threshold: float
     start: int
@@ -21,10 +21,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Perturbation:
-    """One kind of change, as strong as `level` says: 0 is none, 1 is every place that it knows.
+    """One kind of change with a strength: `level` 0 changes nothing, and 1 changes every possible span.
 
-    What may be changed, and into what, is drawn for level 1, whatever the level; a level makes those changes
-    whose threshold lies below it. So a higher level keeps the changes of a lower one.
+    The changes and their thresholds are drawn for level 1, and a level applies those whose threshold is below
+    it. So a higher level keeps the changes of a lower one.
 
     Raises:
         ValueError: a level outside [0, 1].
@@ -36,26 +36,26 @@ class Perturbation:
 
     def __post_init__(self) -> None:
         if not 0 <= self.level <= 1:
-            raise ValueError(f"level {self.level}: must lie in [0, 1]")
+            raise ValueError(f"level {self.level}: must be in [0, 1]")
 
     def __str__(self) -> str:
         return f"{self.name}@{self.level:.12g}"
 
     def changes(self, text: str, language: str, random: Random) -> Sequence[Change]:
-        """All changes of level 1, by place, none reaching into another."""
+        """The changes of level 1, in the order of their spans, which do not overlap."""
         raise NotImplementedError
 
     def check(self) -> None:
-        """Refuse what it lacks, before any work, by UserError."""
+        """Raise UserError if a package that it needs is not installed."""
 
     def __call__(self, text: str, language: str, random: Random) -> str:
-        """The text as this level has it; the text itself at level 0."""
-        made = [change for change in self.changes(text, language, random) if change.threshold < self.level]
-        return with_changes(text, made)
+        """The text after the changes of this level."""
+        applied = [change for change in self.changes(text, language, random) if change.threshold < self.level]
+        return with_changes(text, applied)
 
 
 def perturbed(queries: Queries, perturbation: Perturbation, seed: int) -> Queries:
-    """The same queries, each changed by draws of its own: of (seed, kind, query id)."""
+    """The same queries, changed by random draws that depend on the seed, the kind and the query id."""
     texts = tuple(
         perturbation(text, queries.language, Random(derive_seed(f"{perturbation.name}.{query}", seed)))
         for query, text in zip(queries.ids, queries.texts, strict=True)
@@ -64,13 +64,13 @@ def perturbed(queries: Queries, perturbation: Perturbation, seed: int) -> Querie
 
 
 def with_changes(text: str, changes: Iterable[Change]) -> str:
-    """The text after changes that are in order of their places.
+    """The text after changes that are in the order of their spans.
 
     >>> with_changes("abc", [Change(0.0, 0, 1, "x"), Change(0.0, 2, 3, "")])
     'xb'
     """
-    parts, place = [], 0
+    parts, copied = [], 0
     for change in changes:
-        parts += [text[place : change.start], change.text]
-        place = change.stop
-    return "".join([*parts, text[place:]])
+        parts += [text[copied : change.start], change.text]
+        copied = change.stop
+    return "".join([*parts, text[copied:]])

@@ -1,7 +1,7 @@
-"""Keyboards: which letters lie beside a letter, in the layout that a language is typed on.
+"""Keyboards: the letters beside a letter, in the layout of a language.
 
-Layouts are those that operating systems offer by default; rows are as they lie, each shifted half a key to the
-right of the one above. A key's other plane (shift) counts as beside it where it holds another letter.
+Layouts are the defaults of operating systems. Rows are given from top to bottom, each shifted half a key to the
+right of the row above. The letter on the other plane of a key (shift) also counts as beside it.
 """
 
 import unicodedata
@@ -33,20 +33,20 @@ INSCRIPT_SHIFTED: Rows = (
     "\u0913\u090f\u0905\u0907\u0909\u092b\u0931\u0916\u0925\u091b\u0920",
     " \u0901\u0923\u0929\u0934\u0933\u0936\u0937 \u095f",
 )
-"""Of Devanagari; India's standard has the letters of the other scripts at the same keys."""
+"""Devanagari; India's standard has the letters of the other scripts on the same keys."""
 INDIC_BLOCKS = range(0x0900, 0x0D80, 0x80)
-"""Starts of the blocks of nine Indic scripts, in which like letters have like places."""
+"""Starts of the Unicode blocks of nine Indic scripts, in which equivalent letters have equal offsets."""
 
 LAYOUTS: Sequence[tuple[Rows, ...]] = (
     (QWERTY,), (CYRILLIC,), (GREEK,), (HEBREW,), (ARABIC,), (GEORGIAN,), (THAI, THAI_SHIFTED),
     (HANGUL, HANGUL_SHIFTED),
 )  # fmt: skip
-"""By script: the planes of the layout that stands for it."""
+"""The planes of the layout of each script."""
 
 _QWERTZ: Rows = ("qwertzuiop", "asdfghjkl", "yxcvbnm")
 _UKRAINIAN: Rows = ("йцукенгшщзхї", "фівапролджє", "ячсмитьбю")
 _PERSIAN: Rows = ("ضصثقفغعهخحجچ", "شسیبلاتنمکگ", "ظطزرذدپو")
-OF_LANGUAGE: Mapping[str, Rows] = MappingProxyType(
+LANGUAGE_ROWS: Mapping[str, Rows] = MappingProxyType(
     {
         **dict.fromkeys(("cs", "de", "hu", "sk", "sl", "hr"), _QWERTZ),
         "fr": ("azertyuiop", "qsdfghjklm", "wxcvbn"),
@@ -54,7 +54,7 @@ OF_LANGUAGE: Mapping[str, Rows] = MappingProxyType(
         "fa": _PERSIAN,
     }
 )
-"""Languages whose layout differs from their script's."""
+"""Language -> its layout, if it differs from that of its script."""
 
 INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
@@ -62,10 +62,10 @@ FINALS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊ
 
 
 def neighbours(letter: str, language: str) -> tuple[str, ...]:
-    """Letters that a finger beside the right key makes of `letter`, in its case; none where no layout has it.
+    """The letters that a neighbouring key gives instead of `letter`, in its case; none if no layout has it.
 
-    Of a letter with a diacritic the letter without counts; of a Hangul syllable each syllable with one part
-    replaced; of kana, which are typed in many ways, those that differ in voicing or size.
+    A letter with a diacritic counts as the letter without it. A Hangul syllable has the syllables with one part
+    replaced, and kana, which are typed in many ways, those that differ in voicing or size.
 
     >>> neighbours("A", "en")
     ('Q', 'W', 'S', 'Z')
@@ -73,38 +73,38 @@ def neighbours(letter: str, language: str) -> tuple[str, ...]:
     if "가" <= letter <= "힣":
         return _syllables(letter)
     base = unicodedata.normalize("NFD", letter.lower())[0]
-    found = _beside(language).get(letter.lower()) or _beside(language).get(base, ())
+    letters = _beside(language).get(letter.lower()) or _beside(language).get(base, ())
     if letter.isupper():
-        found = tuple(other.upper() for other in found)
-    return tuple(other for other in found if len(other) == 1 and other != letter)
+        letters = tuple(other.upper() for other in letters)
+    return tuple(other for other in letters if len(other) == 1 and other != letter)
 
 
 @cache
 def _beside(language: str) -> Mapping[str, tuple[str, ...]]:
-    """Letter -> letters beside it; the language's own layout before its script's."""
+    """Letter -> letters beside it; the layout of the language takes precedence over that of its script."""
     base = language.replace("_", "-").split("-")[0].casefold()
-    own = ((OF_LANGUAGE[base],),) if base in OF_LANGUAGE else ()
+    specific = ((LANGUAGE_ROWS[base],),) if base in LANGUAGE_ROWS else ()
     table: dict[str, tuple[str, ...]] = {}
-    for planes in (*own, *LAYOUTS, *(_indic(start) for start in INDIC_BLOCKS)):
-        for letter, others in _of_planes(planes).items():
+    for planes in (*specific, *LAYOUTS, *(_indic(start) for start in INDIC_BLOCKS)):
+        for letter, others in _neighbours_on(planes).items():
             table.setdefault(letter, others)
     return {**_kana(), **table}
 
 
-def _of_planes(planes: Sequence[Rows]) -> dict[str, tuple[str, ...]]:
-    found = {}
+def _neighbours_on(planes: Sequence[Rows]) -> dict[str, tuple[str, ...]]:
+    letters = {}
     for number, rows in enumerate(planes):
         for row, keys in enumerate(rows):
             for column, letter in enumerate(keys):
                 if is_letter(letter):
                     near = [_key(rows, *place) for place in _around(row, column)]
                     near += [_key(other, row, column) for other in planes if other is not planes[number]]
-                    found[letter] = tuple(dict.fromkeys(key for key in near if key and is_letter(key)))
-    return found
+                    letters[letter] = tuple(dict.fromkeys(key for key in near if key and is_letter(key)))
+    return letters
 
 
 def _around(row: int, column: int) -> tuple[tuple[int, int], ...]:
-    """Above left and right, left, right, below left and right."""
+    """The positions above left, above right, left, right, below left and below right."""
     return (
         (row - 1, column), (row - 1, column + 1), (row, column - 1), (row, column + 1), (row + 1, column - 1),
         (row + 1, column),
@@ -131,24 +131,24 @@ def _moved(letter: str, start: int) -> str:
 
 def _kana() -> dict[str, tuple[str, ...]]:
     """Kana that differ in voicing, or in size."""
-    found: dict[str, list[str]] = {}
+    variants: dict[str, list[str]] = {}
     for first, last in (("ぁ", "ゖ"), ("ァ", "ヺ")):
         for number in range(ord(first), ord(last) + 1):
             plain = chr(number)
             voiced = [unicodedata.normalize("NFC", plain + mark) for mark in ("\u3099", "\u309a")]
             for other in (one for one in voiced if len(one) == 1):
-                found.setdefault(plain, []).append(other)
-                found.setdefault(other, []).append(plain)
+                variants.setdefault(plain, []).append(other)
+                variants.setdefault(other, []).append(plain)
     for small, large in zip(
         "ぁぃぅぇぉっゃゅょァィゥェォッャュョ", "あいうえおつやゆよアイウエオツヤユヨ", strict=True
     ):
-        found.setdefault(small, []).append(large)
-        found.setdefault(large, []).append(small)
-    return {letter: tuple(others) for letter, others in found.items()}
+        variants.setdefault(small, []).append(large)
+        variants.setdefault(large, []).append(small)
+    return {letter: tuple(others) for letter, others in variants.items()}
 
 
 def _syllables(syllable: str) -> tuple[str, ...]:
-    """Syllables that one wrong key makes of a Hangul syllable."""
+    """The syllables that one wrong key gives instead of a Hangul syllable."""
     rest, final = divmod(ord(syllable) - ord("가"), len(FINALS))
     initial, vowel = divmod(rest, len(VOWELS))
     beside = _beside("ko")

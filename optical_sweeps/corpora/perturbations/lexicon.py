@@ -1,6 +1,7 @@
-"""A lexicon into English: read from files, or estimated from bitext."""
+"""A lexicon into English, read from files or estimated from bitext."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -17,18 +18,18 @@ from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
 
 KEY = "evaluation.lexicon"
-MOST_PAIRS = 50_000
-"""Pairs of a bitext that are counted."""
-LEAST_COUNT = 2
-"""Pairs in which two words have to stand together."""
-LEAST_DICE = 0.3
+MAX_PAIRS = 50_000
+"""Largest number of pairs of a bitext that are counted."""
+MIN_COUNT = 2
+"""Smallest number of pairs in which two words occur together."""
+MIN_DICE = 0.3
 
 
 def lexicon_for(corpus: CollectionSource, language: str, files: str | None) -> Mapping[str, str]:
-    """The lexicon of one language: from its file, or without files from the corpus's bitext.
+    """The lexicon of one language: from its file, or from the corpus's bitext if `files` is None.
 
     Raises:
-        UserError: a bad file; no files, and no bitext either.
+        UserError: the file is invalid, or there is neither a file nor bitext.
     """
     if files is not None:
         return read_lexicon(Path(files.format(language=language)))
@@ -38,10 +39,10 @@ def lexicon_for(corpus: CollectionSource, language: str, files: str | None) -> M
 def check_perturbations(
     perturbations: Sequence[Perturbation], corpus: CollectionSource, languages: Sequence[str], files: str | None
 ) -> None:
-    """Refuse, before any work, a perturbation that lacks what it needs.
+    """Refuse, before any work, a perturbation whose package or lexicon is missing.
 
     Raises:
-        UserError: a package is missing, or bitext and lexicon both are.
+        UserError: a package is missing, or both bitext and lexicon are.
     """
     for perturbation in perturbations:
         perturbation.check()
@@ -53,13 +54,11 @@ def check_perturbations(
 
 
 @lru_cache(maxsize=32)
-def estimate_lexicon(
-    bitext: Bitext, least_count: int = LEAST_COUNT, least_dice: float = LEAST_DICE
-) -> Mapping[str, str]:
-    """For each word the English word that stands beside it most exclusively, in at least `least_count` pairs.
+def estimate_lexicon(bitext: Bitext) -> Mapping[str, str]:
+    """For each word, the English word with the largest Dice coefficient, in at least `MIN_COUNT` pairs.
 
-    By Dice's coefficient 2 c(x, y) / (c(x) + c(y)) over pairs (Dice 1945; for lexicons from bitext, Smadja et
-    al. 1996). Words are case folded; a word with no partner of at least `least_dice` has no entry.
+    Dice's coefficient is 2 c(x, y) / (c(x) + c(y)) over pairs (Dice 1945; for lexicons from bitext, Smadja et
+    al. 1996). Words are case folded; a word whose best coefficient is below `MIN_DICE` has no entry.
 
     >>> pairs = Bitext("fi", ("a dog", "the dog", "a cat"), ("koira", "koira", "kissa"))
     >>> dict(estimate_lexicon(pairs))
@@ -69,35 +68,37 @@ def estimate_lexicon(
 
     sides = []
     for texts in (bitext.translations, bitext.english):
-        rows = [set(_folded(text)) for text in islice(texts, MOST_PAIRS)]
-        vocabulary = sorted(_frequent(rows, least_count))
-        places = {word: place for place, word in enumerate(vocabulary)}
-        found = [sorted(places[word] for word in row if word in places) for row in rows]
-        columns = np.fromiter((place for row in found for place in row), np.int64)
-        bounds = np.concatenate([[0], np.cumsum([len(row) for row in found], dtype=np.int64)])
-        counts = csr_array((np.ones(len(columns), np.int32), columns, bounds), (len(rows), len(vocabulary)))
-        sides.append((vocabulary, counts))
-    (own, here), (english, there) = sides
-    if not own or not english:
+        rows = [{case_folded(text[a:b]) for a, b in words(text)} for text in islice(texts, MAX_PAIRS)]
+        counts = Counter(word for row in rows for word in row)
+        vocabulary = sorted(word for word, count in counts.items() if count >= MIN_COUNT)
+        numbers = {word: number for number, word in enumerate(vocabulary)}
+        occurrences = [sorted(numbers[word] for word in row if word in numbers) for row in rows]
+        columns = np.fromiter((number for row in occurrences for number in row), np.int64)
+        bounds = np.concatenate([[0], np.cumsum([len(row) for row in occurrences], dtype=np.int64)])
+        matrix = csr_array((np.ones(len(columns), np.int32), columns, bounds), (len(rows), len(vocabulary)))
+        sides.append((vocabulary, matrix))
+    (source, source_counts), (english, english_counts) = sides
+    if not source or not english:
         return {}
-    together = (here.T @ there).tocoo()
-    dice = 2 * together.data / (here.sum(0)[together.row] + there.sum(0)[together.col])
-    kept = (together.data >= least_count) & (dice >= least_dice)
+    together = (source_counts.T @ english_counts).tocoo()
+    totals = source_counts.sum(0)[together.row] + english_counts.sum(0)[together.col]
+    dice = 2 * together.data / totals
+    kept = (together.data >= MIN_COUNT) & (dice >= MIN_DICE)
     lexicon: dict[str, str] = {}
-    order = np.lexsort((together.col, -dice, together.row))  # of equal ones the first of the alphabet
-    for place in order[kept[order]].tolist():
-        lexicon.setdefault(own[together.row[place]], english[together.col[place]])
+    order = np.lexsort((together.col, -dice, together.row))  # ties go to the first in the alphabet
+    for entry in order[kept[order]].tolist():
+        lexicon.setdefault(source[together.row[entry]], english[together.col[entry]])
     return lexicon
 
 
 def read_lexicon(path: Path, fold: Callable[[str], str] = case_folded) -> Mapping[str, str]:
-    """Lines of a word, a tab or a blank, and its English; of several the first counts.
+    """Read lines of a word, a tab or a blank, and its English; the first of several translations counts.
 
     Args:
-        fold: how words are written that are looked up.
+        fold: normalises the words of the lexicon in the same way as the words to look up.
 
     Raises:
-        UserError: the file cannot be read, or a line holds no two words.
+        UserError: the file cannot be read, or a line does not have two words.
     """
     if not path.is_file():
         raise UserError(f"{KEY}: there is no file {path}; name one for each language")
@@ -106,14 +107,14 @@ def read_lexicon(path: Path, fold: Callable[[str], str] = case_folded) -> Mappin
         word, _, english = line.partition("\t") if "\t" in line else line.partition(" ")
         if not word.strip() or not english.strip():
             raise UserError(
-                f"{path}:{number}: not a word and its English, with a tab between; correct the line"
+                f"{path}:{number}: not a word and its English, separated by a tab; correct the line"
             )
         lexicon.setdefault(fold(word.strip()), english.split("\t")[0].strip())
     return lexicon
 
 
-def lexicon_fingerprint(files: str, languages: Sequence[str]) -> str:
-    """A hash of the lexicons' contents.
+def lexicon_fingerprint(files: str, languages: Iterable[str]) -> str:
+    """A hash of the contents of the lexicons.
 
     Raises:
         UserError: a file cannot be read.
@@ -129,24 +130,12 @@ def lexicon_fingerprint(files: str, languages: Sequence[str]) -> str:
 
 
 def _bitext(corpus: CollectionSource, language: str) -> Bitext:
-    why = "the data has none"
+    reason = "the data has none"
     if isinstance(corpus, Corpus):
         try:
             return corpus.bitext(language)
         except UserError as error:
-            why = str(error)
+            reason = str(error)
     raise UserError(
-        f"evaluation.perturbations: code_switching needs bitext of {language}: {why}; or give {KEY}"
+        f"evaluation.perturbations: code_switching needs bitext of {language}: {reason}; or give {KEY}"
     )
-
-
-def _folded(text: str) -> Iterable[str]:
-    return (case_folded(text[start:stop]) for start, stop in words(text))
-
-
-def _frequent(rows: Iterable[set[str]], least: int) -> set[str]:
-    counts: dict[str, int] = {}
-    for row in rows:
-        for word in row:
-            counts[word] = counts.get(word, 0) + 1
-    return {word for word, count in counts.items() if count >= least}

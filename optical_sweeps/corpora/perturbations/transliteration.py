@@ -1,4 +1,4 @@
-"""Words written in Latin letters, as by those without a keyboard of their script."""
+"""Words written in Latin letters, as people do without a keyboard of their script."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -11,9 +11,9 @@ from optical_sweeps.errors import UserError
 
 
 class Transliteration(Perturbation):
-    """A share of `level` of the words that are not in Latin letters is romanised, letter by letter (anyascii).
+    """Romanise a share of `level` of the words that are not in Latin letters, letter by letter (anyascii).
 
-    Han is read as in Mandarin, also in Japanese; vowels that a script leaves out stay out.
+    Han characters are read as in Mandarin, in Japanese too. Vowels that a script omits stay omitted.
     """
 
     name: ClassVar[str] = "transliteration"
@@ -28,13 +28,13 @@ class Transliteration(Perturbation):
     def changes(self, text: str, language: str, random: Random) -> Sequence[Change]:
         from anyascii import anyascii
 
-        found = []
+        changes = []
         for start, stop in words(text):
             word = text[start:stop]
             if any(letter.isalpha() and not in_script(letter, ("latin",)) for letter in word):
                 threshold, roman = random.random(), anyascii(word).strip()
                 if not any(letter.isupper() for letter in word):
-                    roman = roman.lower()  # syllables of Han come with capitals
+                    roman = roman.lower()  # syllables of Han characters are capitalised
                 if roman and roman != word:
-                    found.append(Change(threshold, start, stop, roman))
-        return found
+                    changes.append(Change(threshold, start, stop, roman))
+        return changes

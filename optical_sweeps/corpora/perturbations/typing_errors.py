@@ -1,4 +1,4 @@
-"""Typing errors: the key beside the right one, a letter left out, doubled, or changed with the next."""
+"""Typing errors: a neighbouring key, or a letter that is omitted, doubled, or swapped with the next."""
 
 from collections.abc import Sequence
 from random import Random
@@ -12,10 +12,10 @@ ERRORS = ("neighbour", "drop", "double", "swap")
 
 
 class TypingErrors(Perturbation):
-    """A share of `level` of the letters is mistyped, each error as likely as the others.
+    """Mistype a share of `level` of the letters, with equal probabilities of the errors.
 
-    Where an error cannot be (no key beside, as for Han; no next letter of the word; the first letter of a word,
-    which is never left out), the next kind takes its place. Letters are taken with their marks.
+    Where an error is impossible (Han characters have no neighbouring key, the last letter of a word has no next
+    letter, the first letter is never omitted), the next kind replaces it. A letter includes its marks.
     """
 
     name: ClassVar[str] = "typing"
@@ -23,19 +23,19 @@ class TypingErrors(Perturbation):
     def changes(self, text: str, language: str, random: Random) -> Sequence[Change]:
         letters = [span for span in clusters(text) if is_letter(text[span[0]])]
         draws = [(random.random(), random.random(), random.random()) for _ in letters]
-        found: list[Change] = []
+        changes: list[Change] = []
         for place, ((start, _), (threshold, kind, which)) in enumerate(zip(letters, draws, strict=True)):
-            if found and found[-1].stop > start:  # its letter before was changed with it
+            if changes and changes[-1].stop > start:  # it was swapped with the letter before it
                 continue
             stop, new = _error(text, letters, place, language, int(kind * len(ERRORS)), which)
-            found.append(Change(threshold, start, stop, new))
-        return found
+            changes.append(Change(threshold, start, stop, new))
+        return changes
 
 
 def _error(
     text: str, letters: Sequence[Span], place: int, language: str, kind: int, which: float
 ) -> tuple[int, str]:
-    """Where the letters that the error takes end, and what stands in their place."""
+    """The end of the letters that the error replaces, and their replacement."""
     start, stop = letters[place]
     letter = text[start:stop]
     for error in (*ERRORS[kind:], *ERRORS[:kind]):

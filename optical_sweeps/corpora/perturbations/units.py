@@ -11,25 +11,25 @@ Span = tuple[int, int]
 UNSPACED = ("han", "kana", "thai", "lao", "khmer", "burmese")
 """Scripts without blanks between words."""
 PIECE = 2
-"""Letters of such a script that stand for a word: what a word is, only a segmenter could say."""
+"""Letters of such a script that count as a word, since finding the words needs a segmenter."""
 
 _JOINER = "\u200d"
 _JOINING = (_JOINER, "\u200c")
 
 
 def clusters(text: str) -> list[Span]:
-    """Each character with the marks that sit on it, so that none is left without its letter.
+    """Each character together with its marks.
 
     >>> clusters("e\u0301a")
     [(0, 2), (2, 3)]
     """
-    found: list[Span] = []
+    spans: list[Span] = []
     for place, letter in enumerate(text):
-        if found and (_continues(letter) or text[place - 1] == _JOINER):
-            found[-1] = (found[-1][0], place + 1)
+        if spans and (_continues(letter) or text[place - 1] == _JOINER):
+            spans[-1] = (spans[-1][0], place + 1)
         else:
-            found.append((place, place + 1))
-    return found
+            spans.append((place, place + 1))
+    return spans
 
 
 def words(text: str) -> list[Span]:
@@ -40,35 +40,35 @@ def words(text: str) -> list[Span]:
     >>> [text[a:b] for text in ("東京都の人口",) for a, b in words(text)]
     ['東京', '都', 'の', '人口']
     """
-    found: list[Span] = []
+    spans: list[Span] = []
     for chunk in re.finditer(r"\S+", text):
         place = chunk.start()
         for run in _unspaced().finditer(text, *chunk.span()):
-            found += _core(text, place, run.start())
-            found += _pieces(text, *run.span())
+            spans += _core(text, place, run.start())
+            spans += _pieces(text, *run.span())
             place = run.end()
-        found += _core(text, place, chunk.end())
-    return found
+        spans += _core(text, place, chunk.end())
+    return spans
 
 
 def case_folded(word: str) -> str:
-    """As lexicons have a word: without case, and with one way of writing an accent."""
+    """A word as lexicons store it: case folded, with composed accents."""
     return unicodedata.normalize("NFC", word).casefold()
 
 
 def is_letter(character: str) -> bool:
-    """A letter of any script, as Unicode has it."""
+    """Whether Unicode classifies it as a letter."""
     return unicodedata.category(character)[0] == "L"
 
 
 @cache
 def in_script(character: str, scripts: tuple[str, ...]) -> bool:
-    """Whether a character is one of these scripts'."""
+    """Whether a character belongs to one of these scripts."""
     return re.fullmatch(f"[{''.join(SCRIPT_RANGES[script] for script in scripts)}]", character) is not None
 
 
 def _continues(character: str) -> bool:
-    """A mark, a joiner, or a vowel or final of a Hangul syllable written as parts."""
+    """Whether it is a mark, a joiner, or a vowel or final of a decomposed Hangul syllable."""
     return (
         unicodedata.category(character)[0] == "M"
         or character in _JOINING
@@ -86,7 +86,7 @@ def _core(text: str, start: int, stop: int) -> list[Span]:
 
 
 def _pieces(text: str, start: int, stop: int) -> list[Span]:
-    while start < stop and _continues(text[start]):  # a mark on what stands before
+    while start < stop and _continues(text[start]):  # a mark on the character before
         start += 1
     spans = [(start + a, start + b) for a, b in clusters(text[start:stop])]
     return [

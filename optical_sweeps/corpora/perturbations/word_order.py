@@ -8,25 +8,25 @@ from optical_sweeps.corpora.perturbations.units import words
 
 
 class WordOrder(Perturbation):
-    """The first swaps of a shuffle, a share of `level` of them, rounded: at 1 every order is as likely.
+    """Apply a rounded share of `level` of the swaps of a shuffle; at level 1 all orders are equally likely.
 
-    Punctuation and blanks stay where they are.
+    Punctuation and blanks keep their places.
     """
 
     name: ClassVar[str] = "word_order"
 
     def swaps(self, count: int, random: Random) -> list[tuple[int, int]]:
-        """The swaps that this level makes of a shuffle of `count` words (Fisher and Yates), in order."""
-        all_of_them = [(place, int(random.random() * (place + 1))) for place in range(count - 1, 0, -1)]
-        return [swap for number, swap in enumerate(all_of_them) if (number + 0.5) / (count - 1) < self.level]
+        """The first swaps of a shuffle of `count` words (Fisher and Yates) that this level applies."""
+        shuffle = [(place, int(random.random() * (place + 1))) for place in range(count - 1, 0, -1)]
+        return [swap for number, swap in enumerate(shuffle) if (number + 0.5) / (count - 1) < self.level]
 
     def __call__(self, text: str, language: str, random: Random) -> str:
         spans = words(text)
         order = list(range(len(spans)))
         for first, second in self.swaps(len(spans), random):
             order[first], order[second] = order[second], order[first]
-        parts, place = [], 0
+        parts, copied = [], 0
         for (start, stop), source in zip(spans, order, strict=True):
-            parts += [text[place:start], text[slice(*spans[source])]]
-            place = stop
-        return "".join([*parts, text[place:]])
+            parts += [text[copied:start], text[slice(*spans[source])]]
+            copied = stop
+        return "".join([*parts, text[copied:]])

@@ -1,4 +1,4 @@
-"""Digests of file contents, cached for the life of a process."""
+"""Digests of file contents, cached for the life of the process."""
 
 import hashlib
 from functools import lru_cache
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def file_digest(file: Path) -> bytes:
-    """A digest of a file's content, read once per process and again if the file changes.
+    """A digest of a file's content; a file is read once per process, and again if it changes.
 
     Raises:
         OSError: it cannot be read.

@@ -1,11 +1,10 @@
 """Documents from TSV or JSON Lines."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from optical_sweeps.corpora.ids import check_id
-from optical_sweeps.corpora.readers.json_lines import first_field, is_json_lines, read_objects
+from optical_sweeps.corpora.readers.json_lines import JsonObject, first_field, is_json_lines, read_objects
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
 
@@ -16,26 +15,25 @@ TEXT_FIELDS = ("text", "contents", "body")
 def read_documents(path: Path) -> dict[str, tuple[str, str]]:
     """Document id -> (title, text), from lines of `id <tab> title <tab> text` or `id <tab> text`.
 
-    JSON Lines (by the file's ending, `.jsonl`, packed or not) have the id under `id`, `_id`, `docid` or
-    `doc_id`, the text under `text`, `contents` or `body`, and may have a `title`. Title or text may be empty,
-    but not both.
+    JSON Lines (a file named `.jsonl`, compressed or not) have the id under `id`, `_id`, `docid` or `doc_id` and
+    the text under `text`, `contents` or `body`; `title` is optional. Title or text may be empty, but not both.
 
     Raises:
-        UserError: another number of columns or a missing field, an id that is empty, holds white space or
-            stands twice, a document without a word, or an unreadable file.
+        UserError: a wrong number of columns, a missing field, an id that is empty, contains white space or is
+            repeated, a document without text, or an unreadable file.
     """
     documents: dict[str, tuple[str, str]] = {}
     for number, document, title, text in iterate_documents(path):
         if document in documents:
             raise UserError(
-                f"{path}:{number}: document id {document!r} stands twice; give each document its own id"
+                f"{path}:{number}: document id {document!r} is repeated; give each document a distinct id"
             )
         documents[document] = title, text
     return documents
 
 
 def iterate_documents(path: Path) -> Iterator[tuple[int, str, str, str]]:
-    """(line number, id, title, text), one at a time; raises as `read_documents`, but not for twins."""
+    """(line number, id, title, text) of each document; like `read_documents`, but allows repeated ids."""
     for number, document, title, text in _rows(path):
         if not document:
             raise UserError(f"{path}:{number}: the document id is empty; fill it or delete the line")
@@ -52,20 +50,20 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str, str]]:
             yield number, *_object_fields(path, number, value)
     else:
         for number, line in read_lines(path):
-            yield number, *_columns(path, number, line)
+            yield number, *_tsv_fields(path, number, line)
 
 
-def _object_fields(path: Path, number: int, value: Mapping[str, Any]) -> tuple[str, str, str]:
+def _object_fields(path: Path, number: int, value: JsonObject) -> tuple[str, str, str]:
     document = first_field(path, number, value, ID_FIELDS)
     title = first_field(path, number, value, ("title",)) if value.get("title") is not None else ""
     return document, title, first_field(path, number, value, TEXT_FIELDS)
 
 
-def _columns(path: Path, number: int, line: str) -> tuple[str, str, str]:
+def _tsv_fields(path: Path, number: int, line: str) -> tuple[str, str, str]:
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) not in (2, 3):
         raise UserError(
-            f"{path}:{number}: {len(fields)} columns where 3 are due (id, title, text) or 2 (id, text); "
-            "separate them by one tab each and take tabs out of the texts"
+            f"{path}:{number}: {len(fields)} columns where 3 (id, title, text) or 2 (id, text) are expected; "
+            "separate them by one tab each and remove tabs from the texts"
         )
     return (fields[0], fields[1], fields[2]) if len(fields) == 3 else (fields[0], "", fields[1])

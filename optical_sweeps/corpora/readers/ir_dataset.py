@@ -1,4 +1,4 @@
-"""One dataset of ir_datasets by its id, with errors that say what to do."""
+"""One dataset of ir_datasets, by its id."""
 
 import difflib
 import importlib
@@ -9,75 +9,75 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from optical_sweeps.errors import UserError, first_line
+
+Handle = Any
+"""An object of ir_datasets, which has no types: its package, a dataset, or a source of bytes."""
 
 
 @dataclass(frozen=True)
 class IrDataset:
-    """A dataset such as `miracl/sw/dev`; nothing is read or downloaded before a method asks for it.
+    """A dataset such as `miracl/sw/dev`; a method reads or downloads what it needs.
 
     Raises:
-        UserError: there is no such id.
+        UserError: ir_datasets has no such id.
     """
 
     id: str
 
     def __post_init__(self) -> None:
-        _check_id(self.id)
+        try:
+            check_dataset_id(self.id)
+        except ValueError as error:
+            raise UserError(str(error)) from None
 
-    @property
-    def has_documents(self) -> bool:
-        return bool(self._dataset.has_docs())
-
-    def documents_id(self) -> str:
-        """The shortest id with the same documents: `miracl/sw` of `miracl/sw/dev`."""
+    def documents_dataset(self) -> "IrDataset":
+        """The dataset with the shortest id that has the same documents: `miracl/sw` for `miracl/sw/dev`."""
         with self._explained("documents"):
-            return str(_package().parent_id(self.id, _package().EntityType.docs))
+            return IrDataset(str(_package().parent_id(self.id, _package().EntityType.docs)))
 
     def documents_language(self) -> str | None:
-        """As the provider says it."""
-        return self._dataset.docs_lang() if self.has_documents else None
+        """The language that the provider states."""
+        return self._dataset.docs_lang() if self._dataset.has_docs() else None
 
     def queries_language(self) -> str | None:
-        """As the provider says it."""
+        """The language that the provider states."""
         return self._dataset.queries_lang() if self._dataset.has_queries() else None
 
     def documents_count(self) -> int | None:
-        """How many documents there should be, where ir_datasets knows without a download."""
+        """The number of documents, if ir_datasets knows it without a download."""
         package = _package()
         facts = package.util.default_metadata_provider.get_metadata(self.id, package.EntityType.docs)
         return int(facts["count"]) if "count" in facts else None
 
     def documents_stamp(self) -> list[int] | None:
-        """Size and time of the documents' first file, where it is there."""
-        path = self._documents_path()
-        try:
-            status = path.stat() if path else None
-        except OSError:
-            return None
-        return [status.st_size, status.st_mtime_ns] if status else None
+        """Size and time of the documents' first file, if it exists."""
+        return _stamp(self._documents_path())
 
-    def _documents_path(self) -> Path | None:
+    def docpairs_stamp(self) -> list[int] | None:
+        """Size and time of the triples' file, if it exists."""
         try:
-            return Path(self._dataset.docs_path(force=False))
-        except (AttributeError, TypeError):  # some datasets have none
+            return _stamp(Path(self._dataset.docpairs_path(force=False)))
+        except (AttributeError, TypeError):  # some datasets have no such path
             return None
 
     def documents(self) -> Iterator[tuple[str, str, str]]:
-        """(id, title, text) of every document; the title is empty where the dataset has none."""
-        self._check_has("documents", self.has_documents)
+        """(id, title, text) of every document; the title is empty if the dataset has none."""
+        self._check_has("documents", self._dataset.has_docs())
         with self._explained("documents"):
             for document in self._dataset.docs_iter():
                 title = getattr(document, "title", None) or ""
                 text = getattr(document, "text", None)
-                if text is None:  # neither of the usual fields: whatever the dataset searches
+                if text is None:  # neither of the usual fields: take what the dataset searches
                     title, text = "", document.default_text()
                 yield document.doc_id, title.strip(), text.strip()
 
     def queries(self, field: str | None = None) -> dict[str, str]:
-        """Query id -> text: of a field, or what the dataset calls a query's text."""
+        """Query id -> text of a field; None is the field that the dataset searches by."""
         self._check_has("queries", self._dataset.has_queries())
         if field is not None and field not in self._dataset.queries_cls()._fields:
             known = ", ".join(self._dataset.queries_cls()._fields[1:])
@@ -88,10 +88,10 @@ class IrDataset:
                 for query in self._unfiltered_queries().queries_iter()
             }
 
-    def _unfiltered_queries(self) -> Any:
-        """Without the filters of subsets, which ask the judgements: so do we, for the subset at hand.
+    def _unfiltered_queries(self) -> Handle:
+        """The queries without the filters of subsets, which depend on the judgements; we filter by our own.
 
-        neuclir/1/*/trec-2023 of ir_datasets 0.6.3 filters by the judgements of 2022, and loses its queries.
+        neuclir/1/*/trec-2023 of ir_datasets 0.6.3 filters by the judgements of 2022 and loses its queries.
         """
         handler = self._dataset.queries_handler()
         while hasattr(handler, "_queries_handler"):
@@ -99,7 +99,7 @@ class IrDataset:
         return handler
 
     def qrels(self) -> dict[str, dict[str, int]]:
-        """Query id -> document id -> grade; grades below 0 (junk, by TREC's custom) count as 0."""
+        """Query id -> document id -> grade; negative grades, which TREC uses for junk, become 0."""
         self._check_has("qrels", self._dataset.has_qrels())
         qrels: dict[str, dict[str, int]] = {}
         with self._explained("qrels"):
@@ -114,39 +114,37 @@ class IrDataset:
             for pair in self._dataset.docpairs_iter():
                 yield pair.query_id, pair.doc_id_a, pair.doc_id_b
 
-    def docpairs_stamp(self) -> list[int] | None:
-        """Size and time of the triples' file, where it is there."""
-        try:
-            status = Path(self._dataset.docpairs_path(force=False)).stat()
-        except (AttributeError, TypeError, OSError):  # some datasets have no such path
-            return None
-        return [status.st_size, status.st_mtime_ns]
-
     @cached_property
-    def _dataset(self) -> Any:
+    def _dataset(self) -> Handle:
         with self._explained("list of files"):
             return _package().load(self.id)
 
-    def _check_has(self, what: str, has: bool) -> None:
-        if not has:
+    def _documents_path(self) -> Path | None:
+        try:
+            return Path(self._dataset.docs_path(force=False))
+        except (AttributeError, TypeError):  # some datasets have none
+            return None
+
+    def _check_has(self, part: str, has_part: bool) -> None:
+        if not has_part:
             raise UserError(
-                f"{self.id}: this dataset has no {what}; name one that has, such as a dev or test set"
+                f"{self.id}: this dataset has no {part}; name one that has, such as a dev or test set"
             )
 
     @contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
-        """Whatever a loader raises (there are many kinds) is about data that cannot be had or read."""
+    def _explained(self, part: str) -> Iterator[None]:
+        """Turn the many exceptions of the loaders into an error about data that is missing or unreadable."""
         try:
             yield
         except UserError:
             raise
         except Exception as error:
-            path = self._documents_path() if what == "documents" else None
-            raise UserError(f"{self.id}: its {what} {_explanation(error, path)}") from error
+            path = self._documents_path() if part == "documents" else None
+            raise UserError(f"{self.id}: its {part} {_explanation(error, path)}") from error
 
 
 def known_ids() -> Collection[str]:
-    """Every id that ir_datasets lists; those of large grids (clirmatrix) are patterns and not among them."""
+    """Every id that ir_datasets lists, without those that it describes by patterns (clirmatrix)."""
     return frozenset(_package().registry)
 
 
@@ -156,15 +154,24 @@ def is_known(dataset_id: str) -> bool:
     return dataset_id in known_ids() or any(pattern.match(dataset_id) for pattern, _ in registry._patterns)
 
 
-def _check_id(dataset_id: str) -> None:
+def check_dataset_id(dataset_id: str) -> str:
+    """The id itself.
+
+    Raises:
+        ValueError: ir_datasets has no such id.
+    """
     if is_known(dataset_id):
-        return
-    near = difflib.get_close_matches(dataset_id, known_ids(), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see ir-datasets.com for its ids"
-    raise UserError(f"{dataset_id}: ir_datasets has no such dataset; {hint}")
+        return dataset_id
+    similar = difflib.get_close_matches(dataset_id, known_ids(), n=3)
+    hint = f"did you mean {' or '.join(similar)}?" if similar else "see ir-datasets.com for its ids"
+    raise ValueError(f"{dataset_id}: ir_datasets has no such dataset; {hint}")
 
 
-def _package() -> Any:
+DatasetId = Annotated[str, AfterValidator(check_dataset_id)]
+"""The id of a dataset of ir_datasets."""
+
+
+def _package() -> Handle:
     """ir_datasets, which opens text files in the locale's encoding."""
     encoding = locale.getpreferredencoding(False)
     if encoding.lower().replace("-", "") != "utf8":
@@ -172,8 +179,16 @@ def _package() -> Any:
     return importlib.import_module("ir_datasets")
 
 
+def _stamp(path: Path | None) -> list[int] | None:
+    try:
+        status = path.stat() if path else None
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns] if status else None
+
+
 def _explanation(error: Exception, path: Path | None) -> str:
-    """What went wrong, where, and what to do; `path` is a guess for errors that tell no file."""
+    """What failed, where, and what to do; `path` is used if the error names no file."""
     import requests
 
     place = _place(_last_download(error)) or (str(path) if path else None)
@@ -186,23 +201,23 @@ def _explanation(error: Exception, path: Path | None) -> str:
                 f"are refused by {url} (HTTP {status}); accept the terms there if there are any, fetch the "
                 f"file by hand and put it at {place}"
             )
-        why = f"HTTP {status}" if status else type(error).__name__
-        return f"cannot be downloaded from {url} ({why}); fetch the file elsewhere and put it at {place}"
+        reason = f"HTTP {status}" if status else type(error).__name__
+        return f"cannot be downloaded from {url} ({reason}); fetch the file elsewhere and put it at {place}"
     if isinstance(error, _package().util.HashVerificationError):
-        return f"came damaged or cut short{at}: the checksum differs; download again"
+        return f"are damaged or truncated{at}: the checksum differs; download again"
     if isinstance(error, FileNotFoundError):
-        return f"are not there{at or f' ({error})'}; {_licence_step(place or str(error))}"
+        return f"are missing{at or f' ({error})'}; {_licence_step(place or str(error))}"
     if isinstance(error, EOFError | OSError) and place:
-        return f"are damaged or cut short{at}: {first_line(error)}; delete the file and fetch it again"
+        return f"are damaged or truncated{at}: {first_line(error)}; delete the file and fetch it again"
     return f"cannot be read{at}: {first_line(error)}; delete the file and fetch it again"
 
 
-def _last_download(error: Exception) -> Any:
-    """The innermost source of bytes that the failing loader was at.
+def _last_download(error: Exception) -> Handle:
+    """The innermost source of bytes that the failing loader used.
 
-    ir_datasets' errors seldom name a file, and its loaders keep the source in a variable of these names.
+    The errors of ir_datasets seldom name a file, but its loaders keep the source in variables of these names.
     """
-    found = None
+    source = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         for name in ("dlc", "self"):
             value = frame.f_locals.get(name)
@@ -210,12 +225,12 @@ def _last_download(error: Exception) -> Any:
             if isinstance(value, list):
                 value = value[min(frame.f_locals["self"].stream_idx, len(value) - 1)]
             if type(value).__module__.startswith("ir_datasets.util") and hasattr(value, "path"):
-                found = value
-    return found
+                source = value
+    return source
 
 
-def _place(source: Any) -> str | None:
-    """Where a source's file lies, or where ir_datasets would find one put there by hand; downloads nothing."""
+def _place(source: Handle) -> str | None:
+    """The file of a source, or where ir_datasets would look for it; downloads nothing."""
     while source is not None:
         if cached := getattr(source, "_cache_path", None):
             return str(cached)
@@ -228,7 +243,7 @@ def _place(source: Any) -> str | None:
 
 
 def _licence_step(place: str) -> str:
-    """What the provider says must be done to get the file; a general word where it says nothing."""
+    """The provider's instructions for getting the file, or a general one if there are none."""
     home = _package().util.home_path()
     for name, files in _package().util.DownloadConfig.contents().items():
         for file in files.values():

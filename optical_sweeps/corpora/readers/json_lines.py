@@ -1,56 +1,54 @@
-"""JSON Lines: one object a line, its fields by dotted names."""
+"""JSON Lines: one object on each line, with fields addressed by dotted names."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from optical_sweeps.corpora.readers.lines import Fault, lines_or_faults
-from optical_sweeps.corpora.readers.opening import PACKINGS
+from optical_sweeps.corpora.readers.lines import Fault, lines_or_faults, usable
+from optical_sweeps.corpora.readers.opening import COMPRESSED_SUFFIXES
 from optical_sweeps.errors import UserError
 
+JsonObject = Mapping[str, object]
 
-def read_objects(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+
+def read_objects(path: Path) -> Iterator[tuple[int, JsonObject]]:
     """(line number, object) of every line.
 
     Raises:
         UserError: a line is no JSON object, or the file cannot be read.
     """
-    for number, value in objects_or_faults(path):
-        if isinstance(value, Fault):
-            raise UserError(value.message)
-        yield number, value
+    return ((number, usable(value)) for number, value in objects_or_faults(path))
 
 
-def objects_or_faults(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | Fault]]:
-    """As `read_objects`, but a bad line comes as a fault."""
+def objects_or_faults(path: Path) -> Iterator[tuple[int, JsonObject | Fault]]:
+    """Like `read_objects`, but yields a fault for a bad line."""
     for number, line in lines_or_faults(path):
         yield number, line if isinstance(line, Fault) else _parsed(path, number, line)
 
 
-def text_field(path: Path, number: int, value: Mapping[str, Any], name: str) -> str | Fault:
-    """The text under a dotted name such as `translation.en`, stripped; a whole number counts as text."""
-    found: Any = value
+def text_field(path: Path, number: int, value: JsonObject, name: str) -> str | Fault:
+    """The stripped text of a dotted field such as `translation.en`; a whole number counts as text."""
+    field: object = value
     for part in name.split("."):
-        if not isinstance(found, Mapping) or part not in found:
+        if not isinstance(field, Mapping) or part not in field:
             return Fault("fields", f"{path}:{number}: no field {name!r}; add it or name another one")
-        found = found[part]
-    if isinstance(found, int) and not isinstance(found, bool):
-        return str(found)
-    if not isinstance(found, str):
-        return Fault("fields", f"{path}:{number}: the field {name!r} is no text; write it as a string")
+        field = field[part]
+    if isinstance(field, int) and not isinstance(field, bool):
+        return str(field)
+    if not isinstance(field, str):
+        return Fault("fields", f"{path}:{number}: the field {name!r} is not text; write it as a string")
     try:
-        found.encode()
-    except UnicodeEncodeError:  # JSON may spell half of a surrogate pair
-        return Fault("not_utf8", f"{path}:{number}: the field {name!r} has half a surrogate pair; mend it")
-    return found.strip()
+        field.encode()
+    except UnicodeEncodeError:  # JSON can spell half of a surrogate pair
+        return Fault("not_utf8", f"{path}:{number}: the field {name!r} has half a surrogate pair; correct it")
+    return field.strip()
 
 
-def first_field(path: Path, number: int, value: Mapping[str, Any], names: Sequence[str]) -> str:
-    """The text under the first of `names` that the object has.
+def first_field(path: Path, number: int, value: JsonObject, names: Sequence[str]) -> str:
+    """The text of the first of `names` that the object has.
 
     Raises:
-        UserError: it has none of them, or no text there.
+        UserError: it has none of them, or the field is not text.
     """
     name = next((name for name in names if name in value), names[0])
     text = text_field(path, number, value, name)
@@ -61,17 +59,17 @@ def first_field(path: Path, number: int, value: Mapping[str, Any], names: Sequen
 
 
 def is_json_lines(path: Path) -> bool:
-    """Whether a file's name says so, packed or not."""
-    endings = [ending for ending in path.suffixes if ending not in PACKINGS]
-    return bool(endings) and endings[-1] in (".jsonl", ".ndjson", ".jl")
+    """Whether a file's name, without a suffix of compression, ends as JSON Lines do."""
+    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED_SUFFIXES]
+    return bool(suffixes) and suffixes[-1] in (".jsonl", ".ndjson", ".jl")
 
 
-def _parsed(path: Path, number: int, line: str) -> Mapping[str, Any] | Fault:
+def _parsed(path: Path, number: int, line: str) -> JsonObject | Fault:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
-        return Fault("json", f"{path}:{number}: no JSON ({reason}); write one object a line")
+        return Fault("json", f"{path}:{number}: not JSON ({reason}); write one object on each line")
     if not isinstance(value, dict):
-        return Fault("json", f"{path}:{number}: no JSON object but {type(value).__name__}; write {{...}}")
+        return Fault("json", f"{path}:{number}: a JSON {type(value).__name__}, not an object; write {{...}}")
     return value

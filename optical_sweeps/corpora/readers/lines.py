@@ -1,40 +1,50 @@
-"""Lines of a text file, however it is packed, with strict UTF-8."""
+"""Lines of a plain or compressed text file, in strict UTF-8."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from optical_sweeps.corpora.readers.opening import Damaged, open_bytes, unreadable
+from optical_sweeps.corpora.readers.opening import DamagedFileError, open_bytes
 from optical_sweeps.errors import UserError
 
+T = TypeVar("T")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something in a file that cannot be used: a kind to count it by, and the one line for a person."""
+    """A part of a file that cannot be used: a kind to count it by, and a message with place and remedy."""
 
     kind: str
     message: str
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end) of a file: plain, gzip, Zstandard or zip.
+def usable(value: T | Fault) -> T:
+    """`value`, unless it is a fault.
 
-    Lines end at a line feed only, with an optional carriage return before it: other Unicode line separators
-    do occur inside sentences, and splitting there would shift a bitext.
+    Raises:
+        UserError: it is a fault.
+    """
+    if isinstance(value, Fault):
+        raise UserError(value.message)
+    return value
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line number from 1, line without its end) of a plain or compressed file.
+
+    Only a line feed ends a line, after an optional carriage return. Other Unicode line separators occur inside
+    sentences, and splitting there would misalign a bitext.
 
     Raises:
         UserError: the file cannot be opened, is empty, is damaged or is not UTF-8 (with the line).
     """
-    for number, line in lines_or_faults(path):
-        if isinstance(line, Fault):
-            raise UserError(line.message)
-        yield number, line
+    return ((number, usable(line)) for number, line in lines_or_faults(path))
 
 
 def lines_or_faults(path: Path) -> Iterator[tuple[int, str | Fault]]:
-    """As `read_lines`, but a line that is not UTF-8 comes as a fault.
+    """Like `read_lines`, but yields a fault for a line that is not UTF-8.
 
     Raises:
         UserError: the file cannot be opened, is empty or is damaged.
@@ -44,34 +54,20 @@ def lines_or_faults(path: Path) -> Iterator[tuple[int, str | Fault]]:
         with open_bytes(path) as file:
             for number, line in enumerate(file, start=1):
                 yield number, _decoded(path, number, line)
-    except Damaged as error:
-        raise UserError(f"{path}:{number + 1}: {error}; fetch the file again") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
+    except DamagedFileError as error:
+        raise UserError(f"{path}:{number + 1}: {error.reason}; fetch the file again") from None
     if number == 0:
         raise UserError(f"{path}: the file is empty; give it at least one line")
 
 
-def columns(path: Path, number: int, line: str, names: tuple[str, ...]) -> list[str]:
-    """The tab-separated fields of a line, one for each name, none of them blank.
-
-    Raises:
-        UserError: another number of fields, or a blank one.
-    """
-    fields = columns_or_fault(path, number, line, names)
-    if isinstance(fields, Fault):
-        raise UserError(fields.message)
-    return fields
-
-
-def columns_or_fault(path: Path, number: int, line: str, names: tuple[str, ...]) -> list[str] | Fault:
-    """As `columns`, but what is wrong with the line comes as a fault."""
+def columns(path: Path, number: int, line: str, names: tuple[str, ...]) -> list[str] | Fault:
+    """The tab-separated fields of a line, one for each name and none of them blank, or a fault."""
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) != len(names):
         return Fault(
             "columns",
-            f"{path}:{number}: {len(fields)} columns where {len(names)} are due ({', '.join(names)}); "
-            "separate them by one tab each and take tabs out of the texts",
+            f"{path}:{number}: {len(fields)} columns where {len(names)} are expected ({', '.join(names)}); "
+            "separate them by one tab each and remove tabs from the texts",
         )
     for name, field in zip(names, fields, strict=True):
         if not field:

@@ -1,4 +1,4 @@
-"""Opening a file however it is packed: plain, gzip, Zstandard, or in a zip archive."""
+"""Open a plain, gzip or Zstandard file, or a member of a zip archive."""
 
 import gzip
 import io
@@ -7,24 +7,30 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
+
+from typing_extensions import Buffer
 
 from optical_sweeps.errors import UserError
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZIP_MAGIC = b"PK\x03\x04"
-PACKINGS = (".gz", ".zst", ".zip")
-"""Endings of names; what counts is how a file begins."""
+COMPRESSED_SUFFIXES = (".gz", ".zst", ".zip")
+"""Suffixes to skip when a name tells the format; the compression is read from the file's first bytes."""
 CHUNK = 1 << 18
 
 
-class Damaged(Exception):
-    """A packed file that ends early or fails its checksum; says which packing and why."""
+class DamagedFileError(UserError):
+    """A compressed file that ends early or fails its checksum."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}; fetch the file again")
+        self.reason = reason
 
 
 def split_member(path: Path) -> tuple[Path, str | None]:
-    """The file on disk, and what is named inside it: `a.zip/b.txt` is `b.txt` of `a.zip`."""
+    """The file on disk and the member inside it: `a.zip/b.txt` is the member `b.txt` of `a.zip`."""
     if not path.exists():
         for parent in path.parents:
             if parent.is_file():
@@ -34,107 +40,99 @@ def split_member(path: Path) -> tuple[Path, str | None]:
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
-    """The unpacked bytes of a file; its first bytes, not its name, say how it is packed.
+    """The decompressed bytes of a file; its first bytes, not its name, determine the compression.
 
     A zip archive of several files needs the member's name: `de-en.txt.zip/Books.de-en.en`.
 
     Raises:
-        UserError: the file cannot be opened, the archive's member is not named or not there, or the package
-            for Zstandard is not installed.
-        Damaged: while reading.
+        UserError: the file cannot be opened or read, the archive's member is not named or does not exist, or
+            the package for Zstandard is not installed.
+        DamagedFileError: while reading.
     """
     file_path, member = split_member(path)
+    magic = b""
     with ExitStack() as stack:
         try:
             file = stack.enter_context(file_path.open("rb"))
             magic = file.read(4)
             file.seek(0)
-        except OSError as error:
-            raise unreadable(path, error) from None
-        if member is not None and magic != ZIP_MAGIC:
-            raise UserError(f"{path}: {file_path} is a file and no zip archive; check the path")
-        with _damage_named(magic):
+            if member is not None and magic != ZIP_MAGIC:
+                raise UserError(f"{path}: {file_path} is not a zip archive; check the path")
             if magic[:2] == GZIP_MAGIC:
                 yield stack.enter_context(gzip.open(file, "rb"))
             elif magic == ZSTD_MAGIC:
                 yield stack.enter_context(io.BufferedReader(_ZstdReader(path, file), CHUNK))
             elif magic == ZIP_MAGIC:
-                yield stack.enter_context(
-                    _open_member(stack.enter_context(zipfile.ZipFile(file)), path, member)
-                )
+                archive = stack.enter_context(zipfile.ZipFile(file))
+                yield stack.enter_context(_open_member(archive, path, member))
             else:
                 yield file
-
-
-def unreadable(path: Path, error: OSError) -> UserError:
-    """The one line for a file that the system does not let us read."""
-    return UserError(f"{path}: cannot be read ({error.strerror or error}); check the path and its rights")
-
-
-@contextmanager
-def _damage_named(magic: bytes) -> Iterator[None]:
-    packing = {GZIP_MAGIC: "gzip", ZSTD_MAGIC: "zstd", ZIP_MAGIC: "zip"}
-    name = packing.get(magic) or packing.get(magic[:2])
-    try:
-        yield
-    except (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, _ZstdDamage) as error:
-        raise Damaged(f"damaged {name} ({error})") from None
+        except (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, _ZstdDamageError) as error:
+            names = {GZIP_MAGIC: "gzip", ZSTD_MAGIC[:2]: "zstd", ZIP_MAGIC[:2]: "zip"}
+            raise DamagedFileError(path, f"damaged {names.get(magic[:2])} ({error})") from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"{path}: cannot be read ({reason}); check the path and its permissions") from None
 
 
 def _open_member(archive: zipfile.ZipFile, path: Path, member: str | None) -> io.BufferedIOBase:
     files = [info.filename for info in archive.infolist() if not info.is_dir()]
+    shown = ", ".join(sorted(files)[:5]) or "none"
     if member is None:
         if len(files) != 1:
-            shown = ", ".join(sorted(files)[:5]) or "none"
             raise UserError(
-                f"{path}: the archive holds {len(files)} files ({shown}); name one: {path.name}/..."
+                f"{path}: the archive contains {len(files)} files ({shown}); name one: {path.name}/..."
             )
         (member,) = files
     if member not in files:
-        raise UserError(f"{path}: the archive has no such file; it holds {', '.join(sorted(files)[:5])}")
+        raise UserError(f"{path}: the archive has no such file; it contains {shown}")
     try:
         return cast(io.BufferedIOBase, archive.open(member))
-    except (RuntimeError, NotImplementedError) as error:  # a password, or a packing that zipfile does not know
-        raise UserError(f"{path}: cannot be unpacked ({error}); unpack it yourself") from None
+    except (
+        RuntimeError,
+        NotImplementedError,
+    ) as error:  # a password, or an unsupported method
+        raise UserError(f"{path}: cannot be decompressed ({error}); decompress it yourself") from None
 
 
-class _ZstdDamage(Exception):
+class _ZstdDamageError(Exception):
     pass
 
 
 class _ZstdReader(io.RawIOBase):
-    """Frames end to end. zstandard's own stream reader takes a file cut inside a frame for its end."""
+    """Concatenated frames. zstandard's own stream reader accepts a file that is cut inside a frame."""
 
     def __init__(self, path: Path, file: io.BufferedIOBase) -> None:
         try:
             import zstandard
         except ImportError:
             raise UserError(
-                f"{path}: Zstandard needs a package of its own; pip install zstandard, or unpack the file"
+                f"{path}: Zstandard needs an extra package; pip install zstandard, or decompress the file"
             ) from None
         self._error = zstandard.ZstdError
-        self._new: Any = zstandard.ZstdDecompressor().decompressobj
-        self._file, self._frame, self._ready = file, self._new(), b""
-        self._packed = False  # whether the open frame has been given a byte
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._file, self._frame, self._decompressed = file, self._decompressor.decompressobj(), b""
+        self._inside_frame = False
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
+    def readinto(self, buffer: Buffer) -> int:
+        target = memoryview(buffer)
+        while not self._decompressed:
             data = self._frame.unused_data if self._frame.eof else b""
             data = data or self._file.read(CHUNK)
             if self._frame.eof:
-                self._frame, self._packed = self._new(), False
+                self._frame, self._inside_frame = self._decompressor.decompressobj(), False
             if not data:
-                if self._packed:
-                    raise _ZstdDamage("ended inside a frame")
+                if self._inside_frame:
+                    raise _ZstdDamageError("ended inside a frame")
                 return 0
-            self._packed = True
+            self._inside_frame = True
             try:
-                self._ready = self._frame.decompress(data)
+                self._decompressed = self._frame.decompress(data)
             except self._error as error:
-                raise _ZstdDamage(error) from None
-        count = min(len(buffer), len(self._ready))
-        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
+                raise _ZstdDamageError(error) from None
+        count = min(len(target), len(self._decompressed))
+        target[:count], self._decompressed = self._decompressed[:count], self._decompressed[count:]
         return count

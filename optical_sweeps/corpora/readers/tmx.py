@@ -1,27 +1,28 @@
-"""Bitext from TMX (Translation Memory eXchange 1.4), a unit at a time, whatever the file's size.
+"""Bitext from TMX (Translation Memory eXchange 1.4), one translation unit at a time.
 
-The parser fetches nothing and expands no entity: a file that declares one is refused, so that a small file
-cannot swell (the billion laughs) or read others. A DOCTYPE that names the TMX DTD is passed over.
+The parser fetches nothing and expands no entity. It refuses a file that declares one, so that a small file can
+neither grow in memory (the billion laughs attack) nor read other files. A DOCTYPE that names the TMX DTD is
+ignored.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from xml.parsers import expat
 
+from optical_sweeps.corpora.languages import ENGLISH
 from optical_sweeps.corpora.readers.bitext import Pair
 from optical_sweeps.corpora.readers.lines import Fault
-from optical_sweeps.corpora.readers.opening import CHUNK, Damaged, open_bytes, unreadable
-from optical_sweeps.corpora.settings import ENGLISH
+from optical_sweeps.corpora.readers.opening import CHUNK, open_bytes
 from optical_sweeps.errors import UserError
 
 NATIVE_CODE = frozenset({"bpt", "ept", "ph", "it", "ut"})
-"""Elements inside a segment that hold mark-up of the original, not text."""
+"""Elements inside a segment that contain mark-up of the original, not text."""
 
 
 def tmx_pairs(path: Path, language: str) -> Iterator[Pair | Fault]:
-    """Pairs from translation units that hold English and `language`, by `xml:lang` (`en-US` is English).
+    """Pairs from translation units that have English and `language`, by `xml:lang` (`en-US` is English).
 
-    A unit without one of the two languages is passed over; several variants of a language pair up in order.
+    Units that lack one of the two languages are skipped; several variants of a language are paired in order.
 
     Raises:
         UserError: the file cannot be read, or declares an entity.
@@ -31,21 +32,17 @@ def tmx_pairs(path: Path, language: str) -> Iterator[Pair | Fault]:
         with open_bytes(path) as file:
             while chunk := file.read(CHUNK):
                 units.parser.Parse(chunk, False)
-                yield from units.taken()
+                yield from units.take_pairs()
             units.parser.Parse(b"", True)
-            yield from units.taken()
+            yield from units.take_pairs()
     except expat.ExpatError as error:
-        yield from units.taken()
+        yield from units.take_pairs()
         reason = expat.errors.messages.get(error.code, error.code)
-        yield Fault("xml", f"{path}:{error.lineno}: no XML ({reason}); fetch or mend the file")
-    except Damaged as error:
-        raise UserError(f"{path}: {error}; fetch the file again") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
+        yield Fault("xml", f"{path}:{error.lineno}: not XML ({reason}); fetch the file again or correct it")
 
 
 class _Units:
-    """Collects the pairs of the units that end while the parser is fed."""
+    """Collects the pairs of the units that are complete while the parser reads."""
 
     def __init__(self, path: Path, language: str) -> None:
         self.path, self.languages = path, (ENGLISH, language.casefold())
@@ -53,16 +50,16 @@ class _Units:
         self.segments: dict[str, list[str]] = {}
         self.language: str | None = None
         self.text: list[str] | None = None
-        self.native = 0  # how deep inside native code
+        self.native_depth = 0
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self.start
         self.parser.EndElementHandler = self.end
         self.parser.CharacterDataHandler = self.characters
         self.parser.EntityDeclHandler = self.refuse_entity
-        self.parser.SkippedEntityHandler = self.skipped_entity
+        self.parser.SkippedEntityHandler = self.skip_entity
 
-    def taken(self) -> list[Pair | Fault]:
+    def take_pairs(self) -> list[Pair | Fault]:
         pairs, self.pairs = self.pairs, []
         return pairs
 
@@ -70,11 +67,11 @@ class _Units:
         if name == "tu":
             self.segments = {}
         elif name == "tuv":
-            self.language = self._wanted(attributes.get("xml:lang") or attributes.get("lang") or "")
+            self.language = self._known_language(attributes.get("xml:lang") or attributes.get("lang") or "")
         elif name == "seg" and self.language is not None:
-            self.text, self.native = [], 0
+            self.text, self.native_depth = [], 0
         elif self.text is not None and name in NATIVE_CODE:
-            self.native += 1
+            self.native_depth += 1
 
     def end(self, name: str) -> None:
         if name == "tu":
@@ -85,26 +82,24 @@ class _Units:
             self.segments.setdefault(self.language, []).append(" ".join("".join(self.text).split()))
             self.text = None
         elif self.text is not None and name in NATIVE_CODE:
-            self.native -= 1
+            self.native_depth -= 1
 
     def characters(self, data: str) -> None:
-        if self.text is not None and not self.native:
+        if self.text is not None and not self.native_depth:
             self.text.append(data)
 
     def refuse_entity(self, name: str, *_: object) -> None:
         line = self.parser.CurrentLineNumber
-        raise UserError(f"{self.path}:{line}: declares the entity {name!r}; take the declarations out")
+        raise UserError(f"{self.path}:{line}: declares the entity {name!r}; remove the declarations")
 
-    def skipped_entity(self, name: str, is_parameter_entity: int) -> None:
+    def skip_entity(self, name: str, is_parameter_entity: int) -> None:
         if not is_parameter_entity:
             self._fault("xml", f"the entity &{name}; is not declared; write the character")
-            self.text = None  # the segment would lack a piece
+            self.text = None  # the segment would lack a part
 
-    def _wanted(self, code: str) -> str | None:
+    def _known_language(self, code: str) -> str | None:
         code = code.casefold().replace("_", "-")
-        return next(
-            (wanted for wanted in self.languages if code == wanted or code.startswith(f"{wanted}-")), None
-        )
+        return next((language for language in self.languages if f"{code}-".startswith(f"{language}-")), None)
 
     def _finish_unit(self) -> None:
         english, translations = (self.segments.get(language, []) for language in self.languages)

@@ -1,4 +1,4 @@
-"""TREC's own files: qrels, and topics (as SGML or as a TSV of id and text)."""
+"""TREC qrels, and topics as SGML, TSV or JSON Lines."""
 
 import re
 from collections.abc import Container, Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from optical_sweeps.corpora.ids import check_id
 from optical_sweeps.corpora.readers.json_lines import first_field, is_json_lines, read_objects
-from optical_sweeps.corpora.readers.lines import columns, read_lines
+from optical_sweeps.corpora.readers.lines import columns, read_lines, usable
 from optical_sweeps.errors import UserError
 
 TOPIC = re.compile(r"<top\b[^>]*>(?P<body>.*?)(?P<end></top>|(?=<top\b)|\Z)", re.IGNORECASE | re.DOTALL)
@@ -15,11 +15,11 @@ TOPIC = re.compile(r"<top\b[^>]*>(?P<body>.*?)(?P<end></top>|(?=<top\b)|\Z)", re
 def read_qrels(path: Path, queries: Container[str], documents: Container[str]) -> dict[str, dict[str, int]]:
     """Query id -> document id -> grade, from lines of `query iteration document grade`.
 
-    Grades below 0 (junk, by TREC's custom) count as 0.
+    Negative grades, which TREC uses for junk, become 0.
 
     Raises:
-        UserError: a line has not four columns, a grade is no whole number, a query or document is unknown, a
-            document is judged twice, or the file cannot be read.
+        UserError: a line does not have four columns, a grade is not a whole number, a query or document is
+            unknown, a document is judged twice, or the file cannot be read.
     """
     qrels: dict[str, dict[str, int]] = {}
     for number, line in read_lines(path):
@@ -27,7 +27,7 @@ def read_qrels(path: Path, queries: Container[str], documents: Container[str]) -
         fields = line.split()
         if len(fields) != 4:
             raise UserError(
-                f"{where}: {len(fields)} columns where 4 are due (query, iteration, document, grade); "
+                f"{where}: {len(fields)} columns where 4 are expected (query, iteration, document, grade); "
                 "write TREC qrels"
             )
         query, _, document, grade = fields
@@ -49,18 +49,18 @@ def read_qrels(path: Path, queries: Container[str], documents: Container[str]) -
 def read_topics(path: Path) -> dict[str, str]:
     """Query id -> text, from lines of `id <tab> text`, TREC topics (`<num>` and `<title>`), or JSON Lines.
 
-    JSON Lines (by the file's ending) have the id under `id`, `_id`, `query_id` or `qid`, the text under `text`,
-    `query`, `question` or `title`.
+    JSON Lines (by the file's name) have the id under `id`, `_id`, `query_id` or `qid`, and the text under
+    `text`, `query`, `question` or `title`.
 
     Raises:
-        UserError: neither form, an id or text is missing, an id holds white space or stands twice, or an
+        UserError: another format, a missing id or text, an id that contains white space or is repeated, or an
             unreadable file.
     """
     topics: dict[str, str] = {}
     for number, query, text in _topics(path):
         check_id(f"{path}:{number}", "query", query)
         if query in topics:
-            raise UserError(f"{path}:{number}: query id {query!r} stands twice; give each query its own id")
+            raise UserError(f"{path}:{number}: query id {query!r} is repeated; give each query a distinct id")
         topics[query] = text
     return topics
 
@@ -85,24 +85,25 @@ def _json_topics(path: Path) -> Iterator[tuple[int, str, str]]:
 
 def _tsv_topics(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
     for number, line in lines:
-        query, text = columns(path, number, line, ("query id", "text"))
+        query, text = usable(columns(path, number, line, ("query id", "text")))
         yield number, query, text
 
 
 def _sgml_topics(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
-    """TREC topics are no XML: fields are left open, and labels such as `Number:` stand before the text."""
+    """TREC topics are not XML: elements are not closed, and labels such as `Number:` precede the text."""
     text = "\n".join(line for _, line in lines)
     for topic in TOPIC.finditer(text):
-        where = f"{path}:{text.count(chr(10), 0, topic.start()) + 1}"
+        line_number = text.count("\n", 0, topic.start()) + 1
+        where = f"{path}:{line_number}"
         if not topic["end"]:
             raise UserError(f"{where}: the topic is not closed; end it with </top>")
-        number = _field(where, topic["body"], "num", "Number")
-        yield text.count("\n", 0, topic.start()) + 1, number, _field(where, topic["body"], "title", "Topic")
+        query = _element(where, topic["body"], "num", "Number")
+        yield line_number, query, _element(where, topic["body"], "title", "Topic")
 
 
-def _field(where: str, body: str, tag: str, label: str) -> str:
-    found = re.search(rf"<{tag}>\s*(?:{label}\s*:)?(.*?)(?=</?\w+>|\Z)", body, re.IGNORECASE | re.DOTALL)
-    text = " ".join(found[1].split()) if found else ""
+def _element(where: str, body: str, tag: str, label: str) -> str:
+    match = re.search(rf"<{tag}>\s*(?:{label}\s*:)?(.*?)(?=</?\w+>|\Z)", body, re.IGNORECASE | re.DOTALL)
+    text = " ".join(match[1].split()) if match else ""
     if not text:
         raise UserError(f"{where}: the topic has no <{tag}>; give it one")
     return text

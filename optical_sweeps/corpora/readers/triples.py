@@ -1,11 +1,11 @@
-"""Lines of triples: a query, a relevant document, and documents that are not; as texts or as ids."""
+"""Lines of triples: a query, a relevant document and negatives, as texts or as ids."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from optical_sweeps.corpora.readers.json_lines import is_json_lines
-from optical_sweeps.corpora.readers.lines import columns, read_lines
+from optical_sweeps.corpora.readers.lines import columns, read_lines, usable
 from optical_sweeps.errors import UserError
 
 Fields = tuple[str, ...]
@@ -13,32 +13,32 @@ Fields = tuple[str, ...]
 
 
 def read_triples(path: Path) -> Iterator[Fields]:
-    """The fields of every line, one line at a time.
+    """Yield the fields of every line.
 
-    TSV as MS MARCO's: `query <tab> positive <tab> negative`, of texts or of ids. JSON Lines (by the file's
-    ending) as ColBERT's: `[query, positive, negative, ...]` of ids, each document alone or as `[id, score]`.
+    TSV files have MS MARCO's layout, `query <tab> positive <tab> negative`, with texts or ids. JSON Lines (by
+    the file's name) have ColBERT's layout, `[query, positive, negative, ...]` with ids; each document is an id
+    or `[id, score]`.
 
     Raises:
-        UserError: a line of another form (with its number), or an unreadable file.
+        UserError: a line has another layout (with its number), or the file cannot be read.
     """
     if is_json_lines(path):
         for number, line in read_lines(path):
-            yield _listed(path, number, line)
+            yield _json_fields(path, number, line)
     else:
         for number, line in read_lines(path):
-            yield tuple(columns(path, number, line, ("query", "positive", "negative")))
+            yield tuple(usable(columns(path, number, line, ("query", "positive", "negative"))))
 
 
-def _listed(path: Path, number: int, line: str) -> Fields:
+def _json_fields(path: Path, number: int, line: str) -> Fields:
     try:
-        value = json.loads(line)
-        query, *documents = value
+        query, *documents = json.loads(line)
         fields = (query, *(entry[0] if isinstance(entry, list) else entry for entry in documents))
     except (ValueError, TypeError, IndexError, RecursionError):
         fields = ()
-    sound = all(isinstance(field, int | str) and not isinstance(field, bool) for field in fields)
-    if len(fields) < 3 or not sound:
+    are_ids = all(isinstance(field, int | str) and not isinstance(field, bool) for field in fields)
+    if len(fields) < 3 or not are_ids:
         raise UserError(
-            f"{path}:{number}: no triple; write [query id, id of a relevant document, id of another, ...]"
+            f"{path}:{number}: not a triple; write [query id, id of a relevant document, id of another, ...]"
         )
     return tuple(map(str, fields))

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int, Int32
 
 from optical_sweeps.console import Advance
 from optical_sweeps.corpora.collections import Documents
-from optical_sweeps.corpora.settings import ENGLISH
+from optical_sweeps.corpora.languages import ENGLISH
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.encoders.token_encoder import TokenEncoder

@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.code_switching import CodeSwitching, Lexicon
 from optical_sweeps.encoders.saved_encoders import fingerprint
+from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.word_alignment import AlignmentSettings, align_words
 from optical_sweeps.retrieval.word_counts import WordCounts
 from optical_sweeps.runs.shared.prepare import SharedResources
@@ -77,6 +78,10 @@ def _lexicon(resources: SharedResources, bitext: Bitext, settings: CodeSwitching
     if settings.lexicon is not None:
         return settings.read(bitext.language)
     alignment = settings.alignment or AlignmentSettings()
+    if not isinstance(alignment, AlignmentSettings):
+        raise UserError(
+            f"training.code_switching.alignment: {alignment!r} is not an AlignmentSettings; give its _target_"
+        )
     counts = resources.builds.get(AlignedWordCounts(resources, bitext, alignment))
     counts = counts if settings.side == "translation" else counts.reversed()
     return counts.lexicon(settings.cumulative, settings.size)

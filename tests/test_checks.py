@@ -1,11 +1,10 @@
-"""Config values that cannot be: one line that names the key."""
+"""Checks of single config values: one line that names the key."""
 
 import math
 
 import pytest
 
 from optical_sweeps.checks import number_between, one_of, strings, whole_number
-from optical_sweeps.corpora.settings import languages_among, requested_language, split_fractions
 from optical_sweeps.errors import UserError
 
 
@@ -14,10 +13,7 @@ def test_good_values_pass_through():
     assert number_between("k", 1, 0.0, 1.0) == 1.0
     assert number_between("k", 0.25, 0.0, math.inf) == 0.25
     assert strings("k", ["b", "a"]) == ("b", "a")
-    assert languages_among("k", ["fr"], ("de", "fr"), "the source") == ("fr",)
     assert one_of("k", "a", ("a", "b")) == "a"
-    assert split_fractions("data", 0, 0.5) == (0.0, 0.5)
-    requested_language("de", ("de", "fr"))
 
 
 @pytest.mark.parametrize(
@@ -39,21 +35,9 @@ def test_good_values_pass_through():
         (lambda: strings("k", "de"), "k: 'de' is not a list"),
         (lambda: strings("k", None), "k: None is not a list"),
         (lambda: strings("k", ["de", False]), "k: False is not a string; put it in quotes"),
-        (lambda: strings("k", ["de", "de"]), "k: 'de' stands twice"),
-        (lambda: languages_among("k", [], ("de",), "x"), "k: the list is empty"),
-        (lambda: languages_among("k", ["en"], ("de",), "x"), "k: 'en' is the teacher's language"),
-        (lambda: languages_among("k", ["xx"], ("fr", "de"), "it"), "k: unknown language 'xx'; it has de, fr"),
+        (lambda: strings("k", ["de", "de"]), "k: 'de' is listed twice"),
         (lambda: one_of("k", "c", ("a", "b")), "k: 'c' is not one of a, b"),
         (lambda: one_of("k", 1, ("a", "b")), "k: 1 is not one of"),
-        (
-            lambda: split_fractions("data", 0.5, 0.5),
-            "data.dev_fraction and data.test_fraction: 0.5 + 0.5 leaves",
-        ),
-        (lambda: split_fractions("data", 0.5, 2), "data.test_fraction: 2"),
-        (
-            lambda: requested_language("fr", ("de",)),
-            "data.languages: 'fr' is asked for but not in it (de)",
-        ),
     ],
 )
 def test_bad_values_name_their_key(check, message):
