@@ -1,4 +1,4 @@
-"""A small made-up study: what the logs of a ratio sweep look like."""
+"""A small simulated study, as the logs of a ratio sweep give it."""
 
 import pandas
 import pytest

@@ -18,7 +18,7 @@ def run_of(**rankings) -> RetrievalRun:
     return RetrievalRun(tuple(rankings), tuple(map(tuple, rankings.values())), scores)
 
 
-def test_an_answer_counts_if_it_stands_within_the_budget():
+def test_an_answer_counts_if_it_is_within_the_budget():
     run = run_of(q1=["d1", "d2"], q2=["d3", "d1"], q3=["d2"])
     answers = {"q1": ["1147"], "q2": ["5,000 people", "x"], "q3": ["capital of Japan"], "q4": ["Tokyo"]}
     queries, values = answer_recall(run, DOCUMENTS, answers, budgets=(4, 12, 5000))
@@ -30,20 +30,20 @@ def test_an_answer_counts_if_it_stands_within_the_budget():
     }
 
 
-def test_yes_and_no_do_not_count_and_case_does():
+def test_yes_and_no_are_ignored_and_case_matters():
     run = run_of(q1=["d1"], q2=["d1"])
     queries, values = answer_recall(run, DOCUMENTS, {"q1": ["yes", "tokyo"], "q2": ["no"]}, [2000])
     assert (queries, values[2000].tolist()) == (("q1",), [0.0])
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\u3000"])
-def test_a_blank_answer_is_none(blank):
+def test_a_blank_answer_is_ignored(blank):
     run = run_of(q1=["d1"], q2=["d1"])
     queries, values = answer_recall(run, DOCUMENTS, {"q1": [blank, "Moscow"], "q2": [blank]}, [2000])
     assert (queries, values[2000].tolist()) == (("q1",), [0.0])
 
 
-def test_what_cannot_be_measured():
+def test_bad_input_is_refused():
     run = run_of(q1=["d9"])
     with pytest.raises(ValueError, match="passage 'd9' is ranked but not among"):
         answer_recall(run, DOCUMENTS, {"q1": ["x"]}, [2000])

@@ -1,4 +1,4 @@
-"""Settings are checked before anything runs, and errors name the key."""
+"""Settings are checked before a run starts, and errors name the key."""
 
 import pytest
 
@@ -13,7 +13,7 @@ SOUND = {
 }  # fmt: skip
 
 
-def test_measures_are_read_and_the_first_leads():
+def test_measures_are_parsed_and_the_first_is_the_main_one():
     settings = EvaluationSettings(**SOUND)
     assert settings.measures == (Measure("nDCG", 10), Measure("Recall", 100))
     assert str(settings.main_measure) == "nDCG@10"
@@ -47,7 +47,7 @@ def test_measures_are_read_and_the_first_leads():
         ({"lexicon": "x.tsv"}, "evaluation.lexicon: 'x.tsv' has no {language}"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_key(change, message):
+def test_bad_values_are_refused_by_key(change, message):
     with pytest.raises(UserError) as error:
         EvaluationSettings(**{**SOUND, **change})
     assert str(error.value).startswith(message)
@@ -60,7 +60,7 @@ def test_runs_without_perturbations_keep_their_ids():
     assert fact("evaluation", {**plain, **later, "perturbations": ["typing@0.1"]}) != plain
 
 
-def test_a_lexicon_counts_by_its_content_where_it_is_read(tmp_path):
+def test_the_fingerprint_is_that_of_the_lexicons_that_are_read(tmp_path):
     (tmp_path / "fi.tsv").write_text("talo\thouse\n")
     files = f"{tmp_path}/{{language}}.tsv"
     reads = EvaluationSettings(**SOUND, perturbations=["code_switching@1"], lexicon=files)

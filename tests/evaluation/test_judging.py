@@ -1,4 +1,4 @@
-"""A ranking is measured by judgements or by answers, as its collection has them."""
+"""A ranking is evaluated by the judgements or by the answers of its collection."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def measures(*names: str) -> list[Measure]:
     return [Measure.parse(name) for name in names]
 
 
-def test_by_answers():
+def test_measures_by_answers():
     asked = measures("AnswerRecall@5", "AnswerRecall@5000")
     scores = judge(RUN, collection(answers=ANSWERS), asked)
     queries, values = answer_recall(RUN, DOCUMENTS, ANSWERS, (5, 5000))
@@ -37,7 +37,7 @@ def test_by_answers():
     assert list(map(str, asked)) == ["AnswerRecall@5", "AnswerRecall@5000"]
 
 
-def test_by_judgements():
+def test_measures_by_judgements():
     qrels = {"q1": {"d2": 1}, "q2": {"d1": 2}}
     asked = measures("nDCG@10", "MRR@1")
     scores = judge(RUN, collection(qrels=qrels, answers=ANSWERS), asked)
@@ -61,7 +61,7 @@ def test_by_judgements():
         ),
     ],
 )
-def test_nothing_to_measure_by(judged, asked, message):
+def test_missing_judgements_are_refused(judged, asked, message):
     with pytest.raises(UserError) as caught:
         judge(RUN, collection(**judged), measures(asked))
     assert message in str(caught.value)

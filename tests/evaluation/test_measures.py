@@ -1,4 +1,4 @@
-"""Measures against pytrec_eval on the same files, and what is decided where programs differ."""
+"""Measures against pytrec_eval on the same files, and conventions where programs differ."""
 
 import math
 import os
@@ -32,7 +32,7 @@ def run_of(rankings: dict[str, dict[str, float]]) -> RetrievalRun:
 
 
 def by_pytrec_eval(run_path, qrels_path, measure: Measure) -> dict[str, float]:
-    """Per query; queries that are not in both files are left out."""
+    """Values by query; queries that are not in both files are left out."""
     with run_path.open() as run_lines, qrels_path.open() as qrels_lines:
         run, qrels = pytrec_eval.parse_run(run_lines), pytrec_eval.parse_qrel(qrels_lines)
     if measure.name == "MRR":  # trec_eval's reciprocal rank takes no cutoff
@@ -76,7 +76,7 @@ def test_equal_to_pytrec_eval_on_the_same_files(tmp_path_factory, rankings, qrel
         assert np.array_equal(scores.values[measure], before_the_file.values[measure])
 
 
-def test_graded_gain_by_hand():
+def test_graded_gain_equals_values_computed_by_hand():
     run = run_of({"q": {"a": 3.0, "b": 2.0, "c": 1.0}})
     qrels = {"q": {"c": 3, "a": 1, "z": 2, "b": 0}}
     values = evaluate(run, qrels, MEASURES).means()
@@ -109,7 +109,7 @@ def test_qrels_without_a_query_are_refused():
 
 @settings(deadline=None, max_examples=40)
 @given(RUNS, QRELS, st.integers(1, 3))
-def test_chunks_change_nothing(rankings, qrels, chunk):
+def test_the_chunk_size_has_no_effect(rankings, qrels, chunk):
     whole = evaluate(run_of(rankings), qrels, MEASURES)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_CHUNK", chunk)
@@ -125,8 +125,8 @@ def test_tied_documents_are_ordered_by_id_and_not_by_insertion(rankings, qrels, 
     assert all(np.array_equal(one.values[measure], other.values[measure]) for measure in MEASURES)
 
 
-def test_threads_do_not_meet_in_the_kernels():
-    """numba's thread layer ends the process where two threads enter it."""
+def test_threads_enter_the_kernels_one_at_a_time():
+    """numba's thread layer aborts the process if two threads enter it."""
     run, qrels = (
         run_of({f"q{n}": {"a": 2.0, "b": 1.0} for n in range(600)}),
         {f"q{n}": {"b": 1} for n in range(600)},
@@ -155,7 +155,7 @@ def test_a_measure_prints_as_it_is_written(name, cutoff):
     "text",
     ["nDCG", "ndcg@10", "nDCG@0", "nDCG@-1", "nDCG@010", "P@10", "nDCG@ten", "", " nDCG@10", "nDCG@10\n"],
 )
-def test_an_unknown_measure_is_one_line_that_names_the_known(text):
+def test_an_unknown_measure_is_refused_with_the_list_of_measures(text):
     with pytest.raises(UserError, match=r"evaluation\.measures: .*nDCG@k, MAP@k, MRR@k, Recall@k") as error:
         Measure.parse(text)
     assert "\n" not in str(error.value)
@@ -184,13 +184,13 @@ def test_groups_are_means_of_languages():
         ({"low": ()}, "group 'low': it has no language"),
     ],
 )
-def test_groups_that_cannot_be_averaged_are_told(groups, message):
+def test_bad_groups_are_refused(groups, message):
     ndcg = Measure("nDCG", 10)
     with pytest.raises(UserError, match=message):
         macro_average({"de": {ndcg: 0.6}, "ar": {ndcg: 0.2}}, groups)
 
 
-def test_warm_up_tells_its_progress_and_is_kept():
+def test_warm_up_reports_its_progress_and_persists():
     told: list[tuple[int, int]] = []
     assert warm_up(lambda done, total: told.append((done, total))) > 0
     assert told == [(done, 4) for done in range(5)]
@@ -198,7 +198,7 @@ def test_warm_up_tells_its_progress_and_is_kept():
 
 
 def test_kernels_compiled_by_one_process_are_loaded_by_the_next():
-    """After this process has warmed up, another one finds everything in the cache and compiles nothing."""
+    """After this process has warmed up, another one loads everything from the cache."""
     warm_up()
     code = (
         "import ranx.metrics as m\n"
@@ -212,7 +212,7 @@ def test_kernels_compiled_by_one_process_are_loaded_by_the_next():
     assert done.returncode == 0, done.stderr
 
 
-def test_nowhere_to_keep_compiled_kernels_is_one_line():
+def test_a_missing_cache_folder_is_refused_in_one_line():
     code = (
         "from optical_sweeps.errors import UserError\n"
         "from optical_sweeps.evaluation.measures import warm_up\n"

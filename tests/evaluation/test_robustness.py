@@ -1,4 +1,4 @@
-"""Errors of losses, against the textbook's formula and against simulation."""
+"""Errors of losses against the textbook formula and against simulation."""
 
 import math
 
@@ -17,19 +17,19 @@ def named(values) -> dict[str, float]:
 
 
 @given(scores)
-def test_of_one_language_it_is_the_standard_error_of_the_mean(values):
+def test_for_one_language_the_error_is_the_standard_error_of_the_mean(values):
     expected = np.std(values, ddof=1) / math.sqrt(len(values))
     assert loss_error([named(values)]) == pytest.approx(expected, abs=1e-12)
 
 
 @given(scores)
 def test_the_same_queries_in_two_languages_count_once(values):
-    """Parallel collections: a second language with the same differences tells nothing new."""
+    """In parallel collections, a second language with the same differences adds no information."""
     once = loss_error([named(values)])
     assert loss_error([named(values), named(values)]) == pytest.approx(once, abs=1e-12)
 
 
-def test_it_is_the_spread_of_losses_over_draws_of_queries():
+def test_the_error_is_the_spread_of_losses_over_draws_of_queries():
     random = np.random.default_rng(0)
     errors, means = [], []
     for _ in range(400):
@@ -42,7 +42,7 @@ def test_it_is_the_spread_of_losses_over_draws_of_queries():
     assert np.mean(errors) == pytest.approx(np.std(means), rel=0.1)
 
 
-def test_what_is_not_known_is_said_so():
+def test_unknown_values_are_nan():
     assert math.isnan(loss_error([{"a": 0.1}]))
     assert math.isnan(spread([0.1]))
     assert math.isnan(relative_loss(0.0, 0.0))

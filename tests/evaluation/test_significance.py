@@ -1,4 +1,4 @@
-"""Against SciPy, and against enumeration by hand on small samples."""
+"""Tests against SciPy, and against enumeration on small samples."""
 
 from itertools import product
 
@@ -17,7 +17,7 @@ p_values = arrays(float, st.integers(1, 12), elements=st.floats(0, 1))
 
 
 @given(samples, st.floats(0.01, 0.5))
-def test_t_and_equivalence_are_scipys(differences: np.ndarray, margin: float) -> None:
+def test_t_and_equivalence_equal_scipys(differences: np.ndarray, margin: float) -> None:
     estimate = Estimate.of(differences)
     if estimate.error < 1e-9:
         return
@@ -42,7 +42,7 @@ def test_equivalence_at_5_percent_is_a_90_percent_interval_inside_the_margin(
         assert (estimate.p_equivalence(margin) < 0.05) == (-margin < low and high < margin)
 
 
-def test_no_spread_is_certainty() -> None:
+def test_without_spread_a_difference_is_certain() -> None:
     assert Estimate.of(np.full(5, 0.25)).p_value() == 0
     assert Estimate.of(np.zeros(5)).p_value() == 1
     assert Estimate.of(np.full(5, 0.25)).p_equivalence(0.5) == 0
@@ -61,7 +61,7 @@ def test_small_samples_are_enumerated(differences: np.ndarray) -> None:
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 2**32 - 1))
-def test_drawn_signs_agree_with_all_of_them(seed: int) -> None:
+def test_drawn_signs_agree_with_enumerated_signs(seed: int) -> None:
     differences = np.random.default_rng(seed).normal(0.05, 0.2, (2, 13))
     exact = randomisation_test(differences, draws=2**13)
     drawn = randomisation_test(differences, draws=8000)
@@ -74,7 +74,7 @@ def test_large_samples_agree_with_t() -> None:
     assert randomisation_test(differences) == pytest.approx(t, abs=0.02)
 
 
-def test_p_is_never_0_and_comparisons_do_not_touch_each_other() -> None:
+def test_p_is_never_0_and_comparisons_are_independent() -> None:
     differences = np.random.default_rng(0).normal(0.5, 0.1, (3, 50))
     p = randomisation_test(differences, draws=500)
     assert p == pytest.approx(1 / 501)
@@ -82,13 +82,13 @@ def test_p_is_never_0_and_comparisons_do_not_touch_each_other() -> None:
     assert randomisation_test(mixed, seed=3)[1] == randomisation_test(mixed[1:], seed=3)[0]
 
 
-def test_a_true_null_is_rejected_as_often_as_said() -> None:
+def test_a_true_null_is_rejected_at_the_nominal_rate() -> None:
     differences = np.random.default_rng(4).normal(0, 0.2, (2000, 40))
     assert (randomisation_test(differences, draws=1000) < 0.05).mean() == pytest.approx(0.05, abs=0.02)
 
 
 @given(p_values, st.floats(0.001, 0.5))
-def test_holm_rejects_what_its_steps_reject(p: np.ndarray, alpha: float) -> None:
+def test_holm_agrees_with_its_stepwise_definition(p: np.ndarray, alpha: float) -> None:
     adjusted = holm(p)
     assert (adjusted >= p).all()
     assert (adjusted <= 1).all()
@@ -103,7 +103,7 @@ def test_holm_rejects_what_its_steps_reject(p: np.ndarray, alpha: float) -> None
     assert ((adjusted < alpha) == rejected).all()
 
 
-def test_nothing_to_test_is_a_defect() -> None:
+def test_empty_input_is_refused() -> None:
     with pytest.raises(ValueError, match="a test needs at least two"):
         Estimate.of(np.array([0.1]))
     with pytest.raises(ValueError, match="neither may be 0"):

@@ -1,4 +1,4 @@
-"""A small made-up study: what the logs of a ratio sweep look like."""
+"""A small simulated study, as the logs of a ratio sweep give it."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def made_up_study(
     n_queries: int = 40,
     zero_shot: bool = True,
 ) -> pandas.DataFrame:
-    """A per-query table in which low-resource languages gain with the ratio and the others lose."""
+    """A per-query table in which low-resource languages gain with the ratio, and the others lose."""
     generator = np.random.default_rng(0)
     difficulty = {language: generator.uniform(-0.3, 0.3, n_queries) for language in GROUPS["all"]}
     points = [(o, r, s) for o in objectives for r in ratios for s in seeds]

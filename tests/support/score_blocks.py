@@ -1,4 +1,4 @@
-"""Simulated blocks of scores."""
+"""Simulated scores."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def block(
     rest: float = 0.03,
     x: np.ndarray | None = None,
 ) -> Scores:
-    """Mean, a seed's effect on all of x, a run's, a query's, and the rest, each of this standard deviation."""
+    """Scores as a sum of effects; `seed`, `run`, `query` and `rest` are their standard deviations."""
     n_x = len(mean)
     values = (
         mean[:, None, None]

@@ -1,4 +1,4 @@
-"""Gaps and differences are the differences of means, and their intervals are those of tests and crossings."""
+"""Gaps and differences equal the differences between means, and agree with tests and crossings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ def study(per_query: pandas.DataFrame, groups: Groups) -> Study:
 
 
 @pytest.mark.parametrize("objective", ["optical", "contrastive"])
-def test_the_gap_is_the_difference_of_the_groups_means(study: Study, objective: str) -> None:
+def test_the_gap_is_the_difference_between_the_means_of_the_groups(study: Study, objective: str) -> None:
     gap = group_gap(study, objective)
     expected = study.curve(objective, "group:high").mean - study.curve(objective, "group:low").mean
     np.testing.assert_allclose(gap.mean, expected, atol=1e-12)
@@ -30,7 +30,7 @@ def test_the_gap_is_the_difference_of_the_groups_means(study: Study, objective: 
     assert np.abs(group_gap(study, objective, "low", "low").values).max() == 0
 
 
-def test_the_gap_of_unequal_queries_weighs_languages_alike(groups: Groups) -> None:
+def test_languages_have_equal_weight_in_the_gap(groups: Groups) -> None:
     table = made_up_study(seeds=(0,))
     table["query_id"] = table["language"] + table["query_id"]  # no query is in two languages
     few = table["query_id"].str.fullmatch("de" + r"q\d") | (table["language"] != "de")
@@ -39,7 +39,7 @@ def test_the_gap_of_unequal_queries_weighs_languages_alike(groups: Groups) -> No
     np.testing.assert_allclose(group_gap(study, "optical").mean, expected, atol=1e-12)
 
 
-def test_with_one_seed_the_intervals_are_scipys(groups: Groups) -> None:
+def test_with_one_seed_the_intervals_equal_scipys(groups: Groups) -> None:
     study = Study(made_up_study(seeds=(0,)), groups, replicates=10)
     block = objective_difference(study, "optical", "contrastive", "ar")
     curve = curve_of(block, 0.9)
@@ -48,7 +48,7 @@ def test_with_one_seed_the_intervals_are_scipys(groups: Groups) -> None:
     np.testing.assert_allclose(curve.high, bounds.high)
 
 
-def test_a_difference_holds_zero_where_crossings_are_open(study: Study) -> None:
+def test_a_difference_contains_zero_where_crossings_are_open(study: Study) -> None:
     curve = curve_of(objective_difference(study, "optical", "contrastive", "group:low"), study.confidence)
     spans = find_crossings(study, "optical", "contrastive", "group:low").open
     for x, low, high in zip(curve.x, curve.low, curve.high, strict=True):

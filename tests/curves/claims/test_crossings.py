@@ -28,7 +28,7 @@ def crossings(scores: Scores, x_name: str = "ratio") -> Crossings:
 
 @given(st.floats(0.05, 0.95), st.floats(0.05, 0.5))
 @settings(deadline=None, max_examples=20)
-def test_a_line_crosses_where_it_is_0(place: float, slope: float) -> None:
+def test_a_line_crosses_at_its_zero(place: float, slope: float) -> None:
     x = np.linspace(0, 1, 5)
     (one,) = crossings(difference((slope * (x - place)).tolist())).found
     assert one.x == pytest.approx(place, abs=1e-9)
@@ -76,7 +76,7 @@ def test_equal_curves_have_no_leader() -> None:
     assert found.leader == ""
 
 
-def test_the_interval_is_where_the_difference_may_be_0() -> None:
+def test_the_interval_is_where_the_difference_may_be_zero() -> None:
     scores = difference([-0.1, -0.02, 0.08, 0.1], noise=0.1)
     (one,) = crossings(scores).found
     assert one.low is not None
@@ -98,7 +98,7 @@ def test_an_interval_beyond_the_range_has_no_bounds() -> None:
     assert str(one) == "0.5 (anywhere)"
 
 
-def test_budgets_are_interpolated_between_logarithms() -> None:
+def test_budgets_are_interpolated_on_a_logarithmic_scale() -> None:
     scores = difference([-0.1, 0.1], x=[100.0, 10_000.0])
     (one,) = crossings(scores, "total").found
     assert one.x == pytest.approx(1000)

@@ -27,7 +27,7 @@ def seed_means(study: Study, slice: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("slice", ["ar", "group:low"])
-def test_t_is_scipys_paired_t_on_seed_means(study: Study, slice: str) -> None:
+def test_t_equals_scipys_paired_t_test_on_seed_means(study: Study, slice: str) -> None:
     found = claims(study, PAIR, [slice], test="t", margin=0.05)
     one, other = (scores(study, name, slice).values.mean(1) for name in PAIR[0])
     theirs = stats.ttest_rel(one, other, axis=1)
@@ -56,7 +56,7 @@ def test_randomisation_agrees_with_scipys_permutation_test(study: Study) -> None
         assert claim.p == pytest.approx(theirs.pvalue, abs=4 * np.sqrt(0.25 / 20_000))
 
 
-def test_all_questions_of_a_call_are_one_family(study: Study) -> None:
+def test_all_comparisons_of_a_call_are_one_family(study: Study) -> None:
     found = claims(study, PAIR, ["ar", "fa", "de"], test="t")
     assert len(found) == 15
     assert [claim.p_holm for claim in found] == pytest.approx(holm(np.array([claim.p for claim in found])))
@@ -65,14 +65,14 @@ def test_all_questions_of_a_call_are_one_family(study: Study) -> None:
     assert alone.x == 0.5
 
 
-def test_by_default_all_pairs_on_all_groups(study: Study) -> None:
+def test_all_pairs_are_compared_on_all_groups_by_default(study: Study) -> None:
     found = claims(study, test="t")
     assert {claim.slice for claim in found} == {"group:high", "group:low", "group:all"}
     assert {(claim.first, claim.second) for claim in found} == {("contrastive", "optical")}
     assert {claim.x for claim in found} == {0, 0.25, 0.5, 0.75, 1}
 
 
-def test_slices_of_the_same_languages_are_one_question(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_slices_with_the_same_languages_are_compared_once(per_query: pandas.DataFrame, groups: Groups) -> None:
     high = per_query[per_query["language"].isin(groups["high"])]
     study = Study(high, groups, replicates=10)  # `all` is `high`, and `low` is nothing
     found = claims(study, test="t")
@@ -84,9 +84,11 @@ def test_slices_of_the_same_languages_are_one_question(per_query: pandas.DataFra
 
 
 @pytest.mark.parametrize("test", TESTS)
-def test_a_slice_of_too_few_queries_is_left_out(per_query: pandas.DataFrame, groups: Groups, test: str) -> None:
+def test_a_slice_with_too_few_queries_is_left_out(
+    per_query: pandas.DataFrame, groups: Groups, test: str
+) -> None:
     few = per_query[~per_query["language"].isin(groups["low"]) | (per_query["query_id"] == "q0")].copy()
-    few.loc[few["language"] == "fa", "query_id"] = "another"  # one query of each language: no spread within one
+    few.loc[few["language"] == "fa", "query_id"] = "another"  # one query per language
     study = Study(few, groups, replicates=10)
     found = claims(study, PAIR, ["fa", "de", "group:low", "group:all"], x=[0.5], test=test, draws=100)
     assert [claim.slice for claim in found] == ["de", "group:all"]
@@ -95,7 +97,7 @@ def test_a_slice_of_too_few_queries_is_left_out(per_query: pandas.DataFrame, gro
         claims(study, PAIR, ["group:low", "fa"], test=test)
 
 
-def test_an_x_is_asked_of_the_pairs_that_share_it(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_pairs_are_compared_at_the_x_they_share(per_query: pandas.DataFrame, groups: Groups) -> None:
     begun = (per_query["objective"] == "contrastive") & (per_query["ratio"] > 0)
     study = Study(per_query[~begun], groups, replicates=10)
     found = claims(study, [*PAIR, ("optical", "none")], ["ar"], x=[0.0, 0.5], test="t")
@@ -104,7 +106,7 @@ def test_an_x_is_asked_of_the_pairs_that_share_it(per_query: pandas.DataFrame, g
         claims(study, PAIR, ["ar"], x=[0.0, 0.5], test="t")
 
 
-def test_zero_shot_is_met_at_every_x(study: Study) -> None:
+def test_zero_shot_is_compared_at_every_x(study: Study) -> None:
     found = claims(study, [("optical", "none")], ["group:low"], test="t")
     level = study.reference("group:low")
     assert level is not None
@@ -112,7 +114,7 @@ def test_zero_shot_is_met_at_every_x(study: Study) -> None:
     assert found[-1].verdict.startswith("higher")
 
 
-def test_crossed_is_wider_where_seeds_differ(groups: Groups) -> None:
+def test_the_crossed_interval_is_wider_if_seeds_differ(groups: Groups) -> None:
     table = made_up_study(seeds=(0, 1, 2))
     shift = table["seed"].map({0: -0.05, 1: 0.0, 2: 0.05}).fillna(0).astype(float)
     table["value"] += shift * (table["objective"] == "optical")
@@ -143,7 +145,7 @@ def test_verdicts() -> None:
     assert verdict(0.0, 0.01, scale=30) == "open"
 
 
-def test_questions_that_cannot_be_asked_are_refused(study: Study) -> None:
+def test_impossible_comparisons_are_refused(study: Study) -> None:
     for arguments, message in (
         ({"test": "wilcoxon"}, "test: 'wilcoxon' is not one of randomisation, t, crossed"),
         ({"margin": 0.0}, "margin 0.0 must be positive"),

@@ -1,4 +1,4 @@
-"""Tables hold what they are of, and names from configs cannot break them."""
+"""Tables are complete, and names from configs cannot break them."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ def tables(study: Study) -> dict[str, PaperTable]:
 
 
 def latex_rows(text: str) -> list[list[str]]:
-    """Cells of the rows between rules."""
+    """The cells of the rows between the rules."""
     lines = text.split("\\toprule\n")[1].split("\\bottomrule")[0].splitlines()
     rows = [line for line in lines if line != r"\midrule"]
     assert all(row.endswith(r" \\") for row in rows)
@@ -54,7 +54,7 @@ def latex_rows(text: str) -> list[list[str]]:
 
 
 def check_latex(text: str, table: PaperTable) -> None:
-    """What a compiler would stumble over."""
+    """Check what would break the LaTeX compiler."""
     lines = text.splitlines()
     opened: list[str] = []
     for command, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
@@ -84,7 +84,7 @@ def check_markdown(text: str, table: PaperTable) -> None:
 
 
 @pytest.mark.parametrize("name", ["claims", "fits", "choices", "crossings"])
-def test_tables_are_whole_in_every_format(tables: dict[str, PaperTable], name: str) -> None:
+def test_tables_are_complete_in_every_format(tables: dict[str, PaperTable], name: str) -> None:
     table = tables[name]
     assert table.rows
     assert all(len(row) == len(table.header) for row in table.rows)
@@ -107,7 +107,7 @@ def test_no_name_breaks_a_table(first: str, second: str, third: str) -> None:
     assert record["name"] == first
 
 
-def test_marks_say_the_verdict(study: Study) -> None:
+def test_marks_show_the_verdict(study: Study) -> None:
     found = claims(study, [("optical", "contrastive")], ["group:low"], margin=0.05)
     table = claims_table(found)
     lines = table.render("markdown").splitlines()[2:]
@@ -119,7 +119,7 @@ def test_marks_say_the_verdict(study: Study) -> None:
     assert "a margin of 0.05" in table.caption
 
 
-def test_csv_holds_numbers_to_the_last_digit(study: Study) -> None:
+def test_csv_has_exact_numbers(study: Study) -> None:
     found = claims(study, [("optical", "contrastive")], ["ar"])
     records = list(csv.DictReader(io.StringIO(claims_table(found).render("csv"))))
     assert [float(record["difference"]) for record in records] == [claim.difference for claim in found]
@@ -130,6 +130,6 @@ def test_a_pair_that_never_crosses_has_a_row(tables: dict[str, PaperTable]) -> N
     assert {row[1] for row in tables["crossings"].rows} == {"ar", "de"}
 
 
-def test_nothing_to_say_is_a_table_too() -> None:
+def test_a_table_without_claims_renders() -> None:
     table = claims_table(())
     assert [table.render(kind) != "" for kind in FORMATS] == [True, True, False]

@@ -1,4 +1,4 @@
-"""Runs that a curve cannot show together are set apart, and asked about together."""
+"""Runs that one curve cannot show are divided into strata, which are tested as one family."""
 
 from collections.abc import Mapping, Sequence
 
@@ -85,7 +85,7 @@ def test_claims_of_all_strata_are_one_family(table: pandas.DataFrame, groups: Gr
     assert [record["total"] for record in shown.records] == [500] * 30 + [2000] * 30
 
 
-def test_crossings_are_of_the_pairs_that_claims_are_of(table: pandas.DataFrame, groups: Groups) -> None:
+def test_crossings_are_found_for_the_pairs_with_claims(table: pandas.DataFrame, groups: Groups) -> None:
     parts = strata(table, groups, replicates=10)
     found = crossings_of_strata(parts, claims_of_strata(parts, [("optical", "none")], ["ar"], test="t"))
     assert [[(one.first, one.second, one.slice) for one in of_one] for of_one in found] == [
@@ -94,7 +94,7 @@ def test_crossings_are_of_the_pairs_that_claims_are_of(table: pandas.DataFrame, 
     assert len(strata_crossings_table(parts, found).rows) >= 4
 
 
-def test_one_family_of_one_stratum_is_that_of_claims(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_one_stratum_gives_the_claims_of_its_study(per_query: pandas.DataFrame, groups: Groups) -> None:
     (found,) = claims_of_strata(strata(per_query, groups, replicates=10), test="t")
     expected = claims(Study(per_query, groups, replicates=10), test="t")
     for one, other in zip(found, expected, strict=True):
@@ -102,11 +102,11 @@ def test_one_family_of_one_stratum_is_that_of_claims(per_query: pandas.DataFrame
         assert one.verdict == other.verdict
 
 
-def test_a_sweep_that_goes_on_is_compared_where_it_can_be(table: pandas.DataFrame, groups: Groups) -> None:
+def test_an_incomplete_sweep_is_compared_where_possible(table: pandas.DataFrame, groups: Groups) -> None:
     of = {name: table[name] for name in ("objective", "backbone", "total", "ratio")}
     small = (of["backbone"] == "org/small") & (of["objective"] == "optical")
-    absent = small & (of["total"] == 500)  # a stratum without one of the objectives
-    begun = small & (of["total"] == 2000) & (of["ratio"] > 0)  # one with a single ratio of it
+    absent = small & (of["total"] == 500)  # one stratum lacks an objective
+    begun = small & (of["total"] == 2000) & (of["ratio"] > 0)  # another has it at one ratio
     parts = strata(table[~absent & ~begun], groups, replicates=10)
     found = claims_of_strata(parts, test="t")
     assert [len(of_one) for of_one in found] == [3 * 5, 0, 3 * 5, 3]
@@ -118,7 +118,7 @@ def test_a_sweep_that_goes_on_is_compared_where_it_can_be(table: pandas.DataFram
     ]
 
 
-def test_an_x_is_asked_of_the_strata_that_hold_it(table: pandas.DataFrame, groups: Groups) -> None:
+def test_strata_are_compared_at_the_x_they_have(table: pandas.DataFrame, groups: Groups) -> None:
     begun = table[(table["total"] != 2000) | (table["ratio"] != 0.5)]
     parts = strata(begun, groups, replicates=10)
     for pairs in (None, [("optical", "contrastive")]):
@@ -138,14 +138,14 @@ def test_an_x_is_asked_of_the_strata_that_hold_it(table: pandas.DataFrame, group
             claims_of_strata(parts[2:], pairs, test="t", x=[0.5])
 
 
-def test_a_pair_that_no_stratum_holds_at_the_x_is_refused(table: pandas.DataFrame, groups: Groups) -> None:
+def test_a_pair_without_the_x_in_any_stratum_is_refused(table: pandas.DataFrame, groups: Groups) -> None:
     begun = table[(table["objective"] != "contrastive") | (table["ratio"] == 0)]
     parts = strata(begun, groups, replicates=10)
     with pytest.raises(UserError, match=r"has ratio 0.5 in common"):
         claims_of_strata(parts, [("optical", "none"), ("optical", "contrastive")], test="t", x=[0.5])
 
 
-def test_a_stratum_of_too_few_queries_has_no_claims(table: pandas.DataFrame, groups: Groups) -> None:
+def test_a_stratum_with_too_few_queries_has_no_claims(table: pandas.DataFrame, groups: Groups) -> None:
     small = table[(table["backbone"] != "org/small") | (table["query_id"] == "q0")]
     parts = strata(small, groups, replicates=10)
     assert [len(of_one) for of_one in claims_of_strata(parts, test="t")] == [15, 0, 15, 0]
@@ -153,7 +153,7 @@ def test_a_stratum_of_too_few_queries_has_no_claims(table: pandas.DataFrame, gro
         claims_of_strata(parts[1::2], test="t")
 
 
-def test_what_no_stratum_holds_is_refused(table: pandas.DataFrame, groups: Groups) -> None:
+def test_pairs_and_measures_of_no_stratum_are_refused(table: pandas.DataFrame, groups: Groups) -> None:
     parts = strata(table, groups, replicates=10)
     with pytest.raises(UserError, match="objective nothing"):
         claims_of_strata(parts, [("optical", "contrastive"), ("optical", "nothing")], test="t")

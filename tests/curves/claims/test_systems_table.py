@@ -1,4 +1,4 @@
-"""The comparison table: its means, its tests, and how it prints."""
+"""The comparison table: means, tests and rendering."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def values() -> np.ndarray:
     return np.stack([base - 0.3, same, base])
 
 
-def test_means_count_languages_alike(values):
+def test_languages_have_equal_weight_in_the_mean(values):
     cells = {(cell.system, cell.language): cell for cell in differences(scores(values), ("cs", "fi"), "base")}
     for row, system in enumerate(("low", "same", "base")):
         by_language = [values[row, :30].mean(), values[row, 30:].mean()]
@@ -30,7 +30,7 @@ def test_means_count_languages_alike(values):
     assert (cells["base", "fi"].queries, cells["base", MEAN].queries) == (10, 40)
 
 
-def test_marks_are_those_of_a_test_corrected_over_the_table(values):
+def test_marks_follow_from_a_test_corrected_over_the_table(values):
     cells = differences(scores(values), ("cs", "fi"), "base")
     compared = [cell for cell in cells if cell.system != "base"]
     plain = randomisation_test(values[:2, :30] - values[2, :30])
@@ -41,7 +41,7 @@ def test_marks_are_those_of_a_test_corrected_over_the_table(values):
     assert all(cell.p is None and cell.difference is None for cell in cells if cell.system == "base")
 
 
-def test_a_query_that_all_languages_have_is_one_draw_of_the_mean():
+def test_a_query_shared_by_languages_is_drawn_once():
     one = np.random.default_rng(2).normal(0.01, 0.1, 12)
     values = np.stack([np.tile(0.5 + one, 8), np.full(96, 0.5)])
     languages = tuple(np.repeat([f"l{number}" for number in range(8)], 12))
@@ -53,7 +53,7 @@ def test_a_query_that_all_languages_have_is_one_draw_of_the_mean():
     assert cells[MEAN].value == pytest.approx(0.5 + one.mean())
 
 
-def test_the_mean_of_one_language_is_no_second_comparison(values):
+def test_the_mean_of_one_language_is_not_tested_again(values):
     one = SystemScores(
         "nDCG@10", ("low", "same", "base"), (1,) * 3, ("cs",) * 40, tuple(map(str, range(40))), values
     )
@@ -68,12 +68,12 @@ def test_the_mean_of_one_language_is_no_second_comparison(values):
     assert "over the 2 comparisons of a measure" in caption
 
 
-def test_the_reference_alone_is_a_table_too(values):
+def test_the_reference_alone_makes_a_table(values):
     (cell, _, _) = differences(scores(values[2:], ("base",)), ("cs", "fi"), "base")
     assert cell.verdict == ""
 
 
-def test_the_table_prints(values):
+def test_the_table_renders(values):
     cells = differences(scores(values), ("cs", "fi"), "base")
     table = systems_table(cells, ("cs", "fi"), "base", "test")
     lines = table.render("markdown").splitlines()

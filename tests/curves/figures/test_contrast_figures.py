@@ -1,4 +1,4 @@
-"""Figures of a study beyond its curves show the numbers of its tables, and fit the paper."""
+"""Figures of gaps, differences and costs show the numbers of the tables, and fit the paper."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ def lines(panel: Any) -> dict[str, Any]:
 
 
 def check_fit(figure: Figure, width: float) -> None:
-    """As wide as asked for, no text under 7 pt or beyond the edges, and no title over its neighbour's."""
+    """The width is exact, no text is below 7 pt or beyond the edges, and no titles overlap."""
     assert figure.get_figwidth() == width
     figure.draw_without_rendering()
     beyond = {
@@ -73,7 +73,7 @@ def test_every_drawing_fits_the_paper(study: Study, width: float) -> None:
         assert drawing.caption.endswith(".")
 
 
-def test_the_gap_is_drawn_as_it_is(study: Study) -> None:
+def test_the_gap_figure_shows_the_gap(study: Study) -> None:
     (panel,) = gap_figure(study).axes
     expected = curve_of(group_gap(study, "optical"), study.confidence)
     np.testing.assert_array_equal(lines(panel)["optical"].get_ydata(), expected.mean)
@@ -81,7 +81,7 @@ def test_the_gap_is_drawn_as_it_is(study: Study) -> None:
     assert level == {group_gap(study, "none").mean[0]}
 
 
-def test_differences_and_their_crossings_are_those_of_the_tables(study: Study) -> None:
+def test_the_difference_figure_agrees_with_the_tables(study: Study) -> None:
     figure = difference_figure(study, PAIRS)
     for panel, slice in zip(figure.axes, ("group:high", "group:low", "group:all"), strict=True):
         expected = curve_of(objective_difference(study, *PAIRS[0], slice), study.confidence)
@@ -92,7 +92,7 @@ def test_differences_and_their_crossings_are_those_of_the_tables(study: Study) -
         assert marked == {one.x for one in found}
 
 
-def test_a_law_replaces_the_line_where_it_is_determined(groups: Groups) -> None:
+def test_a_determined_law_replaces_the_line(groups: Groups) -> None:
     totals = (500, 1000, 2000, 4000, 8000, 16000, 32000)
     table = made_up_study(ratios=totals, seeds=(0, 1, 2), n_queries=60, zero_shot=False)
     table = table.rename(columns={"ratio": "total"})
@@ -114,7 +114,7 @@ def test_a_law_replaces_the_line_where_it_is_determined(groups: Groups) -> None:
     check_fit(drawing.draw(3.03), 3.03)
 
 
-def test_too_few_points_have_no_law_and_say_why(groups: Groups) -> None:
+def test_too_few_points_have_no_law_but_a_reason(groups: Groups) -> None:
     study = Study(made_up_study(ratios=(0.0, 1.0)), groups, replicates=10)
     laws = laws_of(study, ["group:low"])
     assert laws.determined() == {}
@@ -133,7 +133,7 @@ class Run:
     complete: bool = True
 
 
-def test_cost_is_hours_of_gpus_where_there_were_any() -> None:
+def test_cost_is_gpu_hours_if_any_run_used_a_gpu() -> None:
     key = "test/nDCG@10/group:all"
     runs = [
         Run(f"r{n}", {"usage/hours": 0.5 + n, "usage/gpu_hours": 2.0 * n, key: 0.3 + n / 10}) for n in range(4)

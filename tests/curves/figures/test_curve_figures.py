@@ -32,7 +32,7 @@ def texts(figure: Figure) -> list[Text]:
 
 @pytest.mark.parametrize("width", list(INCHES))
 @pytest.mark.parametrize("draw", FIGURES)
-def test_figures_fit_the_paper_and_can_be_read(study: Study, draw: object, width: Width) -> None:
+def test_figures_fit_the_paper_and_are_legible(study: Study, draw: object, width: Width) -> None:
     figure = draw(study, width=width)  # type: ignore[operator]
     assert figure.get_figwidth() == INCHES[width]
     figure.draw_without_rendering()
@@ -89,7 +89,7 @@ def test_objectives_differ_without_colour() -> None:
     assert len({style.line for style in STYLES.values()}) == len(STYLES)
 
 
-def test_files_are_whole_and_the_same_in_every_process(tmp_path: Path) -> None:
+def test_files_are_identical_in_every_process(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
@@ -119,7 +119,7 @@ save_figure(language_figure(study, width="column"), Path(sys.argv[1]) / "languag
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
 
 
-def test_png_has_300_dots_an_inch_and_pdf_is_vector_text(study: Study, tmp_path: Path) -> None:
+def test_png_has_300_dpi_and_pdf_has_vector_text(study: Study, tmp_path: Path) -> None:
     from matplotlib.image import imread
 
     pdf, png = save_figure(group_figure(study, width="column"), tmp_path / "new" / "groups")
@@ -131,7 +131,7 @@ def test_png_has_300_dots_an_inch_and_pdf_is_vector_text(study: Study, tmp_path:
     assert b"CreationDate" not in content
 
 
-def test_a_study_without_zero_shot_or_groups_is_drawn_all_the_same(
+def test_a_study_without_zero_shot_or_groups_is_drawn(
     per_query: pandas.DataFrame, groups: Groups, tmp_path: Path
 ) -> None:
     trained = per_query[per_query["objective"] != "none"]

@@ -1,4 +1,4 @@
-"""Published figures stand beside what is of the same thing, and beside nothing else."""
+"""Published figures are compared only with the same measure on the same queries and documents."""
 
 import csv
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ def study_of(queries: dict[str, int], split: str = "test", measure: str = "nDCG@
 
 
 QUERIES = {"es": 648, "de": 240, "ko": 213, "sw": 482}
-"""German's are divided between dev and test: 305 are published."""
+"""The German queries are split into dev and test; 305 are published."""
 
 
 def test_figures_are_as_published() -> None:
@@ -71,7 +71,7 @@ def test_figures_are_as_published() -> None:
     assert miracl_dev("MRR@10") is None
 
 
-def test_the_file_agrees_with_the_counts_of_dev() -> None:
+def test_the_file_is_complete() -> None:
     known = miracl_dev()
     assert known is not None
     text = Path(__file__).parents[3].joinpath("optical_sweeps/curves/published/miracl_dev.csv").read_text()
@@ -80,12 +80,12 @@ def test_the_file_agrees_with_the_counts_of_dev() -> None:
     assert all(0 < float(row["nDCG@10"]) < 1 and 0 < float(row["Recall@100"]) < 1 for row in rows)
 
 
-def test_a_panel_has_the_mean_over_its_languages_or_nothing() -> None:
+def test_the_level_of_a_panel_is_the_mean_over_its_languages() -> None:
     study = study_of(QUERIES)
     published = published_for([Run()], study)
     assert published is not None
     levels = levels_for(published, study)
-    assert set(levels) == {"group:low", "es", "ko", "sw"}  # high and all hold German, of other queries
+    assert set(levels) == {"group:low", "es", "ko", "sw"}  # high and all include German
     low = {level.label: level.value for level in levels["group:low"]}
     assert low["mDPR"] == pytest.approx((0.419 + 0.299) / 2)
     assert low["mDPR fine-tuned"] == pytest.approx((0.590 + 0.685) / 2)
@@ -107,14 +107,14 @@ def test_other_collections_have_no_published_figures(change: dict[str, Any]) -> 
     assert published_for([Run(), Run({**COLLECTIONS, **change})], study) is None
 
 
-def test_other_splits_and_measures_have_none() -> None:
+def test_other_splits_and_measures_have_no_published_figures() -> None:
     assert published_for([Run()], study_of(QUERIES, split="dev")) is None
     assert published_for([Run()], study_of(QUERIES, measure="MAP@100")) is None
     assert published_for([], study_of(QUERIES)) is None
     assert published_for([Run()], study_of({"es": 100, "de": 100, "ko": 100, "sw": 100})) is None
 
 
-def test_levels_are_lines_with_names() -> None:
+def test_levels_are_labelled_lines() -> None:
     study = study_of(QUERIES)
     published = published_for([Run()], study)
     assert published is not None

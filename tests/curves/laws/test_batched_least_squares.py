@@ -1,4 +1,4 @@
-"""The batched solver against SciPy's, problem by problem, and what bounds and weights mean."""
+"""The batched solver against SciPy's, with bounds and weights."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -47,7 +47,7 @@ def test_as_good_as_scipy_from_the_same_start(seed: int, threshold: float) -> No
     assert (found <= high).all()
 
 
-def test_a_batch_gives_what_its_members_give() -> None:
+def test_a_batch_equals_its_members_solved_alone() -> None:
     generator = np.random.default_rng(0)
     target = decay(generator.uniform(0.5, 2, (6, 3))) + generator.normal(0, 0.02, (6, 9))
     start, (low, high) = np.ones((6, 3)), boxes([-5, -5, 0.01], [5, 5, 10], 6)
@@ -60,7 +60,7 @@ def test_a_batch_gives_what_its_members_give() -> None:
     np.testing.assert_allclose(together, alone, rtol=1e-6)
 
 
-def test_bounds_hold_and_equal_ones_keep_a_coordinate() -> None:
+def test_bounds_are_kept_and_equal_bounds_hold_a_coordinate() -> None:
     target = decay(np.array([[0.5, 1.0, 1.0]]))
     low, high = boxes([0.7, -5, 0.01], [5, 5, 10], 1)
     found, losses = minimise(decay, np.ones((1, 3)), target, np.ones((1, 9)), low, high, 1.0)
@@ -82,7 +82,7 @@ def test_a_weight_of_0_leaves_a_point_out() -> None:
     np.testing.assert_allclose(found, [[0.5, 1, 1]], atol=1e-6)
 
 
-def test_a_start_where_the_model_is_not_finite_is_given_up_alone() -> None:
+def test_a_start_without_a_finite_model_fails_alone() -> None:
     def model(coordinates: np.ndarray) -> np.ndarray:
         return np.log(decay(coordinates) - coordinates[:, :1])
 

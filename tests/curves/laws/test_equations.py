@@ -44,13 +44,15 @@ def inputs_of(name: str, n: int = 6) -> np.ndarray:
         ),
     ],
 )
-def test_equations_by_hand(name: str, parameters: dict[str, float], expected: float) -> None:
+def test_equations_equal_values_computed_by_hand(
+    name: str, parameters: dict[str, float], expected: float
+) -> None:
     law = LAWS[name]
     found = law.evaluate(parameters, {known.name: AT[known.name] for known in law.inputs})
     np.testing.assert_allclose(found, [expected], rtol=1e-12)
 
 
-def test_laws_meet_where_they_should() -> None:
+def test_laws_agree_in_their_special_cases() -> None:
     pairs = np.geomspace(100, 1e5, 7)
     offset = LAWS["power_offset"].evaluate({"B": 30.0, "beta": 0.5, "delta": 0.0}, {"D": pairs})
     np.testing.assert_allclose(offset, LAWS["power"].evaluate({"B": 30.0, "beta": 0.5}, {"D": pairs}))
@@ -67,7 +69,7 @@ def test_laws_meet_where_they_should() -> None:
 
 
 @pytest.mark.parametrize("name", LAWS)
-def test_every_law_says_what_it_is_and_starts_inside_its_bounds(name: str) -> None:
+def test_every_law_is_documented_and_starts_inside_its_bounds(name: str) -> None:
     law = LAWS[name]
     assert law.source
     assert all(f"{one.meaning}{one.unit}" and one.low < one.high for one in law.parameters)
@@ -114,11 +116,11 @@ def test_complex_steps_are_the_derivatives(name: str) -> None:
         ("power", {"D": 1.0, "N": 1.0}, "its inputs are D; missing or unknown: N"),
     ],
 )
-def test_inputs_that_a_law_is_not_of_are_refused(name: str, inputs: dict[str, object], message: str) -> None:
+def test_inputs_outside_the_domain_are_refused(name: str, inputs: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         LAWS[name].input_array(inputs)
     assert "\n" not in str(error.value)
 
 
-def test_a_share_of_nothing_is_where_mixing_laws_begin() -> None:
+def test_mixing_laws_are_defined_at_share_0() -> None:
     assert LAWS["mixing"].evaluate({"k": 0.4, "t": -2.0, "delta": 0.1}, {"p": 0.0}).tolist() == [0.5]

@@ -1,4 +1,4 @@
-"""Laws over a study's scores: which inputs, which intervals, and what is refused."""
+"""Laws fitted to a study's scores: inputs, intervals and errors."""
 
 from collections.abc import Mapping, Sequence
 
@@ -33,12 +33,12 @@ def test_intervals_cover_parameters_and_predictions(n_seeds: int) -> None:
         there = fitted.predict(beyond, [256_000.0])
         value = 1 - LAWS["power_offset"].evaluate(TRUTH, beyond)[0]
         hits["beyond"] += int(there.low[0] <= value <= there.high[0])
-    # with one seed, queries and residuals tell the same noise twice in part: wider, never narrower
+    # with one seed, queries and residuals count some noise twice, so that intervals are wider
     assert all(0.84 <= hit / n <= 1 for hit in hits.values()), hits
     assert np.mean(list(hits.values())) / n < 1
 
 
-def test_wider_confidence_is_wider_and_holds_the_narrower() -> None:
+def test_a_higher_confidence_gives_a_wider_interval() -> None:
     scores = block(np.random.default_rng(0), 1 - ERROR)
     narrow, wide = (
         fit_scores(scores, LAWS["power_offset"], {"D": PAIRS}, confidence, replicates=200)
@@ -70,8 +70,8 @@ def test_a_flat_curve_is_not_determined_and_not_extrapolated() -> None:
         fitted.predict({"D": [256_000.0]}, [256_000.0])
 
 
-def test_replicates_raise_doubts_that_the_fit_alone_does_not() -> None:
-    """One doubling of the budget hardly tells an exponent from another."""
+def test_replicates_add_doubts_that_the_fit_alone_lacks() -> None:
+    """Within one doubling of the budget, exponents can hardly be distinguished."""
     near = np.geomspace(8000, 16_000, 10)
     said = []
     for number in range(5):
@@ -80,7 +80,7 @@ def test_replicates_raise_doubts_that_the_fit_alone_does_not() -> None:
     assert sum("beta lies anywhere from" in doubt for doubt in said) >= 3, said
 
 
-def test_shares_follow_from_the_ratio_and_the_group(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_the_share_is_derived_from_ratio_and_group(per_query: pandas.DataFrame, groups: Groups) -> None:
     study = Study(per_query, groups, replicates=10)
     x = study.curve("optical", "ar").x
     for slice, share in (("ar", x), ("group:low", x), ("de", 1 - x), ("group:high", 1 - x)):
@@ -93,18 +93,18 @@ def test_shares_follow_from_the_ratio_and_the_group(per_query: pandas.DataFrame,
         fit_curve(study, "optical", "ar", "power")
 
 
-def test_a_share_that_helps_is_found_to(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_a_helpful_share_has_a_negative_rate(per_query: pandas.DataFrame, groups: Groups) -> None:
     study = Study(per_query, groups, replicates=10)
     low, high = fit_curve(study, "optical", "group:low", "mixing", replicates=100).interval("t")
     assert low < high < 0
 
 
-def test_an_unknown_law_is_one_line_that_names_the_known(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_an_unknown_law_is_refused_with_the_list_of_laws(per_query: pandas.DataFrame, groups: Groups) -> None:
     with pytest.raises(UserError, match="law 'logistic' is not known; the laws are constant, power"):
         fit_curve(Study(per_query, groups, replicates=10), "optical", "ar", "logistic")
 
 
-def test_a_rate_of_either_sign_is_a_doubt() -> None:
+def test_a_rate_whose_interval_has_both_signs_is_a_doubt() -> None:
     ratios, said = np.linspace(0, 1, 11), []
     for number in range(3):
         scores = block(np.random.default_rng(number), 0.5 + 0.02 * ratios, run=0.01)

@@ -1,4 +1,4 @@
-"""Laws are recovered from what they say, outliers do not move them, and what is not determined is refused."""
+"""Laws are recovered from their own values, resist outliers, and do not extrapolate if undetermined."""
 
 from collections.abc import Mapping
 
@@ -59,7 +59,7 @@ def test_every_law_recovers_its_parameters(name: str) -> None:
 
 @settings(deadline=None, max_examples=10)
 @given(st.floats(0.2, 2.0), st.floats(0.05, 0.5), st.floats(50, 400))
-def test_any_power_law_is_recovered(beta: float, delta: float, scale: float) -> None:
+def test_every_power_law_is_recovered(beta: float, delta: float, scale: float) -> None:
     values = (scale / PAIRS) ** beta + delta
     fit = fit_law(LAWS["power_offset"], {"D": PAIRS}, values)
     assert dict(fit.parameters) == pytest.approx({"B": scale, "beta": beta, "delta": delta}, rel=1e-3)
@@ -82,7 +82,7 @@ def test_one_bad_run_hardly_moves_the_curve() -> None:
     assert robust.parameters["delta"] == pytest.approx(clean.parameters["delta"], rel=0.05)
 
 
-def test_the_unit_of_the_data_does_not_matter() -> None:
+def test_units_only_scale_the_parameters() -> None:
     values = noiseless("power_offset")
     thousands = fit_law(LAWS["power_offset"], {"D": PAIRS / 1000}, values)
     assert thousands.parameters["B"] == pytest.approx(0.3, rel=1e-4)
@@ -129,7 +129,7 @@ UNDETERMINED = {
 
 
 @pytest.mark.parametrize("case", UNDETERMINED)
-def test_what_the_data_do_not_determine_is_said_and_not_extrapolated(case: str) -> None:
+def test_an_undetermined_law_has_doubts_and_does_not_extrapolate(case: str) -> None:
     name, inputs, values, doubt = UNDETERMINED[case]
     fit = fit_law(LAWS[name], inputs, values)
     assert not fit.determined
@@ -144,12 +144,12 @@ def test_what_the_data_do_not_determine_is_said_and_not_extrapolated(case: str) 
     assert "\n" not in str(error.value)
 
 
-def test_a_law_that_is_determined_extrapolates() -> None:
+def test_a_determined_law_extrapolates() -> None:
     fit = fit_law(LAWS["power_offset"], {"D": PAIRS}, noiseless("power_offset"))
     np.testing.assert_allclose(fit.predict({"D": [1e6]}), (300 / 1e6) ** 0.6 + 0.35, rtol=1e-5)
 
 
-def test_refits_are_fits() -> None:
+def test_refits_equal_fits() -> None:
     generator = np.random.default_rng(2)
     values = noiseless("power_offset") * np.exp(generator.normal(0, 0.005, 10))
     fit = fit_law(LAWS["power_offset"], {"D": PAIRS}, values)
@@ -164,7 +164,7 @@ def test_refits_are_fits() -> None:
 
 
 @pytest.mark.parametrize("values", [[0.5, 0.4, 0.0, 0.3], [0.5, np.nan, 0.4, 0.3], []])
-def test_values_that_are_no_errors_are_refused(values: list[float]) -> None:
+def test_values_that_are_not_positive_are_refused(values: list[float]) -> None:
     with pytest.raises(UserError, match="law power: values must be positive"):
         fit_law(LAWS["power"], {"D": PAIRS[: len(values)] if values else [1.0]}, values)
 

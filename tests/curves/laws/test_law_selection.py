@@ -27,14 +27,14 @@ TRUTHS = {
 
 
 @pytest.mark.parametrize("name", TRUTHS)
-def test_the_law_that_made_the_data_is_chosen(name: str) -> None:
+def test_the_law_that_generated_the_data_is_chosen(name: str) -> None:
     generator = np.random.default_rng(3)
     chosen = [choose(PROBLEMS, TRUTHS[name] * np.exp(generator.normal(0, 0.003, 10))).law for _ in range(4)]
     assert chosen.count(name) >= 3, chosen
 
 
 @pytest.mark.parametrize("name", ["power", "power_offset", "saturating"])
-def test_the_law_that_made_the_data_extrapolates_to_the_largest_budget(name: str) -> None:
+def test_the_law_that_generated_the_data_extrapolates_best(name: str) -> None:
     errors = {one.fit.law.name: one.largest for one in choose(PROBLEMS, TRUTHS[name]).contenders}
     assert errors.pop("constant") is None
     best = min(errors, key=lambda law: errors[law] or 0.0)
@@ -43,13 +43,13 @@ def test_the_law_that_made_the_data_extrapolates_to_the_largest_budget(name: str
     assert errors[best] < 1e-4
 
 
-def test_held_out_errors_are_those_of_fits_without_the_point() -> None:
+def test_held_out_errors_equal_those_of_fits_without_the_point() -> None:
     values = TRUTHS["power"] * np.exp(np.random.default_rng(0).normal(0, 0.003, 10))
     (one,) = (c for c in choose(PROBLEMS, values).contenders if c.fit.law.name == "power")
     squares = []
     for left_out in range(10):
         rest = np.arange(10) != left_out
-        # least squares on clean noise: the fold's own spread changes the threshold alone
+        # without outliers, the spread of a fold only changes the threshold
         fit = fit_law(LAWS["power"], {"D": PAIRS[rest]}, values[rest])
         squares.append(
             float(fit.law.evaluate(fit.parameters, {"D": PAIRS[left_out]})[0] - values[left_out]) ** 2
@@ -64,14 +64,14 @@ def test_points_at_one_x_are_left_out_together() -> None:
     assert all(len(one.squares) == 10 for one in choice.contenders)
 
 
-def test_a_study_chooses_by_the_inputs_it_knows(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_inputs_of_laws_follow_from_the_study(per_query: pandas.DataFrame, groups: Groups) -> None:
     study = Study(per_query, groups, replicates=10)
     choice = choose_law(study, "optical", "group:low", ["mixing"])
     assert {one.fit.law.name for one in choice.contenders} == {"constant", "mixing"}
     assert choice.law == choice.fit.law.name == "mixing"
 
 
-def test_questions_that_have_no_answer_are_refused(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_impossible_choices_are_refused(per_query: pandas.DataFrame, groups: Groups) -> None:
     with pytest.raises(UserError, match="2 values of x: choosing a law by held-out error needs three"):
         choose({"power": {"D": PAIRS[:2]}}, [0.5, 0.4])
     with pytest.raises(UserError, match="law 'spline' is not known"):

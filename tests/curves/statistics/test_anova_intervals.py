@@ -1,4 +1,4 @@
-"""Mean squares by hand and against SciPy; replicates spread as the interval says; coverage, in a fast mode.
+"""Mean squares against SciPy; the spread of replicates; coverage, in a fast mode.
 
 `benchmarks/curves.py` runs the simulations in full.
 """
@@ -21,7 +21,7 @@ cubes = arrays(
 
 
 @given(cubes)
-def test_squares_add_up(values: np.ndarray) -> None:
+def test_sums_of_squares_add_up(values: np.ndarray) -> None:
     squares = MeanSquares.of(values)
     n_x, n_seeds, n_queries = values.shape
     total = values - values.mean((1, 2), keepdims=True)
@@ -55,7 +55,7 @@ def test_seeds_alone_are_a_t_interval_over_seeds() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.floats(0.1, 5), st.floats(-1, 1))
-def test_intervals_move_and_stretch_with_the_scores(
+def test_intervals_are_equivariant_to_shift_and_scale(
     number: int, n_seeds: int, scale: float, shift: float
 ) -> None:
     values = block(np.random.default_rng(number), np.array([0.4, 0.5]), n_seeds=n_seeds, n_queries=9).values
@@ -67,7 +67,7 @@ def test_intervals_move_and_stretch_with_the_scores(
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 5))
 def test_degrees_of_freedom_lie_between_those_of_seeds_and_of_queries(number: int, n_seeds: int) -> None:
-    """Where seeds count; a mean square less another's can have fewer."""
+    """If the variance of seeds is positive; a difference of mean squares can have fewer."""
     values = block(
         np.random.default_rng(number),
         np.array([0.4]),
@@ -101,7 +101,7 @@ def test_intervals_cover_with_few_seeds(n_seeds: int, spread: dict[str, float]) 
     assert 0.9 <= covered / n <= 0.99
 
 
-def test_replicates_spread_as_the_error_says() -> None:
+def test_the_spread_of_replicates_equals_the_error() -> None:
     scores = block(np.random.default_rng(3), np.linspace(0.3, 0.5, 5), n_seeds=40, seed=0.01, run=0.01)
     drawn = replicates(scores, 20_000, 0)
     squares = MeanSquares.of(scores.values)
@@ -111,7 +111,7 @@ def test_replicates_spread_as_the_error_says() -> None:
         assert (drawn @ contrast).std() == pytest.approx(error, rel=0.25)
 
 
-def test_two_seeds_give_replicates_of_heavy_tails() -> None:
+def test_two_seeds_give_replicates_with_heavy_tails() -> None:
     scores = block(
         np.random.default_rng(3), np.array([0.4]), n_seeds=2, seed=0.02, run=0.0, query=0.01, rest=0.001
     )
@@ -126,6 +126,6 @@ def test_the_same_seed_gives_the_same_replicates() -> None:
     assert not np.array_equal(replicates(scores, 50, 1), replicates(scores, 50, 2))
 
 
-def test_one_seed_and_one_query_move_nothing() -> None:
+def test_one_seed_and_one_query_have_no_spread() -> None:
     scores = block(np.random.default_rng(3), np.array([0.4, 0.5]), n_seeds=1, n_queries=1)
     np.testing.assert_array_equal(replicates(scores, 5, 0), np.repeat(scores.mean[None], 5, axis=0))

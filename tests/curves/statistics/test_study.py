@@ -37,7 +37,7 @@ def same(one: Curve, other: Curve) -> bool:
 
 @settings(deadline=None)
 @given(scores)
-def test_the_interval_holds_the_plain_mean(values: np.ndarray) -> None:
+def test_the_interval_contains_the_mean(values: np.ndarray) -> None:
     curve = Study(frame(values), {}, replicates=200).curve("optical", "ar")
     np.testing.assert_allclose(curve.mean, values.mean((1, 2)))
     assert (curve.low <= curve.mean + 1e-12).all()
@@ -57,7 +57,7 @@ def test_the_order_of_rows_does_not_matter(values: np.ndarray, random: object) -
 
 @settings(deadline=None, max_examples=25)
 @given(st.floats(0, 1), st.integers(1, 3), st.integers(1, 5))
-def test_data_without_spread_give_no_width(value: float, n_seeds: int, n_queries: int) -> None:
+def test_data_without_spread_give_intervals_without_width(value: float, n_seeds: int, n_queries: int) -> None:
     curve = Study(frame(np.full((2, n_seeds, n_queries), value)), {}, replicates=50).curve("optical", "ar")
     np.testing.assert_allclose(curve.half_width, 0, atol=1e-12)
 
@@ -86,7 +86,7 @@ def test_a_group_is_the_mean_of_its_languages_with_paired_queries() -> None:
     np.testing.assert_allclose(opposite.half_width, 0, atol=1e-12)
 
 
-def test_queries_of_different_names_are_independent() -> None:
+def test_queries_with_different_ids_are_independent() -> None:
     values = np.random.default_rng(0).uniform(size=(1, 1, 400))
     other = frame(values, language="fa")
     other["query_id"] = "other " + other["query_id"]
@@ -113,7 +113,7 @@ def test_without_zero_shot_there_is_no_level(per_query: pandas.DataFrame, groups
     assert Study(per_query[per_query["objective"] != "none"], groups).reference("ar") is None
 
 
-def test_the_same_seed_gives_the_same_interval_and_another_one_another(per_query: pandas.DataFrame) -> None:
+def test_the_interval_depends_on_the_seed_only(per_query: pandas.DataFrame) -> None:
     first, again, other = (
         Study(per_query, {}, replicates=100, seed=seed).curve("optical", "ar") for seed in (0, 0, 1)
     )
@@ -179,7 +179,7 @@ def broken(table: pandas.DataFrame, how: str) -> pandas.DataFrame:
         ("nothing is there", r"no nDCG@10 of split test"),
     ],
 )
-def test_tables_that_cannot_be_compared_are_refused(
+def test_inconsistent_tables_are_refused(
     per_query: pandas.DataFrame, groups: Groups, how: str, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):

@@ -23,7 +23,7 @@ def test_the_mean_of_a_block_is_the_curve(per_query: pandas.DataFrame, groups: G
     assert block.seeds == (0, 1)
 
 
-def test_languages_of_different_size_and_queries_count_the_same() -> None:
+def test_languages_have_equal_weight_whatever_their_queries() -> None:
     table = made_up_study(n_queries=20)
     short = (table["language"] == "fa") & ~table["query_id"].isin(["q0", "q1", "q2"])
     table = table[~short].copy()
@@ -33,7 +33,7 @@ def test_languages_of_different_size_and_queries_count_the_same() -> None:
     assert len(block.query_ids) == 23
     np.testing.assert_allclose(block.mean, study.curve("optical", "group:low").mean)
     assert len(set(block.strata.tolist())) == 2
-    # no spread is left between languages, only within
+    # the spread between languages is removed
     for stratum in (0, 1):
         np.testing.assert_allclose(block.centred()[..., block.strata == stratum].mean(-1).mean(1), block.mean)
 
@@ -47,7 +47,7 @@ def test_differences_are_run_by_run_and_query_by_query(per_query: pandas.DataFra
     np.testing.assert_allclose(difference.mean, study.difference("optical", "contrastive", "ar").mean)
 
 
-def test_zero_shot_meets_every_x(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_zero_shot_is_subtracted_at_every_x(per_query: pandas.DataFrame, groups: Groups) -> None:
     study = Study(per_query, groups, replicates=10)
     difference = scores(study, "optical", "group:low").less(scores(study, "none", "group:low"))
     np.testing.assert_allclose(difference.mean, study.difference("optical", "none", "group:low").mean)
@@ -59,14 +59,14 @@ def without(table: pandas.DataFrame, objective: str, ratio: float, seed: int) ->
     return table[~gone.fillna(False).astype(bool)]
 
 
-def test_seeds_that_are_not_everywhere_are_left_out(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_seeds_missing_at_an_x_are_left_out(per_query: pandas.DataFrame, groups: Groups) -> None:
     study = Study(without(per_query, "optical", 0.5, 1), groups, replicates=10)
     assert scores(study, "optical", "ar").seeds == (0,)
     difference = scores(study, "optical", "ar").less(scores(study, "contrastive", "ar"))
     assert difference.seeds == (0,)
 
 
-def test_blocks_that_cannot_be_had_are_refused(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_missing_scores_are_refused(per_query: pandas.DataFrame, groups: Groups) -> None:
     study = Study(per_query, groups, replicates=10)
     for objective, slice in (("mse", "ar"), ("optical", "yo"), ("optical", "group:middle")):
         with pytest.raises(UserError, match="the study has no such runs"):

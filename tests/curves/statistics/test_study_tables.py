@@ -21,7 +21,7 @@ def printed(study: Study, width: int) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def test_markdown_holds_every_cell(study: Study) -> None:
+def test_markdown_has_every_cell(study: Study) -> None:
     header, rule, *rows = markdown_table(study).split("\n\n")[0].splitlines()
     assert header == "| objective, ratio | high | low | all | ar | de | fa | fr |"
     assert rule == "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
@@ -35,7 +35,7 @@ def test_markdown_holds_every_cell(study: Study) -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_the_terminal_table_fits_its_width_and_loses_nothing(study: Study, width: int) -> None:
+def test_the_terminal_table_fits_its_width_and_has_every_cell(study: Study, width: int) -> None:
     text = printed(study, width)
     assert max(len(line) for line in text.splitlines()) <= width
     assert "…" not in text
@@ -44,12 +44,12 @@ def test_the_terminal_table_fits_its_width_and_loses_nothing(study: Study, width
             assert cell.strip() in text
 
 
-def test_a_wide_terminal_gets_one_table_and_a_narrow_one_several(study: Study) -> None:
+def test_only_a_narrow_terminal_gets_several_tables(study: Study) -> None:
     assert printed(study, 200).count("zero-shot") == 1
     assert printed(study, 80).count("zero-shot") == 2
 
 
-def test_a_point_that_one_objective_lacks_leaves_no_row(per_query: pandas.DataFrame, groups: Groups) -> None:
+def test_a_missing_point_has_no_row(per_query: pandas.DataFrame, groups: Groups) -> None:
     gone = (per_query["objective"] == "optical") & (per_query["ratio"] == 0.5)
     text = markdown_table(Study(per_query[~gone], groups, replicates=10))
     assert "optical 0.5 " not in text

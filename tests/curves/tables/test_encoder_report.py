@@ -1,4 +1,4 @@
-"""Norms, anisotropy and spectrum, against slow formulae and known cases."""
+"""Norms, anisotropy and spectrum against slow formulae and known cases."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 @given(st.integers(2, 30), st.integers(2, 8), st.integers(0, 99))
-def test_the_mean_cosine_is_that_of_all_pairs(count, dim, seed):
+def test_the_mean_cosine_is_the_mean_over_all_pairs(count, dim, seed):
     vectors = unit(np.random.default_rng(seed).normal(size=(count, dim)) + 0.3)
     cosines = vectors @ vectors.T
     report = encoder_report(vectors, np.ones(count))

@@ -1,4 +1,4 @@
-"""Many per-query files are read as pandas would read and sort them."""
+"""Per-query files of many runs are read and sorted as pandas would."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ ROWS = st.lists(
 
 @settings(max_examples=30)
 @given(st.lists(ROWS, min_size=1, max_size=4), st.permutations(["run-b", "run-a", "run-10", "run-9"]))
-def test_rows_are_those_of_pandas(tmp_path_factory: pytest.TempPathFactory, files, names) -> None:
+def test_rows_equal_those_of_pandas(tmp_path_factory: pytest.TempPathFactory, files, names) -> None:
     folder = tmp_path_factory.mktemp("runs")
     tables, frames = [], []
     for name, rows in zip(names, files, strict=False):
@@ -40,7 +40,7 @@ def test_rows_are_those_of_pandas(tmp_path_factory: pytest.TempPathFactory, file
     pandas.testing.assert_frame_equal(found, expected, check_dtype=bool(len(expected)))
 
 
-def test_keys_that_are_no_text_are_read_too(tmp_path: Path) -> None:
+def test_numeric_keys_are_read_too(tmp_path: Path) -> None:
     path = tmp_path / "numbers.parquet"
     frame = pandas.DataFrame(
         {"split": "test", "language": "ar", "measure": "nDCG@10", "query_id": [7, 3], "value": [0.1, 0.2]}

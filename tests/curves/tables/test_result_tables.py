@@ -52,7 +52,7 @@ def run(
     )
 
 
-def test_a_row_for_each_split_slice_and_measure() -> None:
+def test_there_is_one_row_per_split_slice_and_measure() -> None:
     table = result_table([run("a")])
     assert table[["split", "slice", "measure", "value"]].to_numpy().tolist() == [
         ["dev", "ar", "nDCG@10", 0.5],
@@ -77,12 +77,12 @@ def test_zero_shot_has_no_ratio_budget_or_seed() -> None:
     assert table[table["objective"] == "optical"]["total"].tolist() == [100, 100, 100]
 
 
-def test_order_depends_on_content_alone() -> None:
+def test_order_depends_only_on_content() -> None:
     runs = [run("b", seed=1), run("a"), run("c", "NoDistillation")]
     pandas.testing.assert_frame_equal(result_table(runs), result_table(runs[::-1]))
 
 
-def test_unfinished_runs_are_left_out_unless_asked_for() -> None:
+def test_unfinished_runs_are_left_out_by_default() -> None:
     runs = [run("a"), run("b", complete=False)]
     assert set(result_table(runs)["run"]) == {"a"}
     assert set(result_table(runs, include_unfinished=True)["run"]) == {"a", "b"}
@@ -94,7 +94,7 @@ def test_no_runs_give_an_empty_table() -> None:
     assert missing_points(result_table([])) == []
 
 
-def test_missing_points_of_the_grid_that_is_seen() -> None:
+def test_missing_points_complete_the_observed_grid() -> None:
     runs = [run(f"{o}{r}{s}", o, r, s) for o in ("Optical", "Contrastive") for r in (0.0, 0.5) for s in (0, 1)]
     runs.append(run("z", "NoDistillation"))
     assert missing_points(result_table(runs)) == []
@@ -117,7 +117,7 @@ def queries(path: Path, **changes: Any) -> Path:
     return path
 
 
-def test_per_query_table_takes_the_wanted_rows_of_finished_runs(tmp_path: Path) -> None:
+def test_per_query_table_filters_rows_of_finished_runs(tmp_path: Path) -> None:
     path = queries(tmp_path / "per_query.parquet")
     runs = [run("a", files={"per_query.parquet": path}), run("b", complete=False)]
     table = per_query_table(runs)
@@ -149,7 +149,7 @@ def test_groups_come_from_the_configs() -> None:
         language_groups([RunLog("d", {}, {})])
 
 
-def test_tables_are_written_twice_and_read_back(tmp_path: Path) -> None:
+def test_written_tables_are_read_back_and_reproducible(tmp_path: Path) -> None:
     table = result_table([run("a"), run("z", "NoDistillation")])
     parquet, csv = write_table(table, tmp_path / "new" / "results.v1")
     assert (parquet.name, csv.name) == ("results.v1.parquet", "results.v1.csv")

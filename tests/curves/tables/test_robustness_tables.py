@@ -24,7 +24,7 @@ QUERIES = 6
 
 
 def value(language: str, query: int, split: str, objective: str, seed: int) -> float:
-    """A score: perturbed ones are lower, in ar most, and under contrastive twice as much."""
+    """A score; perturbed scores are lower, most of all in ar, and twice as much under contrastive."""
     clean = 0.6 + 0.02 * query - 0.1 * (language != "ru")
     if "@" not in split:
         return clean
@@ -101,22 +101,22 @@ def test_losses_are_paired_with_the_same_run(study):
     assert (zero_shot["runs"] == 1).all()
 
 
-def test_without_queries_there_are_losses_but_no_errors(study):
+def test_without_per_query_scores_there_are_losses_but_no_errors(study):
     results, per_query = study()
     with_queries, without = robustness_table(results, per_query, GROUPS), robustness_table(results)
     assert without["error"].isna().all()
     pandas.testing.assert_frame_equal(with_queries.drop(columns="error"), without.drop(columns="error"))
 
 
-def test_runs_that_the_columns_do_not_tell_apart_are_refused(study):
-    """As a plain and a code-switched run of one objective: they are no seeds of each other."""
+def test_runs_with_equal_settings_are_refused(study):
+    """A plain and a code-switched run of one objective are not seeds of each other."""
     results, _ = study()
     other = results[results["run"] == "optical1"].assign(run="switched1")
     with pytest.raises(UserError, match="runs optical1 and switched1 have the same settings and seed"):
         robustness_table(pandas.concat([results, other], ignore_index=True))
 
 
-def test_the_order_of_rows_is_nothing(study):
+def test_the_order_of_rows_has_no_effect(study):
     results, per_query = study()
     shuffled = robustness_table(
         results.sample(frac=1, random_state=1), per_query.sample(frac=1, random_state=2), GROUPS
@@ -158,7 +158,7 @@ def test_a_study_without_perturbations_has_no_rows_and_no_figure(study, tmp_path
 
 
 @pytest.mark.parametrize("width", ["column", "page", 3.03])
-def test_figures_are_the_same_to_the_byte(study, tmp_path, width):
+def test_equal_data_give_equal_bytes(study, tmp_path, width):
     frame = robustness_table(*study(), GROUPS)
     first = draw_robustness(frame, tmp_path / "a", width)
     second = draw_robustness(frame, tmp_path / "b", width)
