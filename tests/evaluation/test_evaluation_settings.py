@@ -6,7 +6,6 @@ from optical_sweeps.corpora.perturbations.lexicon import lexicon_fingerprint
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.evaluation.measures import Measure
-from optical_sweeps.runs.spec.identity import fact
 
 SOUND = {
     "measures": ["nDCG@10", "Recall@100"], "depth": 100, "encode_batch_size": 64, "memory_budget_mb": 512,
@@ -51,13 +50,6 @@ def test_bad_values_are_refused_by_key(change, message):
     with pytest.raises(UserError) as error:
         EvaluationSettings(**{**SOUND, **change})
     assert str(error.value).startswith(message)
-
-
-def test_runs_without_perturbations_keep_their_ids():
-    plain = {"depth": 100, "measures": ["nDCG@10"]}
-    later = {"perturbations": [], "perturbation_seed": 0, "lexicon": None}
-    assert fact("evaluation", {**plain, **later}) == plain
-    assert fact("evaluation", {**plain, **later, "perturbations": ["typing@0.1"]}) != plain
 
 
 def test_the_fingerprint_is_that_of_the_lexicons_that_are_read(tmp_path):
