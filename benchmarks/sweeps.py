@@ -152,6 +152,7 @@ from optical_sweeps.sweeps.hydra_app import hydra_app
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.runs.distillation.pipeline import perform
+from optical_sweeps.interruption import Interruption
 *settings, seeds = sys.argv[1:]
 specs = []
 with hydra_app() as app:
@@ -163,7 +164,7 @@ for spec in specs:
     folder = RunFolder(spec.folder)
     folder.path.mkdir(parents=True)
     start = time.perf_counter()
-    perform(spec, folder)
+    perform(spec, folder, Interruption())
     seconds.append(time.perf_counter() - start)
 print("SECONDS", *seconds[1:])
 """

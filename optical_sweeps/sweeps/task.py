@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError, first_line, leave_on_user_error
-from optical_sweeps.runs.run import Run, main_score, take_run
+from optical_sweeps.runs.run import main_score, take_run
 from optical_sweeps.runs.run_folder import RunFolder, RunIsTaken
 from optical_sweeps.sweeps.run_id_resolver import register_resolvers
 
@@ -23,30 +23,24 @@ def perform(config: DictConfig) -> float:
     In a multirun a failed run does not stop the others: it leaves `FAILED.json` and prints one line.
     """
     hydra = HydraConfig.get()
-    if hydra.mode != RunMode.MULTIRUN:
-        run = take_run(config)
-        return _perform(run, run.label)
-    title = hydra.sweeper.get("title") if hydra.sweeper is not None else None
+    is_job = hydra.mode == RunMode.MULTIRUN
+    title = hydra.sweeper.get("title") if is_job and hydra.sweeper is not None else None
     try:
         run = take_run(config)
-        return _perform(run, title or run.label)
+        folder, name = RunFolder(run.folder), title or run.label
+        before = "" if run.perform(folder) else ", done before"
+        record = folder.record()
+        if run.is_first_process:
+            echo(f"{name}: {_result(record)}{before}")
+        return main_score(record, "dev")  # what a sweeper that searches maximises: never the test split
+    except RunIsTaken:
+        echo(f"{name}: another process works on it")
     except Exception as error:
+        if not is_job:
+            raise
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         echo(f"{title or hydra.job.override_dirname}: FAILED: {kind}{first_line(error)}")
     return nan
-
-
-def _perform(run: Run, title: str) -> float:
-    folder = RunFolder(run.folder)
-    try:
-        before = "" if run.perform(folder) else ", done before"
-    except RunIsTaken:
-        echo(f"{title}: another process works on it")
-        return nan
-    record = folder.record()
-    if run.is_first_process:
-        echo(f"{title}: {_result(record)}{before}")
-    return main_score(record, "dev")  # what a sweeper that searches maximises: never the test split
 
 
 def _result(record: Mapping[str, object]) -> str:

@@ -111,15 +111,12 @@ class DevValidation(lightning.Callback):
         return self.settings.patience is not None and self.waited >= self.settings.patience
 
     def on_train_start(self, trainer: lightning.Trainer, module: DistillationModule) -> None:
-        self._validate(trainer, module)
+        self.validate(module.student, module.step)
+        trainer.should_stop |= self.stops_early
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: DistillationModule, *_: object) -> None:
-        self._validate(trainer, module)
-
-    def _validate(self, trainer: lightning.Trainer, module: DistillationModule) -> None:
         self.validate(module.student, module.step)
-        if self.stops_early:
-            trainer.should_stop = True
+        trainer.should_stop |= self.stops_early
 
     def validate(self, student: TokenEncoder, step: int) -> None:
         """Measure the student if a validation is due at this step and has not been done yet."""

@@ -14,7 +14,7 @@ import pytest
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import Interrupted
-from optical_sweeps.runs.distillation.pipeline import perform_unless_done
+from optical_sweeps.runs.distillation.retrieval_run import RetrievalRun
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from tests.support.configs import compose
@@ -44,7 +44,7 @@ def run(tmp_path, artifacts) -> Any:
         spec = RunSpec.from_config(compose("train", *SMALL, *places, *overrides))
         folder = RunFolder(spec.folder)
         work.folder = folder
-        perform_unless_done(spec, folder)
+        RetrievalRun(spec.config).perform(folder)
         return folder
 
     return work

@@ -16,7 +16,7 @@ PROGRAM = """
     from optical_sweeps.runs.run_folder import RunFolder
     from optical_sweeps.sweeps.run_id_resolver import register_resolvers
     from optical_sweeps.runs.spec.run_spec import RunSpec
-    from optical_sweeps.runs.distillation.pipeline import perform_unless_done
+    from optical_sweeps.runs.distillation.retrieval_run import RetrievalRun
     sys.path.insert(0, sys.argv[1])
     from kills import SMALL
     register_resolvers()
@@ -25,7 +25,7 @@ PROGRAM = """
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             spec = RunSpec.from_config(compose("train", overrides))
         folder = RunFolder(spec.folder)
-        did = [perform_unless_done(spec, folder), perform_unless_done(spec, folder)]
+        did = [RetrievalRun(spec.config).perform(folder), RetrievalRun(spec.config).perform(folder)]
         record = folder.record()
         found = {"did": did, "test": record["measures"]["test"]["nDCG@10"], "training": record["training"]}
         found["rows"] = folder.metrics_path.read_text().count("train/loss")

@@ -10,8 +10,8 @@ import pytest
 from optical_sweeps.commands import evaluate, inspect
 from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.errors import UserError
-from optical_sweeps.runs.distillation.pipeline import perform_unless_done
 from optical_sweeps.runs.distillation.query_encoders import load_encoders
+from optical_sweeps.runs.distillation.retrieval_run import RetrievalRun
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.prepare import prepare
 from optical_sweeps.runs.spec.run_spec import RunSpec
@@ -56,7 +56,7 @@ def there(folder, monkeypatch) -> None:
 def done(name: str) -> tuple[RunSpec, Path, dict[str, Any]]:
     spec = spec_of(*RUNS[name])
     run = RunFolder(spec.folder)
-    perform_unless_done(spec, run)
+    RetrievalRun(spec.config).perform(run)
     return spec, run.path, run.record()
 
 
@@ -140,7 +140,7 @@ def test_runs_that_begin_alike_validate_the_start_once():
     first, started = [], len(list(Path("artifacts/start").glob("*/metrics.json")))
     best = ("training.keep=best", "training.validate_every=6")
     for spec in (spec_of("objective=none"), *(spec_of(f"seed={seed}", *best) for seed in (7, 8))):
-        perform_unless_done(spec, RunFolder(spec.folder))
+        RetrievalRun(spec.config).perform(RunFolder(spec.folder))
         first.append({k: v for k, v in rows_of(spec.folder)[0].items() if k.startswith("dev/")})
     assert len(list(Path("artifacts/start").glob("*/metrics.json"))) == started + 1
     assert first[0] == first[1] == first[2] != {}

@@ -1,7 +1,5 @@
 """Measures of a student on dev, during and after its training."""
 
-from collections.abc import Mapping
-
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.runs.distillation.run_metrics import RunMetrics
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult
@@ -27,29 +25,25 @@ class DevEvaluation:
 
     def evaluate(self, student: TokenEncoder, step: int) -> float:
         """The dev score of a student in training; runs that start from one student share that of step 0."""
-        if step > 0:
-            return self.measure(student, step)
-        start = StartScores(self.spec, self.shared.teacher, student, self.search)
-        scores: dict[str, float] = self.shared.builds.get(start)
-        return self._log(scores, step)
-
-    def measure(self, student: TokenEncoder, step: int) -> float:
-        """Search dev and log the measures at this step; returns the main measure over all languages."""
-        self.result = self.search.evaluate(student, "dev")
-        return self._log(self.result.metrics(), step)
+        if step == 0:
+            start = StartScores(self.spec, self.shared.teacher, student, self.search)
+            scores: dict[str, float] = self.shared.builds.get(start)
+        else:
+            self.result = self.search.evaluate(student, "dev")
+            scores = self.result.metrics()
+        self.metrics.log_metrics(scores, step)
+        return scores[f"dev/{self.spec.evaluation.main_measure}/group:all"]
 
     def measure_untrained(self, student: TokenEncoder) -> None:
-        """Measure the student of a run that trains nothing, in a log that it has to itself."""
+        """Measure the student of a run that trains nothing, and start the log with it."""
+        self.result = self.search.evaluate(student, "dev")
         self.metrics.load_state_dict({})
-        self.measure(student, 0)
+        self.metrics.log_metrics(self.result.metrics(), 0)
 
     def measure_trained(self, student: TokenEncoder, training: TrainingResult) -> None:
-        """Measure a trained student, unless the validation of its last step has."""
-        if self.spec.training.keep == "best" and training.best_step != training.steps:
-            self.measure(student, training.best_step)
-        elif self.result is None:  # an earlier process trained and measured it
+        """Measure a trained student, unless its last validation has; an earlier best step is logged again."""
+        is_earlier = self.spec.training.keep == "best" and training.best_step != training.steps
+        if is_earlier or self.result is None:
             self.result = self.search.evaluate(student, "dev")
-
-    def _log(self, metrics: Mapping[str, float], step: int) -> float:
-        self.metrics.log_metrics(metrics, step)
-        return metrics[f"dev/{self.spec.evaluation.main_measure}/group:all"]
+        if is_earlier:
+            self.metrics.log_metrics(self.result.metrics(), training.best_step)

@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 
 from optical_sweeps.console import echo, progress
 from optical_sweeps.encoders.lora import merge_lora
 from optical_sweeps.encoders.token_encoder import TokenEncoder
-from optical_sweeps.interruption import Interrupted, Interruption, interruptible
+from optical_sweeps.interruption import Interruption
 from optical_sweeps.runs.distillation.dev_evaluation import DevEvaluation
 from optical_sweeps.runs.distillation.run_metrics import RunMetrics
 from optical_sweeps.runs.distillation.run_record import UNTRAINED, run_facts, training_facts, write_results
@@ -18,7 +17,6 @@ from optical_sweeps.runs.distillation.student_setup import (
     drawn_bitext,
     untrained_student,
 )
-from optical_sweeps.runs.machine_faults import machine_faults_in_words
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.prepare import SharedResources, prepare
 from optical_sweeps.runs.spec.run_spec import RunSpec
@@ -112,40 +110,6 @@ def _evaluate_and_write(
     timings = {**clock.laps, "total": clock.total()}
     folder.write_record({**record, **facts, "shared": built, "timings": timings})
     search.clear()
-
-
-def perform_unless_done(spec: RunSpec, folder: RunFolder) -> bool:
-    """Claim the folder, check the spec, and perform the run; False if the run is done already.
-
-    If several processes train together, rank 0 claims the folder for all of them.
-
-    Raises:
-        RunIsTaken: another process works on the run.
-        Interrupted: the process was asked to stop; the next call resumes the run.
-    """
-    ranks = spec.machine.ranks()
-    with ExitStack() as stack:
-        if not ranks.broadcast_from_rank0(_claim, folder, stack):
-            return False
-        spec.check()
-        stack.enter_context(machine_faults_in_words(folder.path))
-        interruption = stack.enter_context(interruptible())
-        try:
-            perform(spec, folder, interruption)
-        except Interrupted as interrupted:
-            kept = "at once" if interrupted.at_once else "the same command goes on from here"
-            echo(f"{spec.label}: stopped by {interrupted.signal.name}; {kept}")
-            raise
-        return True
-
-
-def _claim(folder: RunFolder, stack: ExitStack) -> bool:
-    """Claim the folder for the time of the stack; False if the run is done."""
-    if folder.state() == "done":
-        return False
-    with machine_faults_in_words(folder.path):
-        stack.enter_context(folder.claim())
-    return folder.state() != "done"  # another process may have finished it before the claim
 
 
 class Clock:

@@ -1,9 +1,12 @@
 """The run of a retrieval sweep, as the sweep engine sees it: `run_type` of conf/train.yaml names this class."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
-from optical_sweeps.interruption import Interruption
+from optical_sweeps.console import echo
+from optical_sweeps.interruption import Interrupted, Interruption, interruptible
+from optical_sweeps.runs.machine_faults import machine_faults_in_words
 from optical_sweeps.runs.run import Config, Run, Workload
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.spec.run_spec import RunSpec
@@ -47,9 +50,23 @@ class RetrievalRun(Run):
         prepare(self.spec, interruption)
 
     def perform(self, folder: RunFolder) -> bool:
-        from optical_sweeps.runs.distillation.pipeline import perform_unless_done
+        """Like `Run.perform`; if several processes train together, rank 0 claims the folder for all of them."""
+        from optical_sweeps.runs.distillation.pipeline import perform
 
-        return perform_unless_done(self.spec, folder)
+        ranks = self.spec.machine.ranks()
+        with ExitStack() as stack:
+            if not ranks.broadcast_from_rank0(_claim, folder, stack):
+                return False
+            self.check()
+            stack.enter_context(machine_faults_in_words(folder.path))
+            interruption = stack.enter_context(interruptible())
+            try:
+                perform(self.spec, folder, interruption)
+            except Interrupted as interrupted:
+                kept = "at once" if interrupted.at_once else "the same command goes on from here"
+                echo(f"{self.label}: stopped by {interrupted.signal.name}; {kept}")
+                raise
+        return True
 
     @classmethod
     def workload(cls, config: Config) -> Workload:
@@ -58,6 +75,15 @@ class RetrievalRun(Run):
         features = tuple(str(config.get(name)) for name in ("backbone", "data", "languages"))
         devices = _value(config, "machine", "devices")
         return Workload(kind, features, _pairs(config), devices if isinstance(devices, int) else 1)
+
+
+def _claim(folder: RunFolder, stack: ExitStack) -> bool:
+    """Claim the folder until the stack is closed; False if the run is done."""
+    if folder.state() == "done":
+        return False
+    with machine_faults_in_words(folder.path):
+        stack.enter_context(folder.claim())
+    return folder.state() != "done"  # another process may have finished it before the claim
 
 
 def _pairs(config: Config) -> float | None:
