@@ -2,8 +2,8 @@
 
 A curve varies x and the seed. Every other column of `COLUMNS` that differs between runs divides them: each
 combination of values is a stratum with its own `Study`. Zero-shot runs have no budget or protocol and belong to
-every stratum of their data and backbone. While a sweep is incomplete, a stratum may lack runs; whatever it has
-is compared.
+every stratum of their data and backbone. While a sweep is incomplete, a stratum may lack runs, and the runs
+that it has are compared.
 """
 
 import re

@@ -115,7 +115,7 @@ def missing_points(table: "pandas.DataFrame") -> list[dict[str, Fact]]:
     """Grid points without a run: the product of the values in the table, without the points in the table.
 
     The axes are the objective and the columns of training that have values. A zero-shot objective is one
-    point, whatever the other axes.
+    point.
     """
     runs = table.drop_duplicates("run")
     trained = runs[runs["objective"] != ZERO_SHOT]

@@ -23,7 +23,7 @@ def test_the_mean_of_a_block_is_the_curve(per_query: pandas.DataFrame, groups: G
     assert block.seeds == (0, 1)
 
 
-def test_languages_have_equal_weight_whatever_their_queries() -> None:
+def test_languages_with_different_queries_have_equal_weight() -> None:
     table = made_up_study(n_queries=20)
     short = (table["language"] == "fa") & ~table["query_id"].isin(["q0", "q1", "q2"])
     table = table[~short].copy()
