@@ -1,4 +1,4 @@
-"""Signs of life: a file whose time of change is kept fresh while somebody works."""
+"""Signs of life: a file whose modification time a working process keeps recent."""
 
 import os
 import threading
@@ -10,21 +10,21 @@ from pathlib import Path
 BEAT = 30.0
 """Seconds between two signs of life."""
 
-MISSED = 4
-"""So many missed ones, and nobody lives there."""
+MAX_MISSED = 4
+"""A process that missed this many signs of life is dead."""
 
 
 @contextmanager
 def beating(path: Path, beat: float = BEAT) -> Iterator[None]:
-    """Touch the file every `beat` seconds, from a thread of its own."""
+    """Touch the file every `beat` seconds, in a thread."""
     ended = threading.Event()
 
-    def live() -> None:
+    def touch_regularly() -> None:
         while not ended.wait(beat):
             with suppress(OSError):
                 os.utime(path)
 
-    thread = threading.Thread(target=live, name="heartbeat", daemon=True)
+    thread = threading.Thread(target=touch_regularly, name="heartbeat", daemon=True)
     thread.start()
     try:
         yield
@@ -34,8 +34,8 @@ def beating(path: Path, beat: float = BEAT) -> Iterator[None]:
 
 
 def is_fresh(path: Path, beat: float = BEAT) -> bool:
-    """Whether the last sign of life is recent; clocks of hosts may differ by some seconds."""
+    """Whether the last sign of life is recent; the clocks of two hosts may differ by some seconds."""
     try:
-        return time.time() - path.stat().st_mtime < MISSED * beat
+        return time.time() - path.stat().st_mtime < MAX_MISSED * beat
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: a run's metrics by optimiser step, one line a logged step, without a hole or a double."""
+"""`metrics.jsonl`: the metrics of a run, one line per logged optimiser step, without gaps or duplicates."""
 
 import json
 import os
@@ -6,34 +6,33 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 RECENT_SECONDS = 60.0
-"""A tracker may not have on disk what it was told so shortly before its process was killed."""
+"""A tracker may have lost rows that it received less than this long before its process was killed."""
 
 
 class MetricsLog:
-    """Appends rows; a resumed run cuts the log back to its checkpoint and goes on.
+    """Appends rows; a resumed run truncates the log to the state of its checkpoint.
 
     Args:
-        path: of the file, made at the first row.
-        clock: seconds, rising.
+        path: the file, created with the first row.
+        clock: returns increasing seconds.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.path = path
         self._clock = clock
-        self._recent: deque[tuple[float, int]] = deque()  # (when, where) of the newest rows
+        self._recent: deque[tuple[float, int]] = deque()  # (time, offset) of the newest rows
 
     def append(self, step: int, metrics: Mapping[str, float]) -> None:
-        """One line: `{"step": 12, "train/loss": 0.5}`."""
+        """Append one line, such as `{"step": 12, "train/loss": 0.5}`."""
         with self.path.open("ab") as file:
             self._recent.append((self._clock(), file.tell()))
             file.write(json.dumps({"step": step, **metrics}).encode() + b"\n")
         self._forget()
 
     def state(self) -> dict[str, int]:
-        """Where the log stands, in bytes, and where its recent rows begin; they are on disk then."""
+        """The log's length in bytes and the offset of its recent rows, after all of it was synced to disk."""
         self._forget()
         if not self.path.exists():
             return {"end": 0, "recent": 0}
@@ -43,18 +42,18 @@ class MetricsLog:
         return {"end": end, "recent": self._recent[0][1] if self._recent else end}
 
     def reaches(self, state: Mapping[str, int]) -> bool:
-        """Whether all rows up to a state are there; a machine that lost power may have lost some."""
+        """Whether all rows up to a state exist; a machine that lost power may have lost some."""
         return (self.path.stat().st_size if self.path.exists() else 0) >= state["end"]
 
-    def restore(self, state: Mapping[str, int] | None) -> list[tuple[int, dict[str, Any]]]:
-        """Cut the log back to a state, or to nothing; returns its recent rows: (step, metrics)."""
+    def restore(self, state: Mapping[str, int] | None) -> list[tuple[int, dict[str, float]]]:
+        """Truncate the log to a state, or empty it; returns its recent rows as (step, metrics)."""
         end, recent = (state["end"], state["recent"]) if state else (0, 0)
         if self.path.exists():
             os.truncate(self.path, end)
         self._recent = deque([(self._clock(), recent)] if recent < end else [])
         return self._rows(recent)
 
-    def _rows(self, start: int) -> list[tuple[int, dict[str, Any]]]:
+    def _rows(self, start: int) -> list[tuple[int, dict[str, float]]]:
         if not self.path.exists():
             return []
         with self.path.open("rb") as file:

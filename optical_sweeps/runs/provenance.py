@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: code, versions and machine."""
+"""The code, package versions and hardware that produced the numbers of a run."""
 
 import os
 import platform
@@ -7,7 +7,6 @@ import subprocess
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from optical_sweeps import __version__
 
@@ -18,8 +17,8 @@ RECORDED_PACKAGES = (
 
 
 @lru_cache(maxsize=1)
-def code_version() -> dict[str, Any]:
-    """Version, commit and whether tracked files differ from it; commit null outside a checkout."""
+def code_version() -> dict[str, str | bool | None]:
+    """Version, commit, and whether tracked files differ from it; the commit is None outside a checkout."""
     folder = Path(__file__).resolve().parent
     inside = _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)
     commit = _git(folder, "rev-parse", "HEAD") if inside else None
@@ -29,21 +28,21 @@ def code_version() -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that numbers depend on, where installed."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the installed packages that numbers depend on."""
+    known = {"python": platform.python_version()}
     for name in RECORDED_PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            known[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return known
 
 
-def hardware(device: str) -> dict[str, Any]:
-    """Processor, cores in use, threads, and the largest memory of this process so far, in MB."""
+def hardware(device: str) -> dict[str, str | int | None]:
+    """Processor, usable cores, threads, and the peak memory of this process in MB."""
     import torch
 
-    facts: dict[str, Any] = {
+    facts: dict[str, str | int | None] = {
         "device": device,
         "machine": platform.machine(),
         "processor": _processor(),
@@ -67,9 +66,9 @@ def _processor() -> str:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return result.stdout.strip() if result.returncode == 0 else None

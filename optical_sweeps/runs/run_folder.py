@@ -1,8 +1,8 @@
-"""The state of a run, read from its folder and from nothing else.
+"""The folder of a run, and the state that its files tell.
 
-A run folder holds `.hydra/`, `metrics.jsonl`, `runs/*.trec.gz`, `per_query.parquet`, `checkpoints/`, `wandb/`,
-and, written last and atomically, `record.json`: its presence means done. `FAILED.json` tells why a run failed.
-While a process works in it, it holds `.lock` and keeps `owner.json` fresh: who it is, for other hosts.
+`record.json` is written last and atomically: it exists only if the run is done. `FAILED.json` stores the error of
+a failed run. A process that works in the folder holds `.lock` and touches `owner.json`, by which other hosts see
+it. Everything else in the folder belongs to the run: `metrics.jsonl`, `checkpoints/`, `wandb/`, results.
 """
 
 import json
@@ -27,15 +27,15 @@ State = Literal["missing", "queued", "running", "done", "failed", "stale"]
 
 
 class RunIsTaken(Exception):
-    """Another process is working in the run folder."""
+    """Another process works in the run folder."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run's folder.
+    """The folder of one run.
 
     Args:
-        beat: seconds between signs of life of whoever works in it.
+        beat: seconds between two signs of life of the process that works in it.
     """
 
     path: Path
@@ -58,9 +58,10 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     def state(self) -> State:
-        """What the folder tells; `queued` is what a scheduler tells.
+        """The state that the folder shows, which is never `queued`: only a scheduler knows that.
 
-        `stale` is a run that began and neither finished, failed nor works any more: killed, usually.
+        `stale` is a run that began, neither finished nor failed, and that no process works on: usually it was
+        killed or interrupted.
         """
         if self.record_path.exists():
             return "done"
@@ -68,7 +69,7 @@ class RunFolder:
             return "missing"
         if self._is_locked() or self._works_elsewhere():
             return "running"
-        if self.record_path.exists():  # it finished while we looked
+        if self.record_path.exists():  # it finished between the two checks
             return "done"
         return "failed" if self.failure_path.exists() else "stale"
 
@@ -76,71 +77,66 @@ class RunFolder:
         """The finished run's record.
 
         Raises:
-            UserError: it is not JSON, or of another schema.
+            UserError: the record is not JSON, or of another version.
         """
         try:
-            record: Any = json.loads(self.record_path.read_text())
-        except ValueError as error:  # no JSON, or no UTF-8
+            record = json.loads(self.record_path.read_text())
+        except ValueError as error:  # not JSON, or not UTF-8
             raise UserError(
                 f"{self.record_path}: not JSON ({error}); delete the file to run the point again"
             ) from error
         schema = record.get("schema") if isinstance(record, dict) else None
         if schema != RECORD_SCHEMA:
             raise UserError(
-                f"{self.record_path}: schema {schema!r}, this version reads {RECORD_SCHEMA}; "
+                f"{self.record_path}: schema {schema!r}, but this version reads {RECORD_SCHEMA}; "
                 "delete the file to run the point again"
             )
         return dict(record)
 
-    def write_record(self, record: Mapping[str, Any]) -> None:
+    def write_record(self, record: Mapping[str, object]) -> None:
         """Mark the run as done."""
         write_json(self.record_path, {"schema": RECORD_SCHEMA, **record})
 
     def failure(self) -> dict[str, Any]:
-        """Why the run failed; empty where it did not, or cannot tell."""
+        """The content of `FAILED.json`; empty if the run did not fail, or could not write it."""
         return _read(self.failure_path)
 
     def owner(self) -> dict[str, Any]:
-        """Who works in the folder, or did so until it was killed: host, pid, slurm_job, started."""
+        """The process that works in the folder, or did until it was killed: host, pid, slurm_job, started."""
         return _read(self.owner_path)
 
     @contextmanager
     def claim(self) -> Iterator[None]:
-        """Work in the folder alone; a failure leaves `FAILED.json` with its cause and traceback.
+        """Keep other processes out of the folder; an exception is stored in `FAILED.json` and raised.
 
-        Checkpoints and metrics of an attempt that was cut off stay: the run goes on with them.
+        Files of an interrupted attempt stay, so that the run can resume from them.
 
         Raises:
-            RunIsTaken: another process works in it.
+            RunIsTaken: another process works in the folder.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire(timeout=1, poll_interval=0.02)  # a look at the state holds it for a moment
+            lock.acquire(timeout=1, poll_interval=0.02)  # reading the state locks it for a moment
         except Timeout:
             raise RunIsTaken(str(self.path)) from None
         try:
-            if self._works_elsewhere() and not self._falls_silent():
+            if self._works_elsewhere() and not self._is_dead():
                 raise RunIsTaken(str(self.path))
             self.failure_path.unlink(missing_ok=True)
             shutil.rmtree(self.path / "wreck", ignore_errors=True)
             write_json(self.owner_path, _me())
-            with beating(self.owner_path, self.beat), self._told():
+            with beating(self.owner_path, self.beat), self._failure_stored():
                 yield
         finally:
             lock.release()
 
-    def append_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
-        """One line of `metrics.jsonl`."""
-        with self.metrics_path.open("a") as lines:
-            lines.write(json.dumps({"step": step, **metrics}) + "\n")
-
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _failure_stored(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # an interrupted run is stale, not failed
-            with suppress(OSError):  # of a full disk there is nothing to be told but the error itself
+            with suppress(OSError):  # the disk may be full
                 write_json(self.failure_path, failure(error))
             raise
         finally:
@@ -156,17 +152,17 @@ class RunFolder:
         return False
 
     def _works_elsewhere(self) -> bool:
-        """Whether another host's process lives here: some file systems do not pass locks on to other hosts.
+        """Whether a process of another host works here: some file systems do not share locks between hosts.
 
-        A job that Slurm requeued is its own predecessor, whatever host that was on.
+        A job that Slurm requeued continues its own work, whatever host it ran on before.
         """
         owner, me = self.owner(), _me()
         if not owner or owner.get("host") == me["host"] or not is_fresh(self.owner_path, self.beat):
             return False
         return owner.get("slurm_job") is None or owner.get("slurm_job") != me["slurm_job"]
 
-    def _falls_silent(self) -> bool:
-        """Having the lock: wait whether the other host's owner gives another sign of life."""
+    def _is_dead(self) -> bool:
+        """Whether the owner on another host gives no further sign of life; the caller holds the lock."""
         last = self.owner_path.stat().st_mtime_ns
         until = time.monotonic() + 2.5 * self.beat
         while time.monotonic() < until:
@@ -179,13 +175,13 @@ class RunFolder:
         return True
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write a JSON file atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:
@@ -198,7 +194,7 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
-def _me() -> dict[str, Any]:
+def _me() -> dict[str, object]:
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),

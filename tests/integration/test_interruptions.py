@@ -120,7 +120,7 @@ def test_what_comes_after_training_does_not_train_again(run):
 
 def test_a_full_disk_fails_the_run_in_one_line_and_a_retry_mends_it(run, capsys):
     alone = run("alone")
-    with largest_file(30_000), pytest.raises(UserError, match="File too large; make room"):
+    with largest_file(30_000), pytest.raises(UserError, match="File too large; free space"):
         run("full", "machine.checkpoint_seconds=0")
     told = [line for line in capsys.readouterr().out.splitlines() if "no checkpoint written" in line]
     assert len(told) == 1, "training goes on, with one warning"

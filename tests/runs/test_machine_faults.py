@@ -1,4 +1,4 @@
-"""What the machine refuses, in one line that says what to do, with the cause that `retry` groups by."""
+"""Errors of the machine: one line that says what to do, and the cause by which `sweep retry` selects runs."""
 
 import errno
 import resource
@@ -23,7 +23,7 @@ def raised(folder, action) -> UserError:
 
 @contextmanager
 def little_room() -> Iterator[None]:
-    """No file may grow beyond 1 kB: as on a full disk, what is written is refused in its middle."""
+    """No file may grow beyond 1 kB: like on a full disk, writing fails halfway."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
@@ -35,15 +35,15 @@ def little_room() -> Iterator[None]:
 def test_a_full_disk(tmp_path):
     with little_room():
         error = raised(tmp_path, lambda: (tmp_path / "record.json").write_text("x" * 2000))
-    assert str(error).startswith(f"{tmp_path}: File too large; make room")
+    assert str(error).startswith(f"{tmp_path}: File too large; free space")
     assert cause_of(error) == "disk"
 
 
-def test_a_full_disk_met_by_a_library_of_another_language(tmp_path):
+def test_a_full_disk_in_a_library_written_in_rust(tmp_path):
     file = tmp_path / "student.safetensors"
     with little_room():
         error = raised(tmp_path, lambda: save_file({"a": torch.zeros(2000)}, file))
-    assert "File too large; make room" in str(error)
+    assert "File too large; free space" in str(error)
     assert cause_of(error) == "disk"
 
 

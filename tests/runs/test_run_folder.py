@@ -26,7 +26,7 @@ def tell(text):
 """
 HOLD = """
 with folder.claim():
-    folder.append_metrics(1, {"train/loss": 0.5})
+    folder.metrics_path.write_text("{}")
     tell("claimed")
     sys.stdin.read()
 """
@@ -40,7 +40,7 @@ def folder(tmp_path) -> RunFolder:
 
 @pytest.fixture
 def start(folder) -> Iterator[Start]:
-    """Starts a program with `folder` and `tell` in a process of its own, which ends with the test."""
+    """Starts a program with `folder` and `tell` in a new process, which ends with the test."""
     started: list[subprocess.Popen[str]] = []
 
     def run(program: str) -> "subprocess.Popen[str]":
@@ -71,12 +71,12 @@ def test_nothing_is_missing(folder):
 
 
 def test_a_folder_with_hydras_files_alone_is_missing(folder):
-    """Hydra writes them before the run's own first step."""
+    """Hydra writes them before the run starts."""
     (folder.path / ".hydra").mkdir(parents=True)
     assert folder.state() == "missing"
 
 
-def test_a_run_works_is_killed_and_is_claimed_again(folder, start):
+def test_a_killed_run_can_be_claimed_again(folder, start):
     worker = start(HOLD)
     assert line_of(worker) == "claimed"
     assert folder.state() == "running"
@@ -90,12 +90,12 @@ def test_a_run_works_is_killed_and_is_claimed_again(folder, start):
     assert folder.state() == "stale"
 
     with folder.claim():
-        assert folder.metrics_path.exists()  # the run goes on where its checkpoint was
+        assert folder.metrics_path.exists()  # files of the killed attempt are kept
         folder.write_record({"measures": {}})
     assert folder.state() == "done"
 
 
-def test_who_works_in_a_folder_is_told(folder, start):
+def test_the_owner_of_a_folder_is_known(folder, start):
     worker = start(HOLD)
     assert line_of(worker) == "claimed"
     owner = folder.owner()
@@ -108,13 +108,13 @@ def test_who_works_in_a_folder_is_told(folder, start):
 
 
 def owned_elsewhere(folder: RunFolder, **facts: object) -> None:
-    """As if another host, whose locks do not reach here, worked in the folder."""
+    """Pretends that another host, whose locks are not visible here, works in the folder."""
     folder.path.mkdir(parents=True, exist_ok=True)
     (folder.path / ".lock").touch()
     write_json(folder.owner_path, {"host": "another", "pid": 1, "slurm_job": None, **facts})
 
 
-def test_another_hosts_sign_of_life_counts_until_it_is_old(folder):
+def test_another_hosts_sign_of_life_expires(folder):
     owned_elsewhere(folder)
     assert folder.state() == "running"
     old = time.time() - 3600
@@ -125,7 +125,7 @@ def test_another_hosts_sign_of_life_counts_until_it_is_old(folder):
         assert folder.owner()["pid"] == os.getpid()
 
 
-def test_another_host_that_still_lives_keeps_the_folder(tmp_path, start):
+def test_another_host_that_is_alive_keeps_the_folder(tmp_path, start):
     folder = RunFolder(tmp_path / "run", beat=2.0)
     owned_elsewhere(folder)
     with beating(folder.owner_path, 0.05), pytest.raises(RunIsTaken), folder.claim():
@@ -133,14 +133,14 @@ def test_another_host_that_still_lives_keeps_the_folder(tmp_path, start):
     assert folder.owner()["host"] == "another"
 
 
-def test_another_host_that_has_fallen_silent_loses_the_folder(tmp_path):
+def test_another_host_that_is_dead_loses_the_folder(tmp_path):
     folder = RunFolder(tmp_path / "run", beat=0.05)
     owned_elsewhere(folder)
     with folder.claim():
         assert folder.owner()["host"] == socket.gethostname()
 
 
-def test_a_requeued_job_is_its_own_predecessor(folder, monkeypatch):
+def test_a_requeued_job_continues_its_own_work(folder, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     owned_elsewhere(folder, slurm_job="7")
     assert folder.state() == "stale"
@@ -164,7 +164,7 @@ def test_a_finished_run_is_done(folder, start):
     }
 
 
-def test_a_failure_tells_why_and_a_new_attempt_forgets_it(folder, start):
+def test_a_failure_is_stored_until_the_next_attempt(folder, start):
     worker = start(
         """
         def part_that_breaks():
@@ -189,15 +189,15 @@ def test_a_failure_tells_why_and_a_new_attempt_forgets_it(folder, start):
     assert folder.state() == "stale"
 
 
-def test_a_done_run_stays_done_whatever_a_failed_attempt_left(folder):
+def test_a_done_run_stays_done_after_a_failed_attempt(folder):
     with folder.claim():
         folder.write_record({})
     write_json(folder.failure_path, {"error": "older"})
     assert folder.state() == "done"
 
 
-def test_a_record_is_there_whole_or_not_at_all(folder, start):
-    """Killed at any moment while it writes one record after the other; read at every moment."""
+def test_records_are_written_atomically(folder, start):
+    """A process is killed at any time while it writes records; the record is readable all the time."""
     for delay in (0.0, 0.003, 0.01, 0.03):
         folder.record_path.unlink(missing_ok=True)
         worker = start(
@@ -223,24 +223,13 @@ def _assert_whole(folder: RunFolder) -> None:
         assert record["number"] == record["end"]
 
 
-def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "record.json"
     write_json(path, {"value": 1})
     with pytest.raises(TypeError):
         write_json(path, {"fine": 1, "no JSON": {1, 2}})
     assert json.loads(path.read_text()) == {"value": 1}
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_metrics_are_one_line_a_step(folder):
-    folder.path.mkdir(parents=True)
-    folder.append_metrics(1, {"train/loss": 0.1 + 0.2})
-    folder.append_metrics(2, {"train/loss": 0.25, "dev/nDCG@10/ar": 0.5})
-    rows = [json.loads(line) for line in folder.metrics_path.read_text().splitlines()]
-    assert rows == [
-        {"step": 1, "train/loss": 0.1 + 0.2},
-        {"step": 2, "train/loss": 0.25, "dev/nDCG@10/ar": 0.5},
-    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 1, "measures"', b"not JSON", b'{"a": "\xff"}'])
@@ -260,13 +249,13 @@ def test_a_record_of_another_schema_is_one_clear_line(folder, content):
     write_json(folder.record_path, content)
     with pytest.raises(UserError) as error:
         folder.record()
-    assert f"schema {content.get('schema')!r}, this version reads {RECORD_SCHEMA}" in str(error.value)
+    assert f"schema {content.get('schema')!r}, but this version reads {RECORD_SCHEMA}" in str(error.value)
     assert str(folder.record_path) in str(error.value)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", ["[]", "null", '"text"'])
-def test_a_record_that_is_no_object_is_one_clear_line(folder, content):
+def test_a_record_that_is_not_an_object_is_one_clear_line(folder, content):
     folder.path.mkdir(parents=True)
     folder.record_path.write_text(content)
     with pytest.raises(UserError, match=r"record\.json: schema None"):

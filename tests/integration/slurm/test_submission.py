@@ -15,7 +15,6 @@ from optical_sweeps.slurm.submission import queued_runs, submit_again
 from optical_sweeps.slurm.submission_plan import SharingGroup, Submission, submissions_of
 from optical_sweeps.slurm.submission_queue import problems
 from optical_sweeps.slurm.waiting import wait_for
-from optical_sweeps.sweeps.grid import Grid
 from tests.support.command_line import printed
 from tests.support.quick_sweep import QuickSweep
 from tests.support.slurm_cluster import MAX_ARRAY_SIZE
@@ -271,7 +270,7 @@ def test_tasks_that_will_never_start_are_reported(quick_sweep: QuickSweep):
     assert set(quick_sweep.states().values()) == {"queued"}
     shown = json.loads(printed("sweep status", str(quick_sweep.folder), "--json"))
     assert shown["problems"] == problems(quick_sweep.folder) != []
-    cancel(Grid.load(quick_sweep.folder), ["v1", "v2"])
+    cancel(quick_sweep.folder, ["v1", "v2"])
     quick_sweep.until_over()
     assert problems(quick_sweep.folder) == []
 
