@@ -1,8 +1,8 @@
 """The folder of a run, and the state that its files tell.
 
-`record.json` is written last and atomically: it exists only if the run is done. `FAILED.json` stores the error of
-a failed run. A process that works in the folder holds `.lock` and touches `owner.json`, by which other hosts see
-it. Everything else in the folder belongs to the run: `metrics.jsonl`, `checkpoints/`, `wandb/`, results.
+`record.json` is written last and atomically: it exists only if the run is done. `FAILED.json` stores the error
+of a failed run. A process that works in the folder holds `.lock` and touches `owner.json`, by which other hosts
+see it. Everything else in the folder belongs to the run: `metrics.jsonl`, `checkpoints/`, `wandb/`, results.
 """
 
 import json
