@@ -71,7 +71,7 @@ def load_encoder(folder: Path | str) -> TokenEncoder:
     """The encoder that `save_encoder` wrote, bit for bit; raises UserError for anything else."""
     folder = Path(folder)
     config = _read_config(folder / "config.json")
-    weights = _read_weights(folder / "model.safetensors")
+    weights, _ = _read_weights(folder / "model.safetensors")
     try:
         backbone = Backbone(
             _empty_model(config["backbone"]),
@@ -119,7 +119,7 @@ def save_difference(encoder: TokenEncoder, base: TokenEncoder, file: Path | str)
 def load_difference(file: Path | str, base: TokenEncoder) -> TokenEncoder:
     """The encoder that `save_difference` wrote relative to `base`; raises UserError for another base."""
     file = Path(file)
-    weights, metadata = _read_weights(file), _read_metadata(file)
+    weights, metadata = _read_weights(file)
     if metadata.get("format") != DIFFERENCE or metadata.get("version") != str(VERSION):
         raise _unusable(file, f"it is not a {DIFFERENCE} of version {VERSION}")
     if metadata["base"] != fingerprint(base):
@@ -215,21 +215,15 @@ def _read_config(file: Path) -> EncoderConfig:
     return cast(EncoderConfig, config)
 
 
-def _read_weights(file: Path) -> dict[str, Tensor]:
+def _read_weights(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The weights and the metadata of a safetensors file."""
     import safetensors
-    import safetensors.torch
 
     try:
-        return dict(safetensors.torch.load_file(file))
+        with safetensors.safe_open(file, "pt") as content:
+            return {name: content.get_tensor(name) for name in content.keys()}, content.metadata() or {}  # noqa: SIM118
     except (OSError, safetensors.SafetensorError) as error:
         raise _unusable(file, _line(error)) from None
-
-
-def _read_metadata(file: Path) -> dict[str, str]:
-    import safetensors
-
-    with safetensors.safe_open(file, "pt") as content:
-        return content.metadata() or {}
 
 
 def _read_tokenizer(file: Path, special: Mapping[str, str]) -> "transformers.PreTrainedTokenizerFast":

@@ -90,6 +90,13 @@ class TextTokenizer:
             torch.from_numpy(ids), torch.from_numpy(attended.astype(np.int64)), torch.from_numpy(mask)
         )
 
+    def participating(self, texts: TokenizedTexts, side: Side) -> Int64[np.ndarray, " N"]:
+        """Number of tokens of each text that take part, as `collate` pads them."""
+        counts: np.ndarray = np.diff(offsets_of(texts.mask.astype(np.int64))[texts.offsets])
+        if self.settings.query_augmentation and side == "query":
+            counts += self.settings.query_length - texts.lengths
+        return counts
+
     def check_lengths(self, longest: int) -> None:
         """Raises UserError if a side's length leaves no room for text or exceeds `longest` tokens."""
         for side in SIDES:

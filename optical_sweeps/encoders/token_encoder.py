@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from optical_sweeps.encoders import packed_bert
 from optical_sweeps.encoders.backbones import Backbone
 from optical_sweeps.encoders.encoder_settings import Precision, Side, TokenEncoderSettings
-from optical_sweeps.encoders.ragged import offsets_of
+from optical_sweeps.encoders.ragged import offsets_of, take_rows
 from optical_sweeps.encoders.text_tokenizer import TextTokenizer
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings, normalize
 from optical_sweeps.encoders.tokenized_texts import TokenBatch, TokenizedTexts, by_length
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """(items done, items in all)."""
+Allocate = Callable[[tuple[int, int], type[np.float32]], np.ndarray]
+"""(shape, type) -> a writable array."""
 
 
 class TokenEncoder(nn.Module):
@@ -91,6 +93,7 @@ class TokenEncoder(nn.Module):
         batch_size: int = 64,
         progress: Progress | None = None,
         precision: Precision = "float32",
+        allocate: Allocate = np.empty,
     ) -> RaggedEmbeddings:
         """Vectors of many texts in the given order, without gradients and dropout.
 
@@ -101,29 +104,29 @@ class TokenEncoder(nn.Module):
 
         Args:
             precision: of the backbone's matrix products; normalisation, sums and the projection stay float32.
+            allocate: creates the array of the vectors, such as one that is mapped to a file.
         """
         tokens = texts if isinstance(texts, TokenizedTexts) else self.tokenize_texts(texts, side)
         order = by_length(tokens)
-        chunks: list[np.ndarray] = []
-        counts: list[np.ndarray] = []
+        offsets = offsets_of(self.text_tokenizer.participating(tokens, side))
+        vectors = allocate((int(offsets[-1]), self.settings.dim), np.float32)
         training = self.training
         self.eval()
         try:
             for start in range(0, len(order), batch_size):
-                chosen = tokens.take(order[start : start + batch_size])
-                vectors, mask = self._encode_batch(chosen, side, precision)
-                chunks.append(vectors)
-                counts.append(mask.sum(1))
+                texts_of_batch = order[start : start + batch_size]
+                rows, _ = take_rows(offsets, texts_of_batch)
+                vectors[rows] = self._encode_batch(tokens.take(texts_of_batch), side, precision)
                 if progress is not None:
                     progress(min(start + batch_size, len(order)), len(order))
         finally:
             self.train(training)
-        return _in_order(chunks, counts, order, self.settings.dim)
+        return RaggedEmbeddings(np.asarray(vectors), offsets)
 
     @torch.inference_mode()
     def _encode_batch(
         self, texts: TokenizedTexts, side: Side, precision: Precision
-    ) -> tuple[Float[np.ndarray, "W d"], Bool[np.ndarray, "B n"]]:
+    ) -> Float[np.ndarray, "W d"]:
         device = self.projection.weight.device
         batch = self.collate(texts, side)
         on_device = batch.to(device)
@@ -131,7 +134,7 @@ class TokenEncoder(nn.Module):
         with torch.autocast(device.type, getattr(torch, precision)) if lower else nullcontext():
             states = self._states(on_device)
         vectors = self._embeddings(states.float() if lower else states, on_device).vectors.cpu()
-        return vectors[batch.mask].numpy(), batch.mask.numpy()
+        return vectors[batch.mask].numpy()
 
     def copy(self) -> "TokenEncoder":
         """A copy whose weights are separate and all trainable; both share the tokenizer."""
@@ -164,19 +167,3 @@ def _projection(hidden_size: int, settings: TokenEncoderSettings) -> nn.Linear:
     if bias:
         nn.init.zeros_(projection.bias)
     return projection
-
-
-def _in_order(
-    chunks: list[np.ndarray], counts: list[np.ndarray], order: Int64[np.ndarray, " N"], dim: int
-) -> RaggedEmbeddings:
-    sizes = np.zeros(len(order), np.int64)
-    sizes[order] = np.concatenate([np.zeros(0, np.int64), *counts])
-    offsets = offsets_of(sizes)
-    vectors = np.empty((offsets[-1], dim), np.float32)
-    done = 0
-    for chunk, count in zip(chunks, counts, strict=True):
-        rows = order[done : done + len(count)]
-        starts = np.repeat(offsets[rows] - offsets_of(count)[:-1], count)
-        vectors[np.arange(len(chunk)) + starts] = chunk
-        done += len(count)
-    return RaggedEmbeddings(vectors, offsets)

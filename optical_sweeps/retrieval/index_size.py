@@ -46,7 +46,7 @@ def index_size(documents: int, tokens_each: float, dim: int, dtype: StoredType) 
     """
     tokens = int(documents * tokens_each)
     vector = dim * COMPONENT_BYTES[dtype] + (4 if dtype == "int8" else 0)
-    block = int(min(documents, ENCODING_BLOCK) * tokens_each * dim * 4) * 2  # as encoded, and in order
+    block = int(min(documents, ENCODING_BLOCK) * tokens_each * dim * 4)
     ids = documents * (ID_BYTES + 3 * 8)  # sorted once at the end
     return IndexSize(documents, tokens, tokens * vector + documents * (8 + 8 + 8 + 32), max(block, ids))
 

@@ -1,9 +1,8 @@
-"""Vectors written in stretches are those encoded at once, to the bit."""
+"""Vectors on disk are bit-identical to those that `encode` returns."""
 
 import numpy as np
 import pytest
 
-from optical_sweeps.encoders import stored_vectors
 from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
 from optical_sweeps.encoders.stored_vectors import load_vectors, write_vectors
 from optical_sweeps.encoders.tiny_backbone import TinyBackbone
@@ -14,14 +13,19 @@ TEXTS = [f"red cat {number}" + " dog" * (number * 7 % 11) for number in range(15
 
 @pytest.mark.parametrize("side", ["query", "document"])
 @pytest.mark.parametrize("augment", [False, True])
-def test_stretches_change_no_bit(tmp_path, monkeypatch, side, augment):
-    monkeypatch.setattr(stored_vectors, "BLOCK_BATCHES", 1)
+def test_stored_vectors_are_those_of_encode(tmp_path, side, augment):
     backbone = TinyBackbone(layers=1, hidden_size=8, heads=1).build(TEXTS)
     encoder = TokenEncoder(backbone, TokenEncoderSettings(dim=4, query_augmentation=augment))
-    told: list[tuple[int, int]] = []
-    write_vectors(tmp_path, encoder, TEXTS, side, lambda done, total: told.append((done, total)))
+    reports: list[tuple[int, int]] = []
+    write_vectors(tmp_path, encoder, TEXTS, side, lambda done, total: reports.append((done, total)))
     stored, direct = load_vectors(tmp_path), encoder.encode(TEXTS, side)
     np.testing.assert_array_equal(stored.vectors, direct.vectors)
     np.testing.assert_array_equal(stored.offsets, direct.offsets)
-    assert told == [(64, 150), (128, 150), (150, 150)]
+    assert reports == [(64, 150), (128, 150), (150, 150)]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["offsets.npy", "vectors.npy"]
+
+
+def test_no_texts_are_stored_as_no_vectors(tmp_path):
+    backbone = TinyBackbone(layers=1, hidden_size=8, heads=1).build(TEXTS)
+    write_vectors(tmp_path, TokenEncoder(backbone, TokenEncoderSettings(dim=4)), [], "query")
+    assert load_vectors(tmp_path).vectors.shape == (0, 4)
