@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from pathlib import Path
 
 import hypothesis
 import jaxtyping
@@ -31,8 +30,10 @@ os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 
 SLOW = (
-    "integration/browser",
-    "integration/slurm",
+    "commands/test_claims_and_figures.py::test_budgets_are_strata_and_an_axis",
+    "commands/test_claims_and_figures.py::test_figures_are_reproducible_to_the_byte",
+    "integration/browser/",
+    "integration/slurm/",
     "integration/test_expected_scores.py",
     "integration/test_interruptions.py",
     "integration/test_kills.py",
@@ -40,16 +41,18 @@ SLOW = (
     "integration/test_synchronised.py",
     "integration/test_torchrun.py",
     "integration/test_wheel.py",
+    "runs/shared/test_bitext_tokens.py::test_kills_leave_a_store_that_the_next_run_completes",
+    "runs/shared/test_trained_teacher.py::test_a_run_with_a_loaded_teacher_and_its_student_exported",
+    "test_artifacts.py::test_fifty_kills_of_tokens_index_and_checkpoint_change_nothing",
     "test_notebooks.py",
     "tracking/test_online.py",
 )
-"""Files and folders whose tests are marked `slow`: each takes more than 20 s, or needs another program."""
+"""Tests marked `slow`, by the start of their ids: they take more than 10 s, or need another program."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    folder = Path(__file__).parent
     for item in items:
-        if any(item.path.is_relative_to(folder / name) for name in SLOW):
+        if item.nodeid.removeprefix("tests/").startswith(SLOW):
             item.add_marker(pytest.mark.slow)
 
 
