@@ -32,6 +32,7 @@ os.environ["WANDB_SILENT"] = "true"
 SLOW = (
     "commands/test_claims_and_figures.py::test_budgets_are_strata_and_an_axis",
     "commands/test_claims_and_figures.py::test_figures_are_reproducible_to_the_byte",
+    "corpora/test_recipes.py",
     "integration/browser/",
     "integration/slurm/",
     "integration/test_expected_scores.py",
