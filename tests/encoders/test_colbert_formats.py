@@ -1,4 +1,4 @@
-"""ColBERT checkpoints of other programs give the vectors that those programs compute from them."""
+"""ColBERT checkpoints of other programs give the same vectors as those programs."""
 
 import dataclasses
 import string
@@ -46,7 +46,7 @@ def assert_same(encoder, reference) -> None:
 
 
 def ids_of(tokenizer, words) -> tuple[int, ...]:
-    """As PyLate: an unknown word is the unknown token."""
+    """Token ids as in PyLate: an unknown word is the unknown token."""
     return tuple(tokenizer.token_to_id(word) or tokenizer.token_to_id("[UNK]") for word in words)
 
 
@@ -105,8 +105,8 @@ def test_stanford_folder(tmp_path, pickled, metadata):
 
 
 @pytest.mark.parametrize("markers", ["saved", "to be added", "unknown"])
-def test_colbert_x_of_another_vocabulary(tmp_path, markers):
-    """XLM-R has no unused pieces: ColBERT-X adds markers at the end; Stanford's takes the unknown token."""
+def test_colbert_x_with_another_vocabulary(tmp_path, markers):
+    """XLM-R has no unused tokens: ColBERT-X appends markers; Stanford's code uses the unknown token."""
     whole, short = xlmr_tokenizer("[unused0]", "[unused1]"), xlmr_tokenizer()
     saved = whole if markers == "saved" else short
     model = xlmr((short if markers == "unknown" else whole).get_vocab_size())
@@ -125,7 +125,7 @@ def test_colbert_x_of_another_vocabulary(tmp_path, markers):
     assert_same(encoder, reference)
 
 
-def test_a_loaded_teacher_is_kept_bit_for_bit(tmp_path):
+def test_a_loaded_teacher_is_saved_bit_for_bit(tmp_path):
     write_pylate(tmp_path / "theirs", dense=TWO_MAPS)
     encoder = load_checkpoint(open_checkpoint(tmp_path / "theirs"))
     save_encoder(encoder, tmp_path / "ours")
@@ -133,7 +133,7 @@ def test_a_loaded_teacher_is_kept_bit_for_bit(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"modules": (("sentence_transformers.models.Pooling", "2_Pooling"),)}, "is a Pooling"),
         ({"dense": ()}, "0 Dense instead of one"),
@@ -143,15 +143,15 @@ def test_a_loaded_teacher_is_kept_bit_for_bit(tmp_path):
     ],
     ids=["one vector a text", "no projection", "bent", "no markers", "widths"],
 )
-def test_what_is_no_colbert_is_refused(tmp_path, change, told):
+def test_models_that_are_not_colbert_are_refused(tmp_path, change, message):
     write_pylate(tmp_path, **({"dense": (linear(DIM, HIDDEN, 2),)} | change))
     with pytest.raises(UserError, match=r"teacher\.path") as error:
         load_checkpoint(open_checkpoint(tmp_path))
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_other_folders_are_refused(tmp_path):
+def test_unknown_folders_are_refused(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
         open_checkpoint(tmp_path / "nowhere")
     put(tmp_path / "config.json", {"architectures": ["BertModel"]})
@@ -176,7 +176,7 @@ def test_pickled_code_is_not_run(tmp_path):
     assert not fell.exists()
 
 
-def test_identity_is_the_content(tmp_path):
+def test_the_digest_depends_on_content_only(tmp_path):
     for name in ("one", "other"):
         write_pylate(tmp_path / name, dense=TWO_MAPS)
     (tmp_path / "other" / "README.md").write_text("another card")
@@ -191,7 +191,7 @@ def test_identity_is_the_content(tmp_path):
     assert folder_digest(tmp_path / "other") != same
 
 
-def test_settings_of_the_study_have_to_agree(make_encoder):
+def test_settings_that_contradict_the_checkpoint_are_refused(make_encoder):
     stated = {"dim": 8, "query_length": 32}
     check_agreement(CheckpointEncoderSettings(), stated, Path("there"))
     check_agreement(CheckpointEncoderSettings(dim=8), stated, Path("there"))
@@ -204,7 +204,7 @@ def test_settings_of_the_study_have_to_agree(make_encoder):
 
 
 @pytest.mark.parametrize("saved", [True, False])
-def test_settings_that_a_folder_of_ours_leaves_out_have_to_agree_too(make_encoder, tmp_path, saved):
+def test_settings_that_contradict_our_own_checkpoint_are_refused(make_encoder, tmp_path, saved):
     for name, change in (("plain", {}), ("skipping", {"skip_tokens": ("red",)})):
         encoder = make_encoder(**change)
         save_encoder(encoder, tmp_path / name) if saved else export(encoder, tmp_path / name, "huggingface")
@@ -215,7 +215,7 @@ def test_settings_that_a_folder_of_ours_leaves_out_have_to_agree_too(make_encode
             check_agreement(study, stated, Path("there"))
 
 
-def test_a_damaged_folder_of_ours_is_refused(make_encoder, tmp_path):
+def test_our_own_damaged_checkpoint_is_refused(make_encoder, tmp_path):
     export(make_encoder(), tmp_path / "out", "huggingface")
     put(tmp_path / "out" / "token_encoder.json", {"dim": 8})
     with pytest.raises(UserError, match=r"token_encoder\.json: it has no settings of an encoder"):
@@ -229,7 +229,7 @@ MARKED = {
 
 
 @pytest.mark.parametrize("format", ["pylate", "huggingface"])
-def test_what_is_exported_comes_back(make_encoder, tmp_path, texts, format):
+def test_an_exported_encoder_is_loaded_unchanged(make_encoder, tmp_path, texts, format):
     encoder = make_encoder(**MARKED)
     export(encoder, tmp_path / "out", format)
     back = load_checkpoint(open_checkpoint(tmp_path / "out"))
@@ -253,7 +253,7 @@ def test_any_encoder_can_be_exported_for_transformers(encoder, tmp_path, texts):
     assert not (tmp_path / "out" / "artifact.metadata").exists()  # prefixes are not Stanford's
 
 
-def test_stanford_comes_out_as_it_went_in(tmp_path):
+def test_a_stanford_checkpoint_survives_export(tmp_path):
     write_stanford(tmp_path / "in")
     encoder = load_checkpoint(open_checkpoint(tmp_path / "in"))
     export(encoder, tmp_path / "out", "huggingface")
@@ -264,17 +264,17 @@ def test_stanford_comes_out_as_it_went_in(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"query_marker": None}, "encoder.query_marker is null"),
         ({"use_special_tokens": False}, "encoder.use_special_tokens=False"),
         ({"query_prefix": "query: "}, "encoder.query_prefix='query: '"),
     ],
 )
-def test_what_pylate_cannot_do_is_refused(make_encoder, tmp_path, change, told):
+def test_settings_that_pylate_does_not_support_are_refused(make_encoder, tmp_path, change, message):
     with pytest.raises(UserError, match="format") as error:
         export(make_encoder(**(MARKED | change)), tmp_path / "out", "pylate")
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert not (tmp_path / "out").exists()
 
 

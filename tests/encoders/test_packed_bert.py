@@ -1,4 +1,4 @@
-"""The padding-free forward against the models' own."""
+"""The padding-free forward pass compared with the models'."""
 
 import pytest
 import torch
@@ -44,7 +44,7 @@ def reference(model, input_ids, attended, wanted):
     return model(input_ids=input_ids, attention_mask=attended.long()).last_hidden_state[wanted]
 
 
-def test_states_and_gradients_are_those_of_the_model(model, batch):
+def test_states_and_gradients_equal_those_of_the_model(model, batch):
     model.eval()
     assert packed_bert.supports(model)
     gradients = []
@@ -61,7 +61,7 @@ def test_states_and_gradients_are_those_of_the_model(model, batch):
         torch.testing.assert_close(gradient, gradients[1][name], atol=1e-4, rtol=1e-4, msg=name)
 
 
-def test_tokens_that_are_wanted_but_not_attended_to_see_without_being_seen(batch):
+def test_wanted_tokens_that_are_not_attended_to_attend_to_others(batch):
     model = MODELS["bert"]().eval()
     input_ids, attended, _ = batch
     everywhere = torch.ones_like(attended)
@@ -71,7 +71,7 @@ def test_tokens_that_are_wanted_but_not_attended_to_see_without_being_seen(batch
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
-def test_dropout_is_drawn_in_training_alone(batch):
+def test_dropout_is_applied_only_in_training(batch):
     torch.manual_seed(0)
     config = transformers.BertConfig(**SMALL | {"hidden_dropout_prob": 0.5})
     model = transformers.BertModel(config)
@@ -81,7 +81,7 @@ def test_dropout_is_drawn_in_training_alone(batch):
     assert not torch.equal(*(packed_bert.wanted_states(model, *batch) for _ in range(2)))
 
 
-def test_other_families_are_left_to_their_own_forward():
+def test_other_families_are_not_supported():
     config = transformers.DistilBertConfig(vocab_size=50, dim=32, n_layers=1, n_heads=2, hidden_dim=64)
     assert not packed_bert.supports(transformers.DistilBertModel(config))
     decoder = transformers.BertModel(transformers.BertConfig(**SMALL, is_decoder=True))

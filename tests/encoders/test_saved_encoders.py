@@ -1,4 +1,4 @@
-"""Encoders on disk: what is written comes back bit for bit, what is damaged is refused."""
+"""Encoders on disk: loading is bit-identical, and damaged files are refused."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_round_trip_of_the_offline_backbone(tmp_path, texts):
     assert np.array_equal(encoder.encode(texts, "query").vectors, loaded.encode(texts, "query").vectors)
 
 
-def test_loading_moves_no_random_stream(folder):
+def test_loading_keeps_the_random_state(folder):
     state = torch.random.get_rng_state()
     load_encoder(folder)
     assert torch.equal(state, torch.random.get_rng_state())
@@ -59,7 +59,7 @@ def test_a_loaded_encoder_can_be_trained(folder, texts):
     assert all(parameter.grad is not None for parameter in loaded.trainable_parameters().values())
 
 
-def test_saving_replaces_and_leaves_nothing_else_behind(encoder, folder, make_encoder):
+def test_saving_replaces_the_folder_and_leaves_no_other_files(encoder, folder, make_encoder):
     other = make_encoder(seed=3)
     save_encoder(other, folder)
     assert fingerprint(load_encoder(folder)) == fingerprint(other)
@@ -67,7 +67,7 @@ def test_saving_replaces_and_leaves_nothing_else_behind(encoder, folder, make_en
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors", "tokenizer.json"}
 
 
-def test_a_failed_save_keeps_what_was_there(encoder, folder, monkeypatch):
+def test_a_failed_save_keeps_the_existing_folder(encoder, folder, monkeypatch):
     def full(*_: object) -> None:
         raise OSError("disk full")
 
@@ -79,7 +79,7 @@ def test_a_failed_save_keeps_what_was_there(encoder, folder, monkeypatch):
     assert [path.name for path in folder.parent.iterdir()] == ["encoder"]
 
 
-def test_fingerprint_sees_weights_settings_and_tokenizer(encoder, make_encoder, texts):
+def test_the_fingerprint_depends_on_weights_settings_and_tokenizer(encoder, make_encoder, texts):
     nudged = encoder.copy()
     with torch.no_grad():
         nudged.projection.weight[0, 0] += 1e-6
@@ -91,7 +91,7 @@ def test_fingerprint_sees_weights_settings_and_tokenizer(encoder, make_encoder, 
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_missing_and_truncated_files_are_one_clear_line(folder, name):
+def test_missing_and_truncated_files_are_reported_in_one_line(folder, name):
     file = folder / name
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(UserError, match=name) as caught:
@@ -112,7 +112,7 @@ def test_missing_and_truncated_files_are_one_clear_line(folder, name):
         ({"backbone": {"model_type": "no-such-type"}}, "no-such-type"),
     ],
 )
-def test_configs_that_cannot_be_read_are_refused(folder, change, message):
+def test_invalid_configs_are_refused(folder, change, message):
     config = folder / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | change))
     with pytest.raises(UserError, match=message) as caught:
@@ -132,7 +132,7 @@ def student(encoder):
     return student
 
 
-def test_a_student_comes_back_over_its_teacher(encoder, student, tmp_path, texts):
+def test_a_difference_restores_the_student(encoder, student, tmp_path, texts):
     file = tmp_path / "student.safetensors"
     save_difference(student, encoder, file)
     assert set(load_file(file)) == set(student.trainable_parameters())
@@ -142,13 +142,13 @@ def test_a_student_comes_back_over_its_teacher(encoder, student, tmp_path, texts
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
-def test_no_difference_is_a_difference_too(encoder, tmp_path):
+def test_equal_encoders_have_an_empty_difference(encoder, tmp_path):
     save_difference(encoder.copy(), encoder, tmp_path / "same")
     assert load_file(tmp_path / "same") == {}
     assert fingerprint(load_difference(tmp_path / "same", encoder)) == fingerprint(encoder)
 
 
-def test_a_difference_over_another_teacher_is_refused(encoder, student, make_encoder, tmp_path):
+def test_a_difference_from_another_teacher_is_refused(encoder, student, make_encoder, tmp_path):
     file = tmp_path / "student.safetensors"
     save_difference(student, encoder, file)
     with pytest.raises(UserError, match=fingerprint(encoder)):
@@ -165,7 +165,7 @@ def test_damaged_differences_are_refused(encoder, student, tmp_path, folder):
         load_difference(folder / "model.safetensors", encoder)
 
 
-def test_a_difference_needs_one_architecture(encoder, make_encoder, tmp_path):
+def test_a_difference_between_architectures_is_refused(encoder, make_encoder, tmp_path):
     with pytest.raises(ValueError, match="one architecture"):
         save_difference(make_encoder(dim=8), encoder, tmp_path / "difference")
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ TEXTS = [f"red cat {number}" + " dog" * (number * 7 % 11) for number in range(15
 
 @pytest.mark.parametrize("side", ["query", "document"])
 @pytest.mark.parametrize("augment", [False, True])
-def test_stored_vectors_are_those_of_encode(tmp_path, side, augment):
+def test_stored_vectors_equal_those_of_encode(tmp_path, side, augment):
     backbone = TinyBackbone(layers=1, hidden_size=8, heads=1).build(TEXTS)
     encoder = TokenEncoder(backbone, TokenEncoderSettings(dim=4, query_augmentation=augment))
     reports: list[tuple[int, int]] = []

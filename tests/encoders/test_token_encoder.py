@@ -1,4 +1,4 @@
-"""Texts to tokens, tokens to vectors, and the laws that hold between them."""
+"""Texts to tokens, tokens to vectors, and their invariants."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_only_content_takes_part(encoder):
     assert tokens_in_mask(encoder, "red, apple!", "document") == ["red", "apple"]
 
 
-def test_special_and_prefix_tokens_take_part_when_asked(make_encoder):
+def test_special_and_prefix_tokens_can_take_part(make_encoder):
     specials = make_encoder(use_special_tokens=True)
     assert tokens_in_mask(specials, "red apple", "query") == ["[CLS]", "red", "apple", "[SEP]"]
     both = make_encoder(use_special_tokens=True, use_prefix_tokens=True, skip_punctuation=False)
@@ -54,7 +54,7 @@ def test_special_and_prefix_tokens_take_part_when_asked(make_encoder):
     assert torch.equal(batch.mask, batch.attention_mask.bool())
 
 
-def test_prefix_alone_takes_part_when_asked(make_encoder):
+def test_prefix_tokens_alone_can_take_part(make_encoder):
     encoder = make_encoder(use_prefix_tokens=True, query_prefix="the fox ")
     assert tokens_in_mask(encoder, "red apple", "query") == ["the", "fox", "red", "apple"]
 
@@ -76,7 +76,7 @@ def test_every_text_keeps_a_token(encoder, text, side):
     np.testing.assert_allclose(np.linalg.norm(embeddings[0], axis=1), 1, rtol=1e-5)
 
 
-def test_long_texts_are_cut_to_length_and_keep_their_end_token(make_encoder):
+def test_long_texts_are_truncated_and_keep_their_end_token(make_encoder):
     encoder = make_encoder(query_length=8, document_length=10)
     for side, length in (("query", 8), ("document", 10)):
         tokens = encoder.tokenize_texts(["red " * 500], side)
@@ -94,7 +94,7 @@ def test_augmentation_fills_queries_with_masks_that_take_part(make_encoder):
     assert encoder.tokenize(["red apple"], "document").input_ids.shape[1] < encoder.settings.document_length
 
 
-def test_augmentation_may_attend(make_encoder):
+def test_augmentation_tokens_can_be_attended_to(make_encoder):
     silent = make_encoder(query_augmentation=True)
     heard = make_encoder(query_augmentation=True, augmentation_attends=True)
     assert heard.tokenize(["red"], "query").attention_mask.all()
@@ -105,8 +105,8 @@ def test_augmentation_may_attend(make_encoder):
     assert not torch.allclose(one, other, atol=1e-4)
 
 
-def test_silent_augmentation_leaves_the_other_tokens_alone(make_encoder):
-    """What is not attended to cannot change what attends."""
+def test_unattended_augmentation_does_not_change_other_tokens(make_encoder):
+    """Tokens that are not attended to cannot change other tokens."""
     plain, augmented = make_encoder(), make_encoder(query_augmentation=True)
     with torch.inference_mode():
         one = plain(plain.tokenize(["red apple"], "query"))
@@ -115,7 +115,7 @@ def test_silent_augmentation_leaves_the_other_tokens_alone(make_encoder):
     torch.testing.assert_close(other.vectors[:, :width][one.mask], one.vectors[one.mask], atol=1e-5, rtol=0)
 
 
-def test_a_call_to_the_tokenizer_leaves_no_padding_or_truncation_behind(make_encoder, texts):
+def test_padding_and_truncation_of_earlier_tokenizer_calls_are_reset(make_encoder, texts):
     encoder = make_encoder()
     before, written = encoder.tokenize_texts(texts, "query"), fingerprint(encoder)
     encoder.tokenizer(list(texts), padding="max_length", max_length=5, truncation=True)
@@ -126,7 +126,7 @@ def test_a_call_to_the_tokenizer_leaves_no_padding_or_truncation_behind(make_enc
 
 @given(rows=st.lists(st.integers(0, 8), max_size=12))
 @settings(deadline=None)
-def test_take_and_collate_agree_with_tokenizing_the_chosen(encoder, texts, rows):
+def test_take_and_collate_agree_with_tokenizing_the_selected_texts(encoder, texts, rows):
     tokens = encoder.tokenize_texts(texts, "document").take(rows)
     direct = encoder.tokenize_texts([texts[row] for row in rows], "document")
     for name in ("ids", "mask", "offsets"):
@@ -150,7 +150,7 @@ def test_lengths_that_do_not_fit_are_refused(make_encoder, changed, named):
 
 
 @pytest.mark.parametrize("name", ["dim", "query_length", "document_length"])
-def test_settings_are_checked(name):
+def test_settings_below_one_are_refused(name):
     with pytest.raises(UserError, match=rf"encoder\.{name}: 0 is not a whole number"):
         TokenEncoderSettings(**{name: 0})
 
@@ -176,7 +176,7 @@ def test_a_text_alone_and_in_a_batch_gives_the_same_vectors(make_encoder, texts,
             torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
 
-def test_encode_gives_what_forward_gives_in_the_order_given(encoder, texts):
+def test_encode_agrees_with_forward_in_the_given_order(encoder, texts):
     ragged = encoder.encode(texts, "document", batch_size=4)
     assert len(ragged) == len(texts)
     with torch.inference_mode():
@@ -187,14 +187,14 @@ def test_encode_gives_what_forward_gives_in_the_order_given(encoder, texts):
 
 @settings(max_examples=20, deadline=None)
 @given(order=st.permutations(range(9)), batch_size=st.integers(1, 10))
-def test_encode_does_not_depend_on_the_order_to_the_last_bit(encoder, texts, order, batch_size):
+def test_encode_is_bit_identical_in_any_order(encoder, texts, order, batch_size):
     given_order = encoder.encode(texts, "query", batch_size)
     shuffled = encoder.encode([texts[i] for i in order], "query", batch_size)
     for row, source in enumerate(order):
         assert np.array_equal(shuffled[row], given_order[source])
 
 
-def test_encode_reports_progress_and_leaves_the_mode_as_it_was(make_encoder, texts):
+def test_encode_reports_progress_and_keeps_the_training_mode(make_encoder, texts):
     encoder = make_encoder().train()
     seen = []
     first = encoder.encode(
@@ -205,7 +205,7 @@ def test_encode_reports_progress_and_leaves_the_mode_as_it_was(make_encoder, tex
     assert np.array_equal(first.vectors, encoder.eval().encode(texts, "query", batch_size=4).vectors)
 
 
-def test_encode_of_nothing_is_nothing(encoder):
+def test_encode_of_no_texts_is_empty(encoder):
     nothing = encoder.encode([], "query")
     assert len(nothing) == 0
     assert nothing.vectors.shape == (0, encoder.settings.dim)
@@ -218,7 +218,7 @@ def test_encode_in_mixed_precision_still_gives_unit_vectors_of_float32(encoder, 
     np.testing.assert_allclose(np.linalg.norm(ragged.vectors, axis=1), 1, rtol=1e-5)
 
 
-def test_encode_in_bfloat16_is_near_float32_and_depends_on_no_order(encoder, texts):
+def test_encode_in_bfloat16_is_close_to_float32_in_any_order(encoder, texts):
     exact = encoder.encode(texts, "document")
     lower = encoder.encode(texts, "document", precision="bfloat16")
     assert lower.vectors.dtype == np.float32
@@ -238,12 +238,12 @@ def test_zero_vectors_stay_zero_with_finite_gradients():
     assert torch.isfinite(vectors.grad).all()
 
 
-def test_the_projection_keeps_angles_when_it_drops_no_dimension(make_encoder):
+def test_a_square_projection_preserves_angles(make_encoder):
     weight = make_encoder(dim=32).projection.weight
     torch.testing.assert_close(weight @ weight.T, torch.eye(32), atol=1e-5, rtol=0)
 
 
-def test_the_same_seeds_give_the_same_encoder_and_others_another(make_encoder, texts):
+def test_the_encoder_depends_on_its_seed(make_encoder, texts):
     one, same, other = make_encoder(), make_encoder(), make_encoder(seed=1)
     assert np.array_equal(one.encode(texts, "query").vectors, same.encode(texts, "query").vectors)
     assert not torch.equal(one.projection.weight, other.projection.weight)
@@ -252,7 +252,7 @@ def test_the_same_seeds_give_the_same_encoder_and_others_another(make_encoder, t
 # -------------------------------------------------------------------------------------------- training
 
 
-def test_gradients_reach_every_trainable_parameter_and_none_that_is_frozen(make_encoder, texts):
+def test_gradients_reach_exactly_the_trainable_parameters(make_encoder, texts):
     encoder = make_encoder().freeze(embeddings=True, layers=1)
     encoder(encoder.tokenize(texts, "query")).vectors[..., 0].sum().backward()
     trainable = encoder.trainable_parameters()
@@ -263,12 +263,12 @@ def test_gradients_reach_every_trainable_parameter_and_none_that_is_frozen(make_
         assert (parameter.grad is not None) == (name in trainable), name
 
 
-def test_freezing_more_layers_than_there_are_is_refused(make_encoder):
+def test_freezing_more_layers_than_exist_is_refused(make_encoder):
     with pytest.raises(UserError, match="freezing 3 layers: the encoder has 2"):
         make_encoder().freeze(layers=3)
 
 
-def test_a_copy_has_weights_of_its_own_and_one_tokenizer(make_encoder, texts):
+def test_a_copy_has_separate_weights_and_the_same_tokenizer(make_encoder, texts):
     teacher = make_encoder().requires_grad_(False)
     before = teacher.encode(texts, "query").vectors
     student = teacher.copy()

@@ -1,4 +1,4 @@
-"""Indexes built shard by shard: any number of builders and kills, one index; what cannot fit is refused."""
+"""Building an index shard by shard: many builders, interruptions, and size checks."""
 
 import json
 import os
@@ -21,7 +21,7 @@ IDS = [f"d{number}" for number in range(DOCUMENTS)]
 
 
 class Settings(IndexSettings):
-    """Shards far smaller than a user may ask for."""
+    """Allows shards that are smaller than a config may set."""
 
     def __post_init__(self) -> None:
         pass
@@ -31,7 +31,7 @@ SETTINGS = Settings("float32", 4)
 
 
 def vectors(first: int, last: int) -> RaggedEmbeddings:
-    """Each document's tokens depend on its number alone."""
+    """Each document's tokens depend only on its number."""
     lengths = [number % 3 for number in range(first, last)]
     rows = [np.random.default_rng(n).standard_normal((n % 3, 4)).astype(np.float32) for n in range(first, last)]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -49,17 +49,17 @@ def assert_whole(index: TokenIndex) -> None:
         assert np.array_equal(index.vectors_of(number), vectors(number, number + 1).vectors)
 
 
-def test_shards_hold_the_documents_in_order(tmp_path):
-    told: list[tuple[int, int]] = []
-    index = build_index(tmp_path, IDS, encode, SETTINGS, lambda done, total: told.append((done, total)))
+def test_shards_contain_the_documents_in_order(tmp_path):
+    reports: list[tuple[int, int]] = []
+    index = build_index(tmp_path, IDS, encode, SETTINGS, lambda done, total: reports.append((done, total)))
     assert [len(shard) for shard in index.shards] == [4] * 6 + [1]
     assert_whole(index)
-    assert told == sorted(told)
-    assert told[0] == (2, 25)
-    assert told[-1] == (25, 25)
+    assert reports == sorted(reports)
+    assert reports[0] == (2, 25)
+    assert reports[-1] == (25, 25)
 
 
-def test_a_build_goes_on_where_it_was_cut_off(tmp_path):
+def test_an_interrupted_build_is_resumed(tmp_path):
     def cut_off(first: int, last: int):
         if first == 12:
             raise KeyboardInterrupt
@@ -76,7 +76,7 @@ def test_a_build_goes_on_where_it_was_cut_off(tmp_path):
     assert_whole(build_index(tmp_path, IDS, rest, SETTINGS))
 
 
-def test_builders_share_out_the_shards(tmp_path):
+def test_builders_divide_the_shards(tmp_path):
     begun: list[tuple[int, int]] = []
 
     def slow(first: int, last: int):
@@ -94,7 +94,7 @@ def test_builders_share_out_the_shards(tmp_path):
     assert_whole(TokenIndex.load(tmp_path))
 
 
-def test_a_shard_changed_since_it_was_built_is_built_again(tmp_path):
+def test_a_corrupt_shard_is_rebuilt(tmp_path):
     build_index(tmp_path, IDS, encode, SETTINGS)
     (tmp_path / "index.json").unlink()
     with (tmp_path / "shard-00002/vectors.npy").open("r+b") as file:
@@ -110,7 +110,7 @@ def test_a_shard_changed_since_it_was_built_is_built_again(tmp_path):
     assert again == [8]
 
 
-def test_shards_of_another_precision_are_built_again(tmp_path):
+def test_shards_of_another_precision_are_rebuilt(tmp_path):
     build_index(tmp_path, IDS, encode, Settings("int8", 4))
     (tmp_path / "index.json").unlink()
     assert_whole(build_index(tmp_path, IDS, encode, SETTINGS))
@@ -123,7 +123,7 @@ def test_too_few_documents_are_refused(tmp_path):
         build_index(tmp_path, ["d1", "d1"], encode, SETTINGS)
 
 
-def test_what_cannot_fit_is_refused_with_numbers(tmp_path, monkeypatch):
+def test_an_index_that_does_not_fit_is_refused_with_numbers(tmp_path, monkeypatch):
     miracl = index_size.index_size(32_893_221, 100.0, 128, "float32")
     assert miracl.tokens == 3_289_322_100
     assert miracl.disk == pytest.approx(3_289_322_100 * 512, rel=0.01)
@@ -136,7 +136,7 @@ def test_what_cannot_fit_is_refused_with_numbers(tmp_path, monkeypatch):
         index_size.check_free_space(tmp_path, miracl)
 
 
-def test_what_stands_already_needs_no_room(tmp_path):
+def test_existing_shards_need_no_additional_space(tmp_path):
     size = index_size.index_size(1000, 50.0, 128, "float16")
     free = shutil.disk_usage(tmp_path).free
     assert size.disk < free, "this test needs a little disk"
@@ -147,12 +147,12 @@ def test_what_stands_already_needs_no_room(tmp_path):
     ("dtype", "documents", "message"),
     [("bfloat16", 4096, "index.dtype"), ("int8", 5000, "set 4096"), ("int8", 0, "index.shard_documents")],
 )
-def test_bad_settings_are_one_line(dtype, documents, message):
+def test_invalid_settings_are_refused(dtype, documents, message):
     with pytest.raises(UserError, match=message):
         IndexSettings(dtype, documents)
 
 
-def test_a_precision_that_the_device_should_not_encode_in_is_refused():
+def test_a_precision_that_the_device_does_not_support_is_refused():
     with pytest.raises(UserError, match=r"index\.encode_dtype: 'int8'"):
         IndexSettings(encode_dtype="int8")
     with pytest.raises(UserError, match="float16 needs a GPU"):
@@ -161,13 +161,13 @@ def test_a_precision_that_the_device_should_not_encode_in_is_refused():
     IndexSettings(encode_dtype="bfloat16").check_device("cpu")
 
 
-def test_indexes_of_other_numbers_are_told_apart():
+def test_the_key_of_an_index_depends_on_precision_only():
     all_ = [IndexSettings(dtype, 4096, encode) for dtype in STORED_TYPES for encode in ("float32", "bfloat16")]
     assert len({settings.vector_precision for settings in all_}) == len(all_)
     assert IndexSettings("int8", 8192).vector_precision == IndexSettings("int8").vector_precision
 
 
-def test_the_estimate_is_near_the_truth(tmp_path):
+def test_the_size_estimate_is_close_to_the_actual_size(tmp_path):
     index = build_index(tmp_path, IDS, encode, SETTINGS)
     facts = json.loads((tmp_path / "index.json").read_text())
     vectors_on_disk = sum(path.stat().st_size for path in tmp_path.rglob("vectors.npy")) - 7 * 128

@@ -1,4 +1,4 @@
-"""Search against loops over documents and tokens, and the laws that hold of its order."""
+"""Search compared with loops over documents and tokens, and invariants of its order."""
 
 import itertools
 
@@ -37,7 +37,7 @@ def shard_of(texts: list[np.ndarray], dim: int, dtype: str) -> Shard:
 
 
 def as_floats(index: TokenIndex) -> TokenIndex:
-    """The vectors that an index stands for, in float32."""
+    """The vectors that an index represents, in float32."""
     shards = tuple(Shard(shard.floats(slice(None)), shard.offsets) for shard in index.shards)
     return TokenIndex(index.ids, index.id_ranks, shards)
 
@@ -48,7 +48,7 @@ def ragged_of(texts: list[np.ndarray], dim: int = 4) -> RaggedEmbeddings:
 
 
 def whole_numbers(lengths: list[int], seed: int, dim: int = 4) -> list[np.ndarray]:
-    """Vectors of small whole numbers: every product and sum is exact in float32, and ties abound."""
+    """Vectors of small whole numbers: products and sums are exact in float32, and ties are frequent."""
     rng = np.random.default_rng(seed)
     return [rng.integers(-2, 3, (length, dim)).astype(np.float32) for length in lengths]
 
@@ -76,7 +76,7 @@ def rankings(run) -> list[list[tuple[str, float]]]:
 
 @pytest.fixture
 def small_cut(monkeypatch):
-    """A cut so fine that a few documents make many blocks and tiles."""
+    """Limits so small that a few documents make many blocks and tiles."""
     monkeypatch.setattr(maxsim, "LARGEST_BLOCK", 20)
     monkeypatch.setattr(maxsim, "BLOCK_DOCUMENTS", 5)
     monkeypatch.setattr(block_scoring, "SMALLEST_CHUNK", 6)
@@ -95,13 +95,13 @@ def check_against_loops(document_lengths, query_lengths, k, seed, shards=1):
 
 @settings(deadline=None, max_examples=60)
 @given(LENGTHS, LENGTHS, st.integers(1, 30), st.integers(0, 2**20), st.integers(1, 4))
-def test_equals_the_loops_to_the_last_bit(document_lengths, query_lengths, k, seed, shards):
+def test_search_is_bit_identical_to_loops(document_lengths, query_lengths, k, seed, shards):
     check_against_loops(document_lengths, query_lengths, k, seed, shards)
 
 
 @pytest.mark.usefixtures("small_cut")
 @pytest.mark.parametrize("seed", range(25))
-def test_equals_the_loops_in_many_blocks_and_tiles(seed):
+def test_search_equals_loops_in_many_blocks_and_tiles(seed):
     rng = np.random.default_rng(seed)
     document_lengths = rng.integers(0, 9, 40).tolist()
     check_against_loops(document_lengths, rng.integers(0, 9, 12).tolist(), int(rng.integers(1, 45)), seed)
@@ -109,7 +109,7 @@ def test_equals_the_loops_in_many_blocks_and_tiles(seed):
 
 @settings(deadline=None, max_examples=30)
 @given(LENGTHS, LENGTHS, st.integers(0, 2**20))
-def test_unit_vectors_score_as_the_loops_do(document_lengths, query_lengths, seed):
+def test_unit_vectors_score_as_in_loops(document_lengths, query_lengths, seed):
     documents, queries = normal(document_lengths, seed), normal(query_lengths, seed + 1)
     index = index_of(documents)
     run = search(index, [f"q{n}" for n in range(len(queries))], ragged_of(queries), len(documents))
@@ -118,7 +118,7 @@ def test_unit_vectors_score_as_the_loops_do(document_lengths, query_lengths, see
         assert dict(ranking) == pytest.approx(expected, abs=1e-5)
 
 
-def test_all_negative_similarities_are_not_lost_to_padding():
+def test_negative_similarities_are_not_replaced_by_padding():
     one = np.array([[1.0, 0, 0, 0]], np.float32)
     documents = [-one, -0.5 * np.repeat(one, 3, axis=0), np.repeat(-0.8 * one, 5, axis=0)]
     run = search(index_of(documents), ["q"], ragged_of([one]), 3)
@@ -126,7 +126,7 @@ def test_all_negative_similarities_are_not_lost_to_padding():
     assert run.scores[0].tolist() == pytest.approx([-0.5, -0.8, -1.0])
 
 
-def test_empty_documents_and_queries_find_nothing():
+def test_empty_documents_and_queries_have_no_results():
     documents = [np.empty((0, 4), np.float32), -np.ones((1, 4), np.float32), np.empty((0, 4), np.float32)]
     queries = [np.ones((2, 4), np.float32), np.empty((0, 4), np.float32)]
     run = search(index_of(documents), ["full", "empty"], ragged_of(queries), 10)
@@ -134,7 +134,7 @@ def test_empty_documents_and_queries_find_nothing():
     assert search(index_of(documents[:1]), ["full"], ragged_of(queries[:1]), 10).documents == ((),)
 
 
-def test_ties_are_in_the_order_of_ids_whatever_the_cut(monkeypatch):
+def test_ties_are_in_the_order_of_ids_for_any_block_size(monkeypatch):
     ids = ["d2", "d10", "e", "D", "d1", "ä", "d", "z9"]
     documents = [np.ones((length, 4), np.float32) for length in (3, 1, 2, 3, 1, 1, 4, 2)]
     index = index_of(documents, ids)
@@ -147,7 +147,7 @@ def test_ties_are_in_the_order_of_ids_whatever_the_cut(monkeypatch):
 
 @pytest.fixture(scope="module")
 def unit_vectors():
-    """Enough of them for several blocks, passes and threads."""
+    """Enough vectors for several blocks, passes and threads."""
     rng = np.random.default_rng(3)
     documents, queries = (
         normal(rng.integers(0, 30, 1500).tolist(), 4, 32),
@@ -157,8 +157,8 @@ def unit_vectors():
 
 
 @pytest.mark.parametrize("k", [1, 10, 200, 2000])
-def test_whole_numbers_find_what_their_vectors_score(unit_vectors, k, monkeypatch):
-    """The filter of int8 indexes changes nothing: the same documents, the same bits."""
+def test_int8_search_is_bit_identical_to_search_of_its_vectors(unit_vectors, k, monkeypatch):
+    """The filter of int8 indexes changes neither documents nor scores."""
     index, queries, ids = unit_vectors
     documents = [index.vectors_of(number) for number in range(len(index))]
     whole = index_of(documents, dim=32, shards=3, dtype="int8")
@@ -174,7 +174,7 @@ def test_whole_numbers_find_what_their_vectors_score(unit_vectors, k, monkeypatc
 
 @settings(deadline=None, max_examples=40)
 @given(LENGTHS, LENGTHS, st.integers(1, 30), st.integers(0, 2**20), st.sampled_from([0.0, 1e-3, 1.0, 50.0]))
-def test_whole_numbers_under_ties_and_any_length_of_vectors(document_lengths, query_lengths, k, seed, size):
+def test_int8_search_is_exact_with_ties_and_any_norm(document_lengths, query_lengths, k, seed, size):
     documents = [size * text for text in whole_numbers(document_lengths, seed)]
     queries = ragged_of(whole_numbers(query_lengths, seed + 1))
     whole = index_of(documents, dtype="int8", shards=2)
@@ -182,8 +182,8 @@ def test_whole_numbers_under_ties_and_any_length_of_vectors(document_lengths, qu
     assert same_bits(search(whole, names, queries, k), search(as_floats(whole), names, queries, k))
 
 
-def test_the_filter_scores_few_documents_exactly(monkeypatch):
-    """What makes int8 fast: most documents are ruled out by the bound."""
+def test_the_int8_filter_scores_few_documents_exactly(monkeypatch):
+    """int8 search is fast because the bound excludes most documents."""
     if not block_scoring.int8_product_is_exact():
         pytest.skip("this processor reads int8 indexes as float32")
     rng = np.random.default_rng(1)
@@ -198,8 +198,8 @@ def test_the_filter_scores_few_documents_exactly(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
-def test_the_way_of_a_gpu_gives_the_same_ranking(dtype, monkeypatch):
-    """Run on the CPU: only the arithmetic of its products is another's."""
+def test_scoring_on_a_device_gives_the_same_ranking(dtype, monkeypatch):
+    """Runs the device path on the CPU."""
     documents, queries = whole_numbers([3, 0, 5, 2, 4, 4], 1, 8), ragged_of(whole_numbers([3, 0, 1], 2, 8), 8)
     index = index_of(documents, dim=8, dtype=dtype, shards=2)
     there = search(index, ["a", "b", "c"], queries, 4)
@@ -221,7 +221,7 @@ def least_memory(index, queries, k) -> int:
     return int(str(error.value).split("at least ")[1].split()[0]) * 2**20
 
 
-def test_memory_and_threads_change_no_bit(unit_vectors, monkeypatch):
+def test_results_do_not_depend_on_memory_and_threads(unit_vectors, monkeypatch):
     index, queries, ids = unit_vectors
     monkeypatch.setattr(maxsim, "LARGEST_BLOCK", 4096)
     least = least_memory(index, queries, 20)
@@ -242,7 +242,7 @@ def test_memory_and_threads_change_no_bit(unit_vectors, monkeypatch):
 @pytest.mark.usefixtures("small_cut")
 @settings(deadline=None, max_examples=25)
 @given(st.permutations(range(30)), st.integers(0, 2**20))
-def test_permuting_documents_changes_nothing(order, seed):
+def test_results_do_not_depend_on_the_order_of_documents(order, seed):
     rng = np.random.default_rng(seed)
     documents = whole_numbers(rng.integers(0, 6, 30).tolist(), seed)
     ids = [f"d{number}" for number in range(30)]
@@ -252,7 +252,7 @@ def test_permuting_documents_changes_nothing(order, seed):
     assert same_bits(search(permuted, ["a", "b", "c"], queries, 12), there)
 
 
-def test_a_query_alone_scores_as_in_company(unit_vectors):
+def test_scores_do_not_depend_on_other_queries(unit_vectors):
     index, queries, ids = unit_vectors
     together = search(index, ids, queries, 10)
     for number in (0, 17, 399):
@@ -271,14 +271,14 @@ def test_an_index_on_disk_in_half_precision(tmp_path):
 def test_progress_ends_at_all_pairs(unit_vectors, monkeypatch):
     index, queries, ids = unit_vectors
     monkeypatch.setattr(maxsim, "LARGEST_BLOCK", 4096)
-    told: list[tuple[int, int]] = []
-    search(index, ids, queries, 5, progress=lambda done, total: told.append((done, total)))
-    assert len(told) > 3
-    assert told == sorted(told)
-    assert told[-1] == (400 * 1500, 400 * 1500)
+    reports: list[tuple[int, int]] = []
+    search(index, ids, queries, 5, progress=lambda done, total: reports.append((done, total)))
+    assert len(reports) > 3
+    assert reports == sorted(reports)
+    assert reports[-1] == (400 * 1500, 400 * 1500)
 
 
-def test_what_cannot_be_searched_is_refused():
+def test_invalid_queries_are_refused():
     index, queries = index_of(whole_numbers([2, 2], 1)), ragged_of(whole_numbers([2], 1))
     with pytest.raises(ValueError, match="k is 0"):
         search(index, ["q"], queries, 0)

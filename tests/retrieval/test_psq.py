@@ -1,4 +1,4 @@
-"""Translation tables from plans, and structured queries, against their definitions."""
+"""Word counts from plans, and structured queries, compared with their definitions."""
 
 import numpy as np
 import pytest
@@ -31,18 +31,18 @@ def counts_of(aligned) -> WordCounts:
 
 
 @given(st.text())
-def test_spans_are_where_the_words_stand(text):
+def test_word_spans_are_the_positions_of_the_words(text):
     for word, start, end in word_spans(text):
         assert 0 <= start < end <= len(text)
         assert words(text[start:end]) == [word]
 
 
-def test_words_keep_their_marks():
+def test_words_keep_combining_marks():
     assert words("हिन्दी में") == ["हिन्दी", "में"]
     assert words("Cafe\u0301 café") == ["café", "café"]
 
 
-def test_words_that_translate_to_themselves_are_bm25():
+def test_identity_translations_give_bm25():
     queries, names = ["red car", "house whale house", "nothing", ""], ["a", "b", "c", "d"]
     counts = counts_of((word, word, 1.0) for text in TEXTS for word in set(words(text)))
     structured = ProbabilisticIndex(IDS, TEXTS).search(names, queries, counts, 3)
@@ -52,7 +52,7 @@ def test_words_that_translate_to_themselves_are_bm25():
         np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
-def test_expected_counts_are_those_of_the_paper():
+def test_scores_follow_the_formula_of_the_paper():
     counts = counts_of([("talo", "house", 3.0), ("talo", "car", 1.0)])
     found = ProbabilisticIndex(IDS, TEXTS, k1=1.2, b=0.5).search(
         ["q"], ["talo"], counts, 5, StructuredQueries(cumulative=1.0, size=None)
@@ -79,7 +79,7 @@ def test_a_word_without_translation_is_kept_or_dropped():
     ("settings", "key"),
     [({"cumulative": 1.5}, "psq.cumulative"), ({"size": 0}, "psq.size"), ({"unknown": "spell"}, "psq.unknown")],
 )
-def test_bad_settings_name_their_key(settings, key):
+def test_invalid_settings_are_reported_with_their_key(settings, key):
     with pytest.raises(UserError, match=key):
         StructuredQueries(**settings)
 
@@ -90,7 +90,7 @@ matrices = st.lists(
 
 
 @given(matrices, st.floats(0, 1), st.integers(1, 4))
-def test_a_cut_off_keeps_the_most_probable_and_sums_to_one(counts, cumulative, size):
+def test_limited_translations_are_the_most_probable_and_sum_to_one(counts, cumulative, size):
     rows, columns = counts.shape
     source, target = tuple(f"s{n}" for n in range(rows)), tuple(f"t{n}" for n in range(columns))
     table = WordCounts(source, target, sparse.csr_array(counts.astype(float)))
@@ -105,7 +105,7 @@ def test_a_cut_off_keeps_the_most_probable_and_sums_to_one(counts, cumulative, s
         assert len(after) == min(size, needed, len(before))
 
 
-def test_counts_come_back_from_disk_and_turn_round(tmp_path):
+def test_counts_are_saved_loaded_and_reversed(tmp_path):
     counts = counts_of([("talo", "house", 3.0), ("talo", "home", 1.0), ("koti", "home", 1.0)])
     counts.save(tmp_path)
     again = WordCounts.load(tmp_path)
@@ -130,7 +130,7 @@ def encoder_of(**settings):
     [{}, {"query_augmentation": True, "use_special_tokens": True}, {"query_marker": "[Q]"}],
 )
 @pytest.mark.parametrize("centre", [True, False])
-def test_a_text_aligned_with_itself_gives_words_themselves(settings, centre):
+def test_a_text_aligned_with_itself_translates_words_to_themselves(settings, centre):
     texts = ["punainen talo", "sininen auto", "talo ja auto", "東京都 talo"]
     counts = align_words(encoder_of(**settings), texts, texts, AlignmentSettings(centre=centre))
     for word in ("punainen", "sininen", "talo", "auto"):
@@ -138,8 +138,8 @@ def test_a_text_aligned_with_itself_gives_words_themselves(settings, centre):
         assert counts.translations(word)[word] == pytest.approx(1, abs=1e-4)
 
 
-def test_counts_are_the_plans_of_tokens_gathered_to_words():
-    """Against one pair at a time, token by token."""
+def test_counts_are_the_mass_of_plans_summed_by_words():
+    """Compared with one pair at a time, token by token."""
     import torch
 
     from optical_sweeps.transport import TransportProblem
@@ -171,7 +171,7 @@ def test_counts_are_the_plans_of_tokens_gathered_to_words():
         assert dense[counts.source.index(f), counts.target.index(e)] == pytest.approx(value, abs=5e-3)
 
 
-def test_special_tokens_stand_nowhere_in_a_text_even_in_one_that_is_cut():
+def test_special_tokens_have_no_span_even_in_a_truncated_text():
     encoder = encoder_of(use_special_tokens=True, use_prefix_tokens=True)
     texts = ["talo", " ".join(["talo"] * 40)]
     tokens = encoder.tokenize_texts(texts, "query")
@@ -184,7 +184,7 @@ def test_special_tokens_stand_nowhere_in_a_text_even_in_one_that_is_cut():
         assert text[slice(*spans[-2])].strip() != ""
 
 
-def test_facts_of_settings_are_those_that_change_counts():
+def test_facts_contain_the_settings_that_change_counts():
     def facts(mass, threads):
         return AlignmentSettings(solver=Partial(mass, Exact(threads=threads))).facts()
 
@@ -192,14 +192,14 @@ def test_facts_of_settings_are_those_that_change_counts():
     assert AlignmentSettings(solver=Exact()).facts() != AlignmentSettings(solver=Sinkhorn()).facts()
 
 
-def test_a_pair_that_would_be_cut_is_left_out():
+def test_truncated_pairs_are_skipped():
     long = " ".join(["talo"] * 40)
     counts = align_words(encoder_of(), ["talo", long], ["house", "car"])
     assert "car" not in counts.translations("talo")
     assert align_words(encoder_of(), [long], ["car"]).source == ()
 
 
-def test_fewer_pairs_are_part_of_more():
+def test_a_smaller_draw_is_a_subset_of_a_larger_one():
     drawn = [set(AlignmentSettings(pairs=pairs).drawn(100).tolist()) for pairs in (10, 60)]
     assert len(drawn[0]) == 10
     assert drawn[0] < drawn[1]
@@ -208,7 +208,7 @@ def test_fewer_pairs_are_part_of_more():
         AlignmentSettings(pairs=0)
 
 
-def test_known_target_vectors_change_nothing():
+def test_given_target_vectors_give_the_same_counts():
     encoder = encoder_of()
     source, target = zip(*PAIRS, strict=True)
     known = encoder.encode(target, "query")

@@ -1,4 +1,4 @@
-"""Reranking, BM25 and PLAID: what each finds, against the definition or the exact search."""
+"""Reranking, BM25 and PLAID, compared with their definitions or with exact search."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def unit(lengths: list[int], dim: int, seed: int) -> RaggedEmbeddings:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
-def test_reranking_all_documents_is_searching(tmp_path, dtype):
+def test_reranking_all_documents_equals_search(tmp_path, dtype):
     documents, queries = unit([5, 0, 7, 3, 9, 1] * 5, 16, 1), unit([4, 9, 1], 16, 2)
     ids = [f"d{number}" for number in range(len(documents))]
     index = TokenIndex.build(tmp_path, ids, [documents], dtype)
@@ -36,7 +36,7 @@ def test_reranking_all_documents_is_searching(tmp_path, dtype):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_reranking_keeps_to_what_was_found(tmp_path):
+def test_reranking_returns_only_documents_of_the_run(tmp_path):
     index = TokenIndex.build(tmp_path, ["a", "b", "c"], [unit([2, 2, 2], 8, 1)])
     one = np.zeros(1, np.float32)
     found = RetrievalRun(("q", "r"), (("c",), ()), (one, one[:0]))
@@ -51,7 +51,7 @@ TEXTS = ["a red house", "the red red car", "blue car", "Straße nach Köln", "�
 
 
 def bm25(query: str, text: str, k1: float, b: float) -> float:
-    """Lucene's BM25, a document at a time."""
+    """Lucene's BM25 of one document."""
     cut = [words(each) or [""] for each in TEXTS]
     mean = sum(map(len, cut)) / len(cut)
     own, total = words(text) or [""], 0.0
@@ -69,7 +69,7 @@ def bm25(query: str, text: str, k1: float, b: float) -> float:
     st.lists(st.sampled_from(["red", "car", "house", "köln", "東京", "zebra"]), max_size=4).map(" ".join),
     st.sampled_from([(0.9, 0.4), (1.5, 0.75)]),
 )
-def test_bm25_is_the_formula(query, parameters):
+def test_bm25_follows_its_formula(query, parameters):
     pytest.importorskip("bm25s")
     ids = [f"d{number}" for number in range(len(TEXTS))]
     run = LexicalIndex(ids, TEXTS, *parameters).search(["q"], [query], 10)
@@ -80,12 +80,12 @@ def test_bm25_is_the_formula(query, parameters):
     assert found == pytest.approx(expected, rel=1e-4)
 
 
-def test_words_of_scripts_without_blanks_are_pairs():
+def test_scripts_without_spaces_are_split_into_character_pairs():
     assert words("東京都 is Tokyo, ไทย") == ["東京", "京都", "is", "tokyo", "ไท", "ทย"]
     assert words("都") == ["都"]
 
 
-def test_a_missing_package_is_one_line(monkeypatch):
+def test_a_missing_package_is_reported(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "bm25s", None)
@@ -127,10 +127,10 @@ def test_plaid_agrees_with_the_exact_search(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("version", "said"),
+    ("version", "message"),
     [(None, "not installed"), ("1.1.0", "an unknown version"), ("1.7.0.990", "torch 9.9, but")],
 )
-def test_a_fast_plaid_for_another_torch_is_refused_before_it_crashes(tmp_path, monkeypatch, version, said):
+def test_a_fast_plaid_for_another_torch_is_refused(tmp_path, monkeypatch, version, message):
     from optical_sweeps.retrieval import plaid
 
     def installed(name: str) -> str:
@@ -140,11 +140,11 @@ def test_a_fast_plaid_for_another_torch_is_refused_before_it_crashes(tmp_path, m
 
     monkeypatch.setattr(plaid.metadata, "version", installed)
     index = TokenIndex.build(tmp_path / "index", ["a"], [unit([3], 8, 1)])
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         plaid.build_plaid(tmp_path, index, plaid.PlaidSettings())
 
 
-def test_a_plaid_index_that_is_not_there_is_one_line(tmp_path):
+def test_a_missing_plaid_index_is_reported(tmp_path):
     from optical_sweeps.retrieval.plaid import PlaidIndex, PlaidSettings
 
     with pytest.raises(UserError, match="not a complete PLAID index"):

@@ -1,4 +1,4 @@
-"""The index on disk: what goes in comes out, in bounded pieces, and damage is told in one line."""
+"""The index on disk: contents, memory mapping, and damage."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def slices(embeddings: RaggedEmbeddings, step: int) -> list[RaggedEmbeddings]:
     step=st.integers(1, 5),
     dtype=st.sampled_from(["float32", "float16"]),
 )
-def test_batches_of_any_size_make_the_same_index(tmp_path_factory, lengths, step, dtype):
+def test_the_index_does_not_depend_on_batch_size(tmp_path_factory, lengths, step, dtype):
     embeddings = ragged(lengths)
     ids = [f"d{number}" for number in range(len(lengths))]
     index = TokenIndex.build(tmp_path_factory.mktemp("index"), ids, slices(embeddings, step), dtype)
@@ -42,7 +42,7 @@ def test_batches_of_any_size_make_the_same_index(tmp_path_factory, lengths, step
 
 
 @given(st.integers(0, 2**20), st.sampled_from([1e-6, 1.0, 1e4]))
-def test_whole_numbers_are_within_half_a_step(seed, size):
+def test_quantisation_errors_are_at_most_half_a_step(seed, size):
     vectors = size * np.random.default_rng(seed).standard_normal((20, 16)).astype(np.float32)
     vectors[3] = 0
     codes, scales = quantise(vectors)
@@ -50,7 +50,7 @@ def test_whole_numbers_are_within_half_a_step(seed, size):
     assert (np.abs(codes * scales[:, None] - vectors) <= scales[:, None] * 0.501).all()
 
 
-def test_an_int8_index_gives_back_steps_of_each_token(tmp_path):
+def test_an_int8_index_stores_codes_and_scales(tmp_path):
     embeddings = ragged([3, 0, 2])
     index = TokenIndex.build(tmp_path, ["a", "b", "c"], slices(embeddings, 1), "int8")
     (shard,) = index.shards
@@ -62,14 +62,14 @@ def test_an_int8_index_gives_back_steps_of_each_token(tmp_path):
     assert (tmp_path / "shard-00000/vectors.npy").stat().st_size < 5 * 4 + 200
 
 
-def test_vectors_are_mapped_not_read(tmp_path):
+def test_vectors_are_memory_mapped(tmp_path):
     index = TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
     assert isinstance(index.shards[0].vectors, np.memmap)
     assert not index.shards[0].vectors.flags.writeable
 
 
-def test_numpy_reads_the_vectors_file_by_itself(tmp_path):
-    """The header is written before the number of rows is known, then in place once more."""
+def test_numpy_reads_the_vectors_file(tmp_path):
+    """The header is written before the number of rows is known, and then replaced."""
     TokenIndex.build(tmp_path, [str(n) for n in range(300)], slices(ragged([7] * 300), 11))
     assert np.load(tmp_path / "shard-00000/vectors.npy").shape == (2100, 4)
 
@@ -90,14 +90,14 @@ def test_id_ranks_sort_the_ids(ids):
         (["a"], [RaggedEmbeddings(np.zeros((3, 4), np.float32), np.array([0, 2]))], "offsets do not divide 3"),
     ],
 )
-def test_what_does_not_fit_is_refused(tmp_path, ids, batches, message):
+def test_inconsistent_batches_are_refused(tmp_path, ids, batches, message):
     with pytest.raises(ValueError, match=message):
         TokenIndex.build(tmp_path, ids, batches)
     with pytest.raises(UserError, match="build the index again"):
         TokenIndex.load(tmp_path)
 
 
-def test_a_vector_that_is_not_finite_is_refused_by_document(tmp_path):
+def test_a_vector_that_is_not_finite_is_refused_with_its_document(tmp_path):
     embeddings = ragged([2, 0, 2, 1])
     embeddings.vectors[3, 1] = np.nan
     with pytest.raises(ValueError, match="document 'c'"):
@@ -110,7 +110,7 @@ SHARD = [f"shard-00000/{name}" for name in ("shard.json", "vectors.npy", "offset
 
 @pytest.mark.parametrize("name", [*PARTS, *SHARD])
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\x93NUMPY"])
-def test_a_damaged_part_is_one_line(tmp_path, name, content):
+def test_a_damaged_part_is_reported_in_one_line(tmp_path, name, content):
     TokenIndex.build(tmp_path, ["one", "other"], [ragged([3, 2])], "int8")
     if content is None:
         (tmp_path / name).unlink()
@@ -132,14 +132,14 @@ def test_a_damaged_part_is_one_line(tmp_path, name, content):
         ("id_ranks.npy", np.array([0])),
     ],
 )
-def test_parts_that_disagree_are_told(tmp_path, name, content):
+def test_parts_that_disagree_are_reported(tmp_path, name, content):
     TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
     np.save(tmp_path / name, content)
     with pytest.raises(UserError, match=rf"{name.split('/')[-1]}.*build the index again"):
         TokenIndex.load(tmp_path)
 
 
-def test_ids_that_disagree_are_told(tmp_path):
+def test_ids_that_disagree_are_reported(tmp_path):
     TokenIndex.build(tmp_path, ["a", "b"], [ragged([3, 2])])
     (tmp_path / "ids.bin").write_bytes(b"a")
     with pytest.raises(UserError, match=r"ids\.bin"):

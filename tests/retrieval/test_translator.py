@@ -1,4 +1,4 @@
-"""Translation models with tokenizer files as the hub has them and random weights, made here."""
+"""Translation with small models that have random weights and the hub's tokenizer files."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.support.translation_models import TEXTS, make_m2m100, make_marian, ma
 
 @pytest.fixture(scope="module")
 def marian(tmp_path_factory) -> Path:
-    """A folder in which every pair of languages has a model of its own."""
+    """A folder with one model per language pair."""
     root = tmp_path_factory.mktemp("marian")
     make_marian(root / "opus-fi-en")
     return root
@@ -40,18 +40,18 @@ def translator(request) -> Translator:
 
 def test_translations_are_in_order_and_do_not_depend_on_the_batch(translator):
     queries = TEXTS[:3]
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     translator.check(["fi"])
-    found = translator.translate(queries, "fi", progress=lambda done, total: told.append((done, total)))
+    found = translator.translate(queries, "fi", progress=lambda done, total: reports.append((done, total)))
     assert len(found) == 3
-    assert told[-1] == (3, 3)
+    assert reports[-1] == (3, 3)
     assert translator.translate(queries, "fi") == found
     for query, english in zip(queries, found, strict=True):
         assert translator.translate([query], "fi") == [english]
     assert translator.translate(queries[::-1], "fi") == found[::-1]
 
 
-def test_the_target_language_is_told_to_the_model(nllb, m2m100):
+def test_the_target_language_is_the_first_token(nllb, m2m100):
     import transformers
 
     for family, folder, code in (("nllb", nllb, "eng_Latn"), ("m2m100", m2m100, "__en__")):
@@ -60,7 +60,7 @@ def test_the_target_language_is_told_to_the_model(nllb, m2m100):
         assert translator._target_token(tokenizer) == tokenizer.convert_tokens_to_ids(code)
 
 
-def test_fingerprints_are_of_content_and_settings(m2m100, tmp_path):
+def test_fingerprints_depend_on_content_and_settings(m2m100, tmp_path):
     import shutil
 
     copy = tmp_path / "copy"
@@ -75,7 +75,7 @@ def test_fingerprints_are_of_content_and_settings(m2m100, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"name": "a/b", "family": "opus"}, r"translator\.family"),
         ({"name": "a/{lang}"}, r"translator\.name"),
@@ -83,12 +83,12 @@ def test_fingerprints_are_of_content_and_settings(m2m100, tmp_path):
         ({"name": "a/b", "codes": {"fi": "x"}}, r"translator\.codes"),
     ],
 )
-def test_bad_settings_name_their_key(settings, said):
-    with pytest.raises(UserError, match=said):
+def test_invalid_settings_are_reported_with_their_key(settings, message):
+    with pytest.raises(UserError, match=message):
         Translator(**settings)
 
 
-def test_what_is_not_to_be_had_is_refused_in_one_line(nllb):
+def test_unknown_languages_and_missing_models_are_refused(nllb):
     with pytest.raises(UserError, match=r"NLLB's name of xx is not known here"):
         Translator(str(nllb), family="nllb").check(["xx"])
     Translator(str(nllb), family="nllb", codes={"xx": "fin_Latn"}).check(["xx"])
@@ -98,7 +98,7 @@ def test_what_is_not_to_be_had_is_refused_in_one_line(nllb):
 
 @pytest.mark.parametrize("has_safetensors", [True, False])
 def test_weights_are_downloaded_in_the_format_that_the_hub_has(nllb, tmp_path, monkeypatch, has_safetensors):
-    """As facebook/nllb-200-distilled-600M and most of Helsinki-NLP's have PyTorch's format alone."""
+    """facebook/nllb-200-distilled-600M and most models of Helsinki-NLP have only PyTorch weights."""
     import shutil
     from types import SimpleNamespace
 
@@ -138,7 +138,7 @@ def test_weights_are_downloaded_in_the_format_that_the_hub_has(nllb, tmp_path, m
     )
 
 
-def test_a_missing_package_is_one_line(monkeypatch, m2m100):
+def test_a_missing_package_is_reported(monkeypatch, m2m100):
     import sys
 
     monkeypatch.setitem(sys.modules, "sentencepiece", None)

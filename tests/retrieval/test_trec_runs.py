@@ -1,4 +1,4 @@
-"""TREC run files: order survives, in our reader and in others'; malformed lines are named."""
+"""TREC run files: order in our reader and in others, and malformed lines."""
 
 import gzip
 from pathlib import Path
@@ -36,7 +36,7 @@ EXAMPLE = run_of({"q1": {"d2": 1.0, "d10": 1.0, "d1": 0.5}, "q2": {"a": 2.0}})
 
 @settings(deadline=None)
 @given(RANKINGS, st.sampled_from(["run.trec", "run.trec.gz"]))
-def test_order_survives_a_file(tmp_path_factory, rankings, name):
+def test_a_file_preserves_the_order(tmp_path_factory, rankings, name):
     run = run_of(rankings)
     path = tmp_path_factory.mktemp("runs") / name
     write_run(run, path)
@@ -51,7 +51,7 @@ def test_order_survives_a_file(tmp_path_factory, rankings, name):
 
 @settings(deadline=None)
 @given(RANKINGS)
-def test_another_reader_sees_our_order_under_ties(tmp_path_factory, rankings):
+def test_trec_eval_sees_our_order_of_ties(tmp_path_factory, rankings):
     """trec_eval reads scores in single precision and breaks ties by id, descending."""
     run = run_of(rankings)
     path = tmp_path_factory.mktemp("runs") / "run.trec"
@@ -65,7 +65,7 @@ def test_another_reader_sees_our_order_under_ties(tmp_path_factory, rankings):
 
 
 @given(st.lists(SCORES, max_size=30))
-def test_strictly_decreasing_lowers_ties_alone(values):
+def test_strictly_decreasing_lowers_only_ties(values):
     scores = np.sort(np.array(values, np.float32))[::-1]
     strict = strictly_decreasing(scores)
     normal = np.where(np.abs(scores) < np.finfo(np.float32).tiny, np.float32(0), scores)
@@ -75,7 +75,7 @@ def test_strictly_decreasing_lowers_ties_alone(values):
         assert np.array_equal(strict, normal)
 
 
-def test_a_file_reads_as_written():
+def test_lines_of_a_file():
     lines = b"".join(_lines(EXAMPLE, "t"))
     assert lines.decode().splitlines() == [
         "q1 Q0 d10 1 1 t",
@@ -115,7 +115,7 @@ def test_the_reader_ranks_by_score_and_not_by_line_or_rank(tmp_path):
     ],
 )
 @pytest.mark.parametrize("name", ["run.trec", "run.trec.gz"])
-def test_a_malformed_line_is_named(tmp_path, line, message, name):
+def test_a_malformed_line_is_reported_with_its_number(tmp_path, line, message, name):
     content = f"q Q0 first 1 0.9 x\n{line}\nq Q0 last 1 0.1 x\n".encode()
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     with pytest.raises(UserError) as error:
@@ -123,7 +123,7 @@ def test_a_malformed_line_is_named(tmp_path, line, message, name):
     assert str(error.value).startswith(f"{tmp_path / name}:2: {message}")
 
 
-def test_files_that_cannot_be_read_are_one_line(tmp_path):
+def test_unreadable_files_are_reported_in_one_line(tmp_path):
     write_run(EXAMPLE, tmp_path / "run.trec.gz")
     whole = (tmp_path / "run.trec.gz").read_bytes()
     (tmp_path / "cut.trec.gz").write_bytes(whole[:-12])
@@ -143,7 +143,7 @@ def test_files_that_cannot_be_read_are_one_line(tmp_path):
         assert "\n" not in str(error.value)
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path):
+def test_a_failed_write_keeps_the_existing_file(tmp_path):
     path = tmp_path / "run.trec"
     write_run(EXAMPLE, path)
     before = path.read_bytes()
@@ -168,12 +168,12 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         (("a",), [float("-inf")], "not finite"),
     ],
 )
-def test_a_run_is_in_order(documents, scores, message):
+def test_invalid_rankings_are_refused(documents, scores, message):
     with pytest.raises(ValueError, match=message):
         RetrievalRun(("q",), (documents,), (np.array(scores, np.float32),))
 
 
-def test_a_query_occurs_once():
+def test_duplicate_queries_are_refused():
     empty = np.empty(0, np.float32)
     with pytest.raises(ValueError, match="twice"):
         RetrievalRun(("q", "q"), ((), ()), (empty, empty))

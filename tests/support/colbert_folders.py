@@ -1,4 +1,4 @@
-"""Miniature ColBERT checkpoints with random weights, in exactly the layouts that their programs write."""
+"""Miniature ColBERT checkpoints with random weights, in the layouts of PyLate and Stanford's code."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ HIDDEN, DIM = 16, 8
 
 
 def bert_tokenizer(*added: str) -> Tokenizer:
-    """WordPiece, as multilingual BERT's and BERT's; `added` come after the vocabulary, as PyLate's markers."""
+    """WordPiece, as in BERT; `added` follow the vocabulary, like PyLate's markers."""
     numbers = {piece: number for number, piece in enumerate(BERT_PIECES)}
     tokenizer = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -68,7 +68,7 @@ def bert_tokenizer(*added: str) -> Tokenizer:
 
 
 def xlmr_tokenizer(*added: str) -> Tokenizer:
-    """A unigram model of the XLM-R kind, without unused pieces."""
+    """A unigram model like XLM-R's, without unused tokens."""
     words = ["▁" + word for word in ("red", "apple", "fox", "dog", "river", "the", "runs", ",", ".", "!")]
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *words, *",.!?;-~", *"abcdefghijklmnopqrstuvwxyz", "<mask>"]
     tokenizer = Tokenizer(models.Unigram([(piece, -1.0 - len(piece) / 10) for piece in pieces], unk_id=3))
@@ -123,7 +123,7 @@ def write_pylate(
     tokenizer: Tokenizer | None = None,
     **config: Any,
 ) -> None:
-    """As `ColBERT.save_pretrained` writes it; in older sentence-transformers under `0_Transformer`, pickled."""
+    """The layout of `ColBERT.save_pretrained`; older sentence-transformers used `0_Transformer` and pickles."""
     tokenizer = tokenizer or bert_tokenizer("[Q] ", "[D] ")
     model = bert(tokenizer.get_vocab_size())
     kinds = [("sentence_transformers.models.Transformer", transformer)]
@@ -158,7 +158,7 @@ def write_stanford(
     roles: dict[str, str] = BERT_ROLES,
     **metadata: Any,
 ) -> None:
-    """As `BaseColBERT.save` writes it: HF_ColBERT's weights, and `artifact.metadata`."""
+    """The layout of `BaseColBERT.save`: HF_ColBERT's weights, and `artifact.metadata`."""
     tokenizer = tokenizer or bert_tokenizer()
     model = model or bert(tokenizer.get_vocab_size())
     own = {f"{model.base_model_prefix}.{name}": tensor for name, tensor in model.state_dict().items()}
@@ -216,7 +216,7 @@ def vectors(
     skipped: tuple[int, ...] = (),
     attends: bool = False,
 ) -> torch.Tensor:
-    """What PyLate and Stanford's code compute for one text, as slowly and plainly as can be."""
+    """A slow, plain version of what PyLate and Stanford's code compute for one text."""
     tokenizer = Tokenizer.from_str(tokenizer.to_str())
     tokenizer.enable_truncation(length - 1)
     ids = tokenizer.encode(text).ids

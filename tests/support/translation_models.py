@@ -1,4 +1,4 @@
-"""Small translation models for tests: tokenizer files as the hub has them, and random weights."""
+"""Small translation models with random weights and the hub's tokenizer files."""
 
 import json
 from pathlib import Path
@@ -70,7 +70,7 @@ def make_nllb(folder: Path) -> None:
 
 
 def _sentencepiece(model: Path) -> list[str]:
-    """Train a model into that file; its pieces."""
+    """Train a model, write it to the file, and return its pieces."""
     import sentencepiece
 
     prefix = model.with_name("trained")
