@@ -365,8 +365,8 @@ import numpy as np
 
 from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.retrieval.build import build_index
-from optical_sweeps.retrieval.settings import IndexSettings
+from optical_sweeps.retrieval.build_index import build_index
+from optical_sweeps.retrieval.index_settings import IndexSettings
 
 class Settings(IndexSettings):
     def __post_init__(self):
