@@ -1,4 +1,4 @@
-"""The plan that OPTICAL's loss is taken on, by itself."""
+"""`Optical.align`: the transport plan without the loss."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def test_the_loss_is_its_cost(centre, solver):
     assert not plan.requires_grad
 
 
-def test_a_given_mean_takes_the_place_of_the_batch_s():
+def test_a_given_mean_replaces_the_mean_of_the_batch():
     student, teacher = embeddings([3, 4], seed=3), embeddings([5, 2], seed=4)
     optical = Optical(Sinkhorn())
     own = mean_vector(teacher.vectors[teacher.mask])

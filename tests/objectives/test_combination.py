@@ -14,7 +14,7 @@ def batch():
     return embeddings([3, 5, 2], seed=1), embeddings([4, 2, 6], seed=2), ids(3)
 
 
-def test_the_loss_is_the_weighted_sum_and_diagnostics_go_by_name(batch):
+def test_the_loss_is_the_weighted_sum_and_diagnostics_are_named_by_part(batch):
     parts = {"ot": Optical(Exact()), "nce": Contrastive()}
     output = Combination(parts, {"ot": 2.0, "nce": 0.25})(*batch)
     losses = {name: part(*batch).loss for name, part in parts.items()}
@@ -23,18 +23,18 @@ def test_the_loss_is_the_weighted_sum_and_diagnostics_go_by_name(batch):
     assert {"ot_plan_entropy", "nce_in_batch_accuracy"} <= set(output.diagnostics)
 
 
-def test_one_objective_of_weight_one_is_itself(batch):
+def test_one_objective_of_weight_1_equals_the_objective(batch):
     assert torch.equal(Combination({"a": MSE()}, {"a": 1.0})(*batch).loss, MSE()(*batch).loss)
 
 
-def test_a_part_of_weight_0_is_not_computed_nor_trained(batch):
+def test_a_part_of_weight_0_is_neither_computed_nor_trained(batch):
     both = Combination({"a": MSE(), "b": Contrastive(learn_temperature=True)}, {"a": 1.0, "b": 0.0})
     assert torch.equal(both(*batch).loss, MSE()(*batch).loss)
     assert "b_loss" not in both(*batch).diagnostics
     assert not list(both.parameters())
 
 
-def test_parameters_and_buffers_of_the_parts_are_its_own(batch):
+def test_a_combination_has_the_parameters_and_buffers_of_its_parts(batch):
     both = Combination({"a": Contrastive(learn_temperature=True, queue=2), "b": MSE()}, {"a": 1.0, "b": 1.0})
     assert [name for name, _ in both.named_parameters()] == ["parts.a.log_scale"]
     both(*batch).loss.backward()

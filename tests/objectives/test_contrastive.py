@@ -44,7 +44,7 @@ def test_contrastive_agrees_with_loops(lengths, seed, temperature, scores, symme
     assert loss.item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
-def test_maxsim_ignores_padding_even_where_all_cosines_are_negative():
+def test_maxsim_ignores_padding_even_if_all_cosines_are_negative():
     query = TokenEmbeddings(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[True]]))
     document = TokenEmbeddings(torch.tensor([[[-1.0, 0.0], [0.0, 0.0]]]), torch.tensor([[True, False]]))
     assert mean_maxsim(query, document).item() == -1.0
@@ -62,7 +62,7 @@ def test_the_same_text_is_never_its_own_negative():
     torch.testing.assert_close(masked, torch.stack(rows).mean())
 
 
-def test_queued_texts_of_earlier_steps_are_negatives_but_for_the_same_text():
+def test_queued_texts_are_negatives_unless_they_are_the_same_text():
     objective = Contrastive(0.5, queue=3)
     earlier = embeddings([4, 2], seed=1)
     objective(embeddings([2, 2]), earlier, torch.tensor([7, 8]))
@@ -75,7 +75,7 @@ def test_queued_texts_of_earlier_steps_are_negatives_but_for_the_same_text():
     assert loss.item() == pytest.approx((first + second) / 2, rel=1e-5)
 
 
-def test_the_queue_keeps_the_newest_texts_and_travels_with_the_state():
+def test_the_queue_keeps_the_newest_texts_and_is_part_of_the_state():
     objective = Contrastive(queue=3)
     for step in range(4):
         batch = embeddings([2, 3], seed=step), embeddings([3, 2 + step], seed=step + 9)
@@ -87,13 +87,13 @@ def test_the_queue_keeps_the_newest_texts_and_travels_with_the_state():
     assert torch.equal(restored(*batch).loss, objective(*batch).loss)
 
 
-def test_validation_leaves_the_queue_alone():
+def test_evaluation_mode_does_not_change_the_queue():
     objective = Contrastive(queue=3).eval()
     objective(embeddings([2, 3]), embeddings([3, 2]), ids(2))
     assert len(objective.state_dict()["_queue.ids"]) == 0
 
 
-def test_a_learned_temperature_starts_where_it_was_set_and_has_the_right_gradient():
+def test_a_learned_temperature_starts_at_its_setting_and_has_the_right_gradient():
     student, teacher = embeddings([3, 2, 4], seed=1), embeddings([2, 4, 3], seed=2)
     learned = Contrastive(0.2, learn_temperature=True)
     output = learned(student, teacher, ids(3))

@@ -1,4 +1,4 @@
-"""A batch spread over two processes gives the loss and the gradients of one process with all of it."""
+"""A batch split over two processes gives the loss and gradients of one process with the whole batch."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ STEPS = 2
 
 
 class Trained(torch.nn.Module):
-    """A linear student with an objective, as a training step has them."""
+    """A linear student with an objective, like a training step."""
 
     def __init__(self, objective):
         super().__init__()
@@ -40,14 +40,14 @@ class Trained(torch.nn.Module):
 
 
 def train(name, part, wrap=lambda module: module):
-    """Losses of some steps on the rows `part` of each batch, and the last gradients by parameter."""
+    """Losses of several steps on the rows `part` of each batch, and the last gradient of each parameter."""
     module = wrap(Trained(OBJECTIVES[name]()))
     losses = []
     for step in range(STEPS):
         module.zero_grad()
         student, teacher = embeddings([3, 5, 2, 4], seed=step), embeddings([4, 2, 6, 3], seed=step + 9)
         student, teacher = rows(student, part), rows(teacher, part)
-        width = int(teacher.mask.any(0).sum())  # as a device would pad its own part
+        width = int(teacher.mask.any(0).sum())  # a device pads its own part
         teacher = TokenEmbeddings(teacher.vectors[:, :width], teacher.mask[:, :width])
         loss = module(student, teacher, ENGLISH[part] + 10 * step, mined(part))
         loss.backward()
@@ -56,7 +56,7 @@ def train(name, part, wrap=lambda module: module):
 
 
 def mined(part):
-    """Two documents for each pair, of which neighbours share one, each document once."""
+    """Two documents per pair; neighbouring pairs share one of them."""
     numbers = torch.unique(torch.cat([part, part + 1]))
     candidates = (numbers == part[:, None]) | (numbers == part[:, None] + 1)
     return Documents(rows(embeddings([2, 4, 3, 1, 2], seed=30), numbers), candidates, numbers)
@@ -66,7 +66,7 @@ def worker(rank, folder):
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     part = torch.tensor([[0, 1], [2, 3]][rank])
     results = {name: train(name, part, DistributedDataParallel) for name in OBJECTIVES}
-    mine = torch.arange(2.0 + rank).reshape(-1, 1) + 10 * rank  # 2 rows here, 3 there
+    mine = torch.arange(2.0 + rank).reshape(-1, 1) + 10 * rank  # 2 rows on rank 0, 3 on rank 1
     ragged = mine.clone().requires_grad_()
     everyone = gathered(ragged)
     (everyone.square().sum() * (rank + 1)).backward()
@@ -102,7 +102,7 @@ def test_rows_of_all_devices_are_gathered_with_their_gradients(two_processes):
     assert [int(facts["first_row"]) for _, facts in two_processes] == [0, 2]
 
 
-def test_one_process_is_left_alone():
+def test_one_process_is_uninterrupted():
     tokens = embeddings([2, 3])
     assert gathered_tokens(tokens) is tokens
     assert gathered(tokens.vectors) is tokens.vectors

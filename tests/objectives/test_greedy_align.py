@@ -1,4 +1,4 @@
-"""The greedy matching against sorting, and its error."""
+"""The greedy matching against a sorted reference, and the loss of its links."""
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def test_reordering_a_sentence_changes_nothing():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_greedy_is_never_cheaper_than_exact_transport_of_equal_lengths(seed):
+def test_the_greedy_matching_is_never_cheaper_than_exact_transport(seed):
     student, teacher = embeddings([4, 6], seed=seed), embeddings([4, 6], seed=seed + 50)
     exact = Optical(Exact(), centre="none", cost="squared_euclidean")(student, teacher, ids(2)).loss
     assert GreedyAlign()(student, teacher, ids(2)).loss >= exact - 1e-6

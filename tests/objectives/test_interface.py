@@ -1,4 +1,4 @@
-"""What an objective asks for is checked before training, and its state is a run's own."""
+"""Needs and requirements of objectives, their state, and their mean over sides."""
 
 import copy
 
@@ -14,6 +14,7 @@ from optical_sweeps.objectives import (
     Optical,
     ScoreKL,
     check,
+    mean_output,
     needs,
 )
 from optical_sweeps.objectives.interface import NEEDS
@@ -21,13 +22,13 @@ from optical_sweeps.transport import Exact
 from tests.support.objective_batches import embeddings, ids
 
 
-def test_needs_are_known_and_those_of_a_combination_are_its_parts():
+def test_a_combination_has_the_needs_of_its_parts():
     both = Combination({"a": ScoreKL(documents="both"), "b": MSE(english_term=True)}, {"a": 1.0, "b": 1.0})
     assert needs(both) == {"documents", "student_english"} == set(NEEDS)
     assert needs(Contrastive()) == needs(ScoreKL()) == needs(MSE()) == set()
 
 
-def test_an_objective_is_refused_where_batches_do_not_bring_what_it_needs():
+def test_an_objective_with_unknown_needs_is_refused():
     class Unusual(MSE):
         needs = frozenset({"a second teacher"})
 
@@ -62,3 +63,14 @@ def test_mined_documents_are_forwarded_to_the_part_that_needs_them():
     both = Combination({"kl": kl, "mse": MSE()}, {"kl": 2.0, "mse": 1.0})
     expected = 2 * kl(student, teacher, ids(2), documents=documents).loss + MSE()(student, teacher, ids(2)).loss
     torch.testing.assert_close(both(student, teacher, ids(2), documents=documents).loss, expected)
+
+
+def test_the_loss_is_the_mean_over_sides_and_one_side_is_the_objective_itself():
+    query = embeddings([2, 3], seed=1), embeddings([3, 2], seed=2)
+    document = embeddings([4, 1], seed=3), embeddings([2, 2], seed=4)
+    objective = Contrastive()
+    one, other = (objective(*side, ids(2)) for side in (query, document))
+    both = mean_output({"query": one, "document": other})
+    torch.testing.assert_close(both.loss, (one.loss + other.loss) / 2)
+    assert both.diagnostics["document_positive_score"] == other.diagnostics["positive_score"]
+    assert mean_output({"document": other}) is other

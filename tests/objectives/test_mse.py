@@ -32,7 +32,7 @@ def test_the_english_term_adds_the_error_of_the_english_side():
     )
 
 
-def test_pooling_ignores_what_padding_holds():
+def test_pooling_ignores_the_values_of_padding():
     tokens = embeddings([2, 3], width=5)
     noisy = type(tokens)(torch.where(tokens.mask[..., None], tokens.vectors, 9.0), tokens.mask)
     assert torch.equal(pooled(tokens), pooled(noisy))

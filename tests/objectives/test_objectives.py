@@ -1,4 +1,4 @@
-"""Laws that every objective keeps."""
+"""Laws that hold for every objective."""
 
 import copy
 
@@ -85,7 +85,7 @@ def test_outputs_are_a_scalar_loss_and_detached_named_scalars(objective, batch):
 
 
 @pytest.mark.parametrize("objective", TRAINED.values(), ids=TRAINED)
-def test_a_step_down_the_gradient_lowers_the_loss_and_leaves_padding_alone(objective, batch):
+def test_a_gradient_step_lowers_the_loss_and_does_not_change_padding(objective, batch):
     student, teacher, english = batch
     vectors = student.vectors.clone().requires_grad_()
     before = copy.deepcopy(objective)(TokenEmbeddings(vectors, student.mask), teacher, english).loss
@@ -141,7 +141,7 @@ NOTHING_TO_LEARN = {
 
 
 @pytest.mark.parametrize("objective", NOTHING_TO_LEARN.values(), ids=NOTHING_TO_LEARN)
-def test_a_student_equal_to_its_teacher_has_nothing_to_learn(objective):
+def test_a_student_equal_to_its_teacher_has_no_loss(objective):
     same = embeddings([4, 6, 3], dim=16)
     vectors = same.vectors.clone().requires_grad_()
     output = objective(TokenEmbeddings(vectors, same.mask), same, ids(3))

@@ -1,4 +1,4 @@
-"""OPTICAL: the plan times the cost, and which of it is differentiated."""
+"""OPTICAL: the loss is the plan times the cost, and `plan` says what is differentiated."""
 
 import math
 
@@ -22,7 +22,7 @@ SLOW_COSTS = {
 
 
 @pytest.mark.parametrize("centre", ["none", "plan"])
-def test_loss_is_the_plan_times_the_cost_and_its_gradient_leaves_the_plan_alone(centre):
+def test_loss_is_the_plan_times_the_cost_and_its_gradient_treats_the_plan_as_constant(centre):
     student, teacher = embeddings([3, 4], seed=3), embeddings([5, 2], seed=4)
     vectors = student.vectors.clone().requires_grad_()
     output = Optical(SHARP, centre=centre)(TokenEmbeddings(vectors, student.mask), teacher, ids(2))
@@ -113,7 +113,7 @@ def test_a_learned_subspace_of_all_dimensions_is_squared_euclidean():
     torch.testing.assert_close(learned(student, teacher, ids(2)).loss, squared(student, teacher, ids(2)).loss)
 
 
-def test_a_learned_subspace_makes_transport_dearer_and_never_dearer_than_the_whole_space():
+def test_a_learned_subspace_raises_the_cost_up_to_that_of_the_whole_space():
     student, teacher = embeddings([3, 4], seed=3), embeddings([5, 2], seed=4)
     learned = Optical(SHARP, centre="none", cost="learned", dim=8, rank=2)
     whole = Optical(SHARP, centre="none", cost="squared_euclidean")(student, teacher, ids(2)).loss
@@ -128,7 +128,7 @@ def test_a_learned_subspace_makes_transport_dearer_and_never_dearer_than_the_who
     assert 1.2 * losses[0] < losses[-1] < whole
 
 
-def test_diagnostics_say_how_good_the_plan_is():
+def test_diagnostics_describe_the_plan():
     batch = embeddings([3, 4], seed=3), embeddings([5, 2], seed=4), ids(2)
     named = Optical(SHARP)(*batch).diagnostics
     assert named["plan_marginal_error"] < 1e-3

@@ -13,7 +13,7 @@ from tests.support.objective_batches import SLOW_SCORES, embeddings, ids, texts
 
 
 def slow_kl(queries, teachers, documents, score, temperature):
-    """`documents`: for each pair, the documents that count for it."""
+    """The slow reference; `documents` lists the documents that count for each pair."""
     total = 0.0
     for query, teacher, candidates in zip(queries, teachers, documents, strict=True):
         shares = []
@@ -51,7 +51,7 @@ def test_mined_documents_agree_with_loops(which):
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_an_english_text_that_stands_twice_counts_once():
+def test_a_repeated_english_text_counts_once():
     student, teacher = embeddings([3, 2, 4], seed=1), embeddings([2, 4, 2], seed=2)
     teacher.vectors[2], teacher.mask[2] = teacher.vectors[0], teacher.mask[0]
     documents = [texts(teacher)[:2]] * 3
@@ -61,7 +61,7 @@ def test_an_english_text_that_stands_twice_counts_once():
     )
 
 
-def test_gradients_stay_finite_where_documents_do_not_count():
+def test_gradients_are_finite_for_documents_that_do_not_count():
     student, teacher = embeddings([3, 2], seed=1), embeddings([2, 4], seed=2)
     vectors = student.vectors.clone().requires_grad_()
     candidates = torch.tensor([[True, False], [True, True]])
@@ -71,7 +71,7 @@ def test_gradients_stay_finite_where_documents_do_not_count():
     ).loss
     loss.backward()
     assert torch.isfinite(vectors.grad).all()
-    assert (vectors.grad[0] == 0).all()  # one candidate: nothing to tell apart
+    assert (vectors.grad[0] == 0).all()  # with one candidate the loss is constant
     assert (vectors.grad[1] != 0).any()
 
 

@@ -1,4 +1,4 @@
-"""Triplets against loops."""
+"""The triplet loss against loops."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def test_triplet_agrees_with_loops(scores, negatives, english):
     assert loss.item() == pytest.approx(expected, rel=1e-5, abs=1e-7)
 
 
-def test_a_margin_that_every_triplet_keeps_leaves_nothing_to_learn():
+def test_the_loss_is_0_if_every_triplet_keeps_the_margin():
     same = embeddings([4, 6, 3], dim=16)
     output = Triplet(margin=0.01, scores="maxsim")(same, same, ids(3))
     assert output.loss == 0

@@ -74,14 +74,14 @@ def test_a_run_ends_with_measures_of_every_language(name):
     assert sorted(file.name for file in (path / "runs").iterdir()) == sorted(
         f"{split}.{language}.trec.gz" for split in ("dev", "test") for language in spec.languages.all
     )
-    assert not (path / "indexes").exists(), "a student's index of documents goes with the run"
+    assert not (path / "indexes").exists(), "the student's index is removed at the end"
     losses = [row["train/loss"] for row in rows_of(path) if "train/loss" in row]
     assert len(losses) == record["training"]["steps"]
     assert np.mean(losses[-3:]) < np.mean(losses[:3]), "the student learns"
 
 
 @pytest.mark.parametrize("name", ["document", "both", "lora", "untrained lora"])
-def test_evaluate_finds_what_the_run_found(name, capsys):
+def test_evaluate_repeats_the_rankings_of_the_run(name, capsys):
     _, path, record = done(name)
     config = compose("evaluate", "output=again", "machine.threads=1")
     evaluate.run(config, path)
@@ -91,7 +91,7 @@ def test_evaluate_finds_what_the_run_found(name, capsys):
     assert record["measures"]["test"]
 
 
-def test_a_side_that_was_not_trained_is_the_teachers():
+def test_the_teacher_encodes_the_side_that_was_not_trained():
     teacher = prepare(spec_of()).teacher
     weights = fingerprint(teacher)
     for name, sides in {"plain": (False, True), "document": (True, False), "both": (False, False)}.items():
@@ -101,8 +101,8 @@ def test_a_side_that_was_not_trained_is_the_teachers():
         assert found == sides, name
 
 
-def test_a_look_inside_is_at_the_student_wherever_the_data_come_from():
-    """The run's own corpus, and the same one named: the same student, solver and report."""
+def test_inspect_shows_the_student_of_the_run_on_any_data():
+    """The run's corpus and the same corpus given as data show the same student, solver and report."""
     _, path, _ = done("document")
     own_data = [word for word in STUDY.split() if word.lstrip("+").startswith("data")]
     for name, more in (("own", ()), ("named", own_data)):
@@ -117,7 +117,7 @@ def test_a_look_inside_is_at_the_student_wherever_the_data_come_from():
     assert len({row.split('"')[2] for row in rows}) == 3
 
 
-def test_documents_are_mined_once_and_are_the_teachers_best():
+def test_documents_are_mined_once_and_are_the_best_of_the_teacher():
     spec, _, _ = done("mined")
     shared = prepare(spec)
     assert "mined" not in shared.builds.seconds
@@ -136,7 +136,7 @@ def test_documents_are_mined_once_and_are_the_teachers_best():
     )
 
 
-def test_runs_that_begin_alike_validate_the_start_once():
+def test_runs_that_start_from_one_student_validate_it_once():
     first, started = [], len(list(Path("artifacts/start").glob("*/metrics.json")))
     best = ("training.keep=best", "training.validate_every=6")
     for spec in (spec_of("objective=none"), *(spec_of(f"seed={seed}", *best) for seed in (7, 8))):
@@ -148,7 +148,7 @@ def test_runs_that_begin_alike_validate_the_start_once():
     assert kept == max(row.get("dev/nDCG@10/group:all", 0) for row in rows_of(spec.folder))
 
 
-def test_all_runs_share_the_tokens():
+def test_runs_share_the_tokenised_bitext():
     records = [done(name)[2] for name in ("plain", "lora", "mined", "buckets")]
     assert ["tokens" in record["shared"]["built"] for record in records] == [True, False, False, False]
 
@@ -165,7 +165,7 @@ def test_all_runs_share_the_tokens():
         (("training.batch_tokens=0",), "training.batch_tokens: 0"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(overrides, message):
+def test_a_contradiction_is_one_line(overrides, message):
     with pytest.raises(UserError, match=message) as error:
         spec_of(*overrides).check()
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Batches of token vectors, and slow references' parts."""
+"""Batches of token vectors, and parts of slow reference implementations."""
 
 import torch
 from torch.nn.functional import normalize, pad
@@ -27,7 +27,7 @@ def wider(tokens, more):
 
 
 def texts(tokens):
-    """Each text's real vectors in float64, as lists of lists."""
+    """The vectors of each text without padding, in float64, as lists."""
     return [v[m].double().tolist() for v, m in zip(tokens.vectors, tokens.mask, strict=True)]
 
 

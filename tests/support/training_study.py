@@ -30,11 +30,11 @@ SETTINGS = TrainingSettings(
     batch_size=8, epochs=2, learning_rate=3e-3, freeze_embeddings=False, log_every=1, validate_every=3
 )
 STEPS = 16
-"""Of 60 pairs, twice: the last batch of an epoch is short."""
+"""Two epochs of 60 pairs; the last batch of an epoch is short."""
 
 
 class Killed(Exception):
-    """Stands for a process that ends at once, wherever it is."""
+    """Simulates a process that is killed."""
 
 
 class History:

@@ -1,4 +1,4 @@
-"""Batches of pairs of like length: what they hold, where they go on, and what trains on them."""
+"""Length-bucketed batches: their content, resuming at any step, and training with them."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def test_every_pair_is_in_one_batch_of_each_epoch(lengths, batch_size, budget, e
 
 
 @given(lengths, sizes, budgets, seeds, st.data())
-def test_the_rest_of_the_batches_is_what_it_would_have_been(lengths, batch_size, budget, seed, data):
+def test_the_order_after_a_step_is_the_rest_of_the_whole_order(lengths, batch_size, budget, seed, data):
     sampler = BucketedBatches(lengths, batch_size, budget, 3, seed)
     whole = list(sampler)
     step = data.draw(st.integers(0, len(whole)))
@@ -48,12 +48,12 @@ def test_the_rest_of_the_batches_is_what_it_would_have_been(lengths, batch_size,
     assert list(rest.after(further)) == whole[step + further :]
 
 
-def test_a_pair_over_the_budget_stands_alone():
+def test_a_pair_over_the_budget_gets_a_batch_to_itself():
     sampler = BucketedBatches(np.array([3, 50, 3, 3]), 8, 9, 1, 0)
     assert sorted(map(sorted, sampler)) == [[0, 2, 3], [1]]
 
 
-def test_batches_are_of_like_length_and_pools_keep_the_order_of_the_draw(monkeypatch):
+def test_batches_have_similar_lengths_and_pools_keep_the_order_of_the_draw(monkeypatch):
     rng = np.random.default_rng(0)
     lengths = rng.integers(5, 33, 6400)
     without, with_buckets = EpochBatches(6400, 32, 1, 0), BucketedBatches(lengths, 32, 1 << 20, 1, 0)
@@ -68,14 +68,14 @@ def test_batches_are_of_like_length_and_pools_keep_the_order_of_the_draw(monkeyp
 
 @given(lengths, sizes, budgets, seeds, st.integers(2, 4))
 def test_ranks_share_each_batch(lengths, batch_size, budget, seed, world):
-    """So they take equally many steps, and no pair is lost or doubled."""
+    """All ranks take equally many steps, and no pair is lost or repeated."""
     for batch in BucketedBatches(lengths, batch_size, budget, 1, seed):
         shares = [[batch[place] for place in Ranks(rank, world).share(len(batch))] for rank in range(world)]
         assert [item for share in shares for item in share] == batch
 
 
 @given(st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=6), min_size=1, max_size=4), st.data())
-def test_texts_drawn_from_several_sources_are_theirs(sources, data):
+def test_drawn_texts_equal_the_texts_of_their_sources(sources, data):
     tokenized = []
     for number, of in enumerate(sources):
         offsets = np.cumsum([0, *of])
@@ -101,7 +101,7 @@ def encoder():
 
 
 @pytest.mark.parametrize("sides", [("query",), ("query", "document")])
-def test_a_bucketed_training_goes_on_to_the_same_bits_with_any_workers(encoder, tmp_path, sides):
+def test_a_bucketed_training_resumes_exactly_with_any_number_of_workers(encoder, tmp_path, sides):
     settings = replace(SETTINGS, batch_size=16, batch_tokens=48)
     objective = MSE(english_term=True)
     alone = Study(encoder, tmp_path / "alone", settings, objective, sides=sides)

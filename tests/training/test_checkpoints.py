@@ -1,4 +1,4 @@
-"""Checkpoint files: whole or passed over, never believed when damaged, never in the way of a run."""
+"""Checkpoint files are read completely or skipped; a damaged file or a full disk never stops a run."""
 
 import math
 import os
@@ -70,13 +70,13 @@ def assert_same(one: object, other: object) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(max_size=4), states, max_size=4))
-def test_a_state_comes_back_as_it_was(tmp_path_factory, state):
+def test_a_written_state_is_read_back_unchanged(tmp_path_factory, state):
     checkpoints = TrainingCheckpoints(tmp_path_factory.mktemp("any"), "any")
     assert checkpoints.write(state)
     assert_same(checkpoints.newest(), state)
 
 
-def test_infinities_and_shared_memory_come_back(checkpoints):
+def test_infinities_and_tensors_that_share_memory_are_restored(checkpoints):
     weight = torch.arange(6.0)
     checkpoints.write({"best": -math.inf, "a": weight, "b": weight[:3], "c": weight.view(2, 3).T})
     state = checkpoints.newest()
@@ -84,12 +84,12 @@ def test_infinities_and_shared_memory_come_back(checkpoints):
     assert torch.equal(state["c"], weight.view(2, 3).T)
 
 
-def test_what_is_not_data_is_refused(checkpoints):
+def test_a_python_object_is_refused(checkpoints):
     with pytest.raises(ValueError, match="/objects/0: a checkpoint cannot hold a set"):
         checkpoints.write({"objects": [{1, 2}]})
 
 
-def test_the_newest_two_are_kept_and_can_be_read_by_other_programs(checkpoints):
+def test_the_newest_two_are_kept_and_safetensors_can_read_them(checkpoints):
     for number in range(12):
         checkpoints.write({"step": number, "weight": torch.full((2,), float(number))})
     names = [path.name for path in files(checkpoints)]
@@ -98,7 +98,7 @@ def test_the_newest_two_are_kept_and_can_be_read_by_other_programs(checkpoints):
     assert load_file(files(checkpoints)[-1])["/weight"].tolist() == [11.0, 11.0]
 
 
-def test_nothing_is_found_where_nothing_is(checkpoints, said):
+def test_an_empty_folder_has_no_checkpoint(checkpoints, said):
     assert checkpoints.newest() is None
     checkpoints.remove()
     assert said == []
@@ -106,7 +106,7 @@ def test_nothing_is_found_where_nothing_is(checkpoints, said):
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_damage_anywhere_falls_back_to_the_one_before(tmp_path_factory, data):
+def test_damage_anywhere_falls_back_to_the_previous_checkpoint(tmp_path_factory, data):
     said: list[str] = []
     checkpoints = TrainingCheckpoints(tmp_path_factory.mktemp("damage"), "this run", said.append)
     for step in (1, 2):
@@ -120,7 +120,7 @@ def test_damage_anywhere_falls_back_to_the_one_before(tmp_path_factory, data):
         content[place] ^= 1 << data.draw(st.integers(0, 7), "bit")
     newest.write_bytes(content)
     state = checkpoints.newest()
-    if state["step"] == 2:  # a blank of the header's padding, or of its JSON, says nothing
+    if state["step"] == 2:  # a changed blank in the header has no meaning
         assert_same(state["of"], {"weight": torch.full((3, 2), 2 / 7), 4: (1, None, "é")})
     else:
         assert torch.equal(state["of"]["weight"], torch.full((3, 2), 1 / 7))
@@ -129,7 +129,7 @@ def test_damage_anywhere_falls_back_to_the_one_before(tmp_path_factory, data):
         assert "\n" not in said[0]
 
 
-def test_other_settings_and_another_version_are_passed_over(checkpoints, said, tmp_path):
+def test_checkpoints_of_other_settings_or_versions_are_skipped(checkpoints, said, tmp_path):
     TrainingCheckpoints(checkpoints.folder, "another run").write({"step": 9})
     assert checkpoints.newest() is None
     (path,) = files(checkpoints)
@@ -141,7 +141,7 @@ def test_other_settings_and_another_version_are_passed_over(checkpoints, said, t
     assert said == [f"{path}: skipped: it belongs to a run with other settings"]
 
 
-def test_one_that_does_not_fit_what_else_is_there_is_passed_over(checkpoints, said):
+def test_a_checkpoint_that_the_caller_rejects_is_skipped(checkpoints, said):
     checkpoints.write({"rows": 3})
     checkpoints.write({"rows": 5})
 
@@ -153,7 +153,7 @@ def test_one_that_does_not_fit_what_else_is_there_is_passed_over(checkpoints, sa
     assert said[0].endswith("skipped: the log ends before it")
 
 
-def test_attempts_add_up_and_all_is_removed_but_what_others_wrote(checkpoints):
+def test_attempts_accumulate_and_remove_deletes_only_checkpoints(checkpoints):
     assert checkpoints.begin(0) == (0,)
     assert checkpoints.begin(7) == (0, 7)
     checkpoints.write({"step": 7})
@@ -169,7 +169,7 @@ def test_attempts_add_up_and_all_is_removed_but_what_others_wrote(checkpoints):
 
 @contextmanager
 def little_room() -> Iterator[None]:
-    """No file may grow beyond 20 kB: as on a full disk, what is written is refused in its middle."""
+    """Limit files to 20 kB; like a full disk, this makes a write fail in the middle."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
@@ -178,7 +178,7 @@ def little_room() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_leaves_the_old_one_and_warns_once(checkpoints, said):
+def test_a_full_disk_keeps_the_old_checkpoint_and_warns_once(checkpoints, said):
     assert checkpoints.write({"step": 1})
     with little_room():
         for step in (2, 3):
@@ -189,7 +189,7 @@ def test_a_full_disk_leaves_the_old_one_and_warns_once(checkpoints, said):
     assert checkpoints.write({"step": 4})
 
 
-def test_a_folder_that_cannot_be_made_stops_no_run(tmp_path, said):
+def test_a_folder_that_cannot_be_created_does_not_stop_the_run(tmp_path, said):
     (tmp_path / "file").write_text("in the way")
     checkpoints = TrainingCheckpoints(tmp_path / "file" / "checkpoints", "this run", said.append)
     assert not checkpoints.write({"step": 1})
@@ -198,8 +198,7 @@ def test_a_folder_that_cannot_be_made_stops_no_run(tmp_path, said):
     assert len(said) == 1
 
 
-def test_kills_while_writing_leave_a_whole_one(checkpoints, said):
-    """Killed at any moment while it writes one after the other."""
+def test_a_kill_while_writing_leaves_a_complete_checkpoint(checkpoints, said):
     program = """
         import sys, torch
         from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two processes on gloo train as one would: same pairs, same losses, one writer."""
+"""Two processes on gloo train like one: with the same pairs and losses, and a single writer."""
 
 import multiprocessing
 import os
@@ -30,20 +30,20 @@ OBJECTIVES = {
 
 
 @given(st.integers(1, 40), st.integers(1, 6))
-def test_every_item_of_a_batch_is_one_ranks(total, world):
+def test_every_item_of_a_batch_belongs_to_one_rank(total, world):
     shares = [list(Ranks(rank, world).share(total)) for rank in range(world)]
     assert [item for share in shares for item in share] == list(range(total))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_who_was_not_started_as_one_of_several_is_told_how():
+def test_a_process_started_alone_is_told_how_to_start_several():
     with pytest.raises(UserError, match=r"machine\.devices x machine\.nodes: 2, .*one of 1.*srun.*torchrun"):
         Machine(accelerator="cpu", devices=2).ranks()
     assert Machine(accelerator="cpu").ranks() is ALONE
 
 
 def scenarios(folder: Path, ranks: Ranks) -> dict[str, Any]:
-    """What one rank, or one process alone, does and sees."""
+    """Train all scenarios in one rank, or in a process alone, and return the results."""
     encoder = make_encoder()
     found: dict[str, Any] = {}
     for name, objective in OBJECTIVES.items():
@@ -51,7 +51,7 @@ def scenarios(folder: Path, ranks: Ranks) -> dict[str, Any]:
         done = study.run()
         rows = [row for row in study.history.rows if "train/loss" in row[1]]
         found[name] = (done.steps, done.tokens, study.history.rows, rows, study.weights)
-    tail = replace(SETTINGS, batch_size=59, validate_every=None)  # a last batch of one pair, for two devices
+    tail = replace(SETTINGS, batch_size=59, validate_every=None)  # its last batch has one pair for two devices
     study = Study(encoder, folder / "tail", tail, OBJECTIVES["optical"](), ranks=ranks)
     study.run()
     rows = [row for row in study.history.rows if "train/loss" in row[1]]
@@ -71,7 +71,7 @@ def scenarios(folder: Path, ranks: Ranks) -> dict[str, Any]:
         with pytest.raises(Killed):
             again.run()
     again.fall_at = None
-    # the last rank alone hears of the signal
+    # only the last rank receives the signal
     number = signal.SIGUSR1
     again.call_at = (12, lambda: ranks.rank == ranks.world - 1 and signal.raise_signal(number))
     with interruptible() as interruption, pytest.raises(Interrupted):
@@ -100,7 +100,7 @@ def rank_process(rank: int, port: int, folder: str) -> None:
 
 
 def _error_of(ranks: Ranks) -> str:
-    """What every rank sees of an error on the first."""
+    """The error that this rank gets when rank 0 fails."""
 
     def fail() -> None:
         raise UserError("one line")
@@ -114,7 +114,7 @@ def _error_of(ranks: Ranks) -> str:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory) -> list[dict[str, Any]]:
-    """What two ranks saw."""
+    """The results of two ranks."""
     folder = tmp_path_factory.mktemp("ranks")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -150,14 +150,14 @@ def test_losses_and_weights_are_those_of_one_device(both, alone, name):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_the_ranks_have_one_model_and_one_writer(both, name):
+def test_ranks_end_with_one_model_and_only_rank_0_logs(both, name):
     first, second = (of[name][-1] for of in both)
     for weight, value in first.items():
         np.testing.assert_array_equal(second[weight], value, err_msg=weight)
     assert both[1][name][2] == []
 
 
-def test_a_run_on_several_devices_goes_on_to_the_same_bits(both):
+def test_a_run_on_several_devices_resumes_exactly(both):
     attempts, rows, rows_again, weights, weights_again = both[0]["resumed"]
     assert attempts == (0, 1, 8, 12)
     assert rows == rows_again
@@ -166,5 +166,5 @@ def test_a_run_on_several_devices_goes_on_to_the_same_bits(both):
         np.testing.assert_array_equal(weights_again[name], value, err_msg=name)
 
 
-def test_an_error_of_the_first_is_everyones(both):
+def test_an_error_on_rank_0_is_raised_on_every_rank(both):
     assert [of["error"] for of in both] == ["one line, [0, 1], True"] * 2

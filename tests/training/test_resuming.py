@@ -1,4 +1,4 @@
-"""A training that is cut off and goes on ends with the bits of one that was left alone."""
+"""An interrupted and resumed training gives the same bits as an uninterrupted one."""
 
 import random
 import signal
@@ -23,7 +23,7 @@ from tests.support.training_study import CODED, SETTINGS, STEPS, WORDS, Killed, 
 
 @pytest.fixture(scope="module")
 def encoder() -> TokenEncoder:
-    """With dropout, so that its numbers depend on torch's generator."""
+    """An encoder with dropout, so that its numbers depend on torch's generator."""
     return make_encoder(dropout=0.2)
 
 
@@ -32,8 +32,8 @@ def study(encoder, tmp_path) -> Study:
     return Study(encoder, tmp_path / "cut off")
 
 
-def left_alone(study: Study) -> Study:
-    """The same study, trained in one go without any checkpoint."""
+def uninterrupted(study: Study) -> Study:
+    """The same study, trained without interruption and without checkpoints."""
     alone = replace(study, folder=study.folder.with_name("alone"), history=type(study.history)())
     alone.done = alone.run(keep=False)
     return alone
@@ -48,7 +48,7 @@ def killed_at(study: Study, *steps: int) -> None:
 
 
 def assert_equal(study: Study, alone: Study) -> None:
-    """To the last bit: weights, every logged row, what the training says of itself."""
+    """Check weights, logged rows and training facts for exact equality."""
     assert study.history.rows == alone.history.rows
     for name, value in alone.weights.items():
         np.testing.assert_array_equal(study.weights[name], value, err_msg=name)
@@ -71,7 +71,7 @@ def assert_equal(study: Study, alone: Study) -> None:
 )
 def test_kills_at_any_step_change_nothing(study, changes):
     study = replace(study, **changes)
-    alone = left_alone(study)
+    alone = uninterrupted(study)
     last = alone.done.steps
     killed_at(study, 1, 2, 2, last // 2, last - 1, last)
     study.done = study.run()
@@ -79,28 +79,28 @@ def test_kills_at_any_step_change_nothing(study, changes):
     assert_equal(study, alone)
 
 
-def test_dropout_takes_part_and_every_generator_goes_on(study):
-    """Without their states the next draws would be others; the global ones too, whoever draws from them."""
+def test_dropout_is_active_and_every_random_generator_is_restored(study):
+    """The global generators of Python and NumPy are restored too, since libraries draw from them."""
     drawn: list[list[float]] = []
 
     def draw() -> None:
         drawn.append([random.random(), float(np.random.random()), float(torch.rand(()))])  # noqa: NPY002
 
     study.call_at = (9, draw)
-    alone = left_alone(study)
-    without = left_alone(replace(study, call_at=None))
-    assert alone.history.rows != without.history.rows, "no dropout: a draw more changed nothing"
+    alone = uninterrupted(study)
+    without = uninterrupted(replace(study, call_at=None))
+    assert alone.history.rows != without.history.rows, "an extra draw changed nothing, so dropout is not active"
 
     killed_at(study, 6)
     for generator in (random.seed, np.random.seed, torch.manual_seed):
-        generator(12345)  # whatever the next process has drawn by itself
+        generator(12345)  # draws that the next process made before it resumed
     study.done = study.run()
     assert_equal(study, alone)
     assert drawn[-1][2] == drawn[0][2]
 
 
 def test_a_kill_between_checkpoints_repeats_steps_but_no_row(study):
-    alone = left_alone(study)
+    alone = uninterrupted(study)
     study.seconds = 1e6
     killed_at(study, 7)
     assert [step for step, _ in study.history.rows][-1] == 7
@@ -110,7 +110,7 @@ def test_a_kill_between_checkpoints_repeats_steps_but_no_row(study):
 
 
 def test_checkpoints_change_nothing(study):
-    alone = left_alone(study)
+    alone = uninterrupted(study)
     study.done = study.run()
     assert_equal(study, alone)
     assert study.announced == []
@@ -127,9 +127,9 @@ def test_a_finished_training_is_not_trained_again(study):
         np.testing.assert_array_equal(study.weights[name], value)
 
 
-def test_a_validation_that_was_cut_off_is_made_up_for(study):
-    """Asked to stop in the middle of the last validation, whose checkpoint then has no step left to train."""
-    alone = left_alone(study)
+def test_an_interrupted_validation_is_repeated(study):
+    """After the last validation, the checkpoint has no step left to train."""
+    alone = uninterrupted(study)
     for step in (3, STEPS):
         study.search_at = (step, lambda: signal.raise_signal(signal.SIGUSR1))
         with interruptible() as interruption, pytest.raises(Interrupted):
@@ -144,7 +144,7 @@ def test_a_validation_that_was_cut_off_is_made_up_for(study):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT])
 def test_a_signal_ends_the_training_after_its_step(study, number):
-    alone = left_alone(study)
+    alone = uninterrupted(study)
     study.seconds = 1e6
     study.call_at = (5, lambda: signal.raise_signal(number))
     with interruptible() as interruption, pytest.raises(Interrupted) as raised:
@@ -158,7 +158,7 @@ def test_a_signal_ends_the_training_after_its_step(study, number):
 
 
 def test_a_second_signal_ends_it_at_once(study):
-    alone = left_alone(study)
+    alone = uninterrupted(study)
     study.seconds = 1e6
 
     def twice() -> None:
@@ -175,15 +175,15 @@ def test_a_second_signal_ends_it_at_once(study):
     assert_equal(study, alone)
 
 
-def test_an_objective_learns_in_its_run_alone(study):
+def test_training_does_not_change_the_objective_of_the_settings(study):
     study.objective = Contrastive(learn_temperature=True)
     before = study.objective.log_scale.item()
     study.run()
     assert study.objective.log_scale.item() == before
 
 
-def test_a_checkpoint_of_another_run_is_passed_over(study, encoder):
-    alone = left_alone(study)
+def test_a_checkpoint_of_another_run_is_skipped(study, encoder):
+    alone = uninterrupted(study)
     other = Study(encoder, study.folder, identity="another study")
     killed_at(other, 4)
     study.done = study.run()
@@ -191,7 +191,7 @@ def test_a_checkpoint_of_another_run_is_passed_over(study, encoder):
     assert any(line.endswith("skipped: it belongs to a run with other settings") for line in study.announced)
 
 
-def test_a_teacher_goes_on_too(tmp_path):
+def test_a_teacher_resumes_exactly(tmp_path):
     pairs = [RelevantPair(a, b, a) for a, b in zip(WORDS, CODED, strict=True)]
     recipe = TeacherSettings(replace(SETTINGS, batch_size=5, epochs=4, validate_every=None))
     machine = Machine(accelerator="cpu", checkpoint_seconds=0)

@@ -117,7 +117,7 @@ def test_pairs_as_triples_train_the_same_teacher():
 
 
 @pytest.mark.parametrize("loss", ["pairwise", "both"])
-def test_a_teacher_on_triples_goes_on_where_it_was_killed(tmp_path, loss):
+def test_a_teacher_on_triples_resumes_exactly(tmp_path, loss):
     recipe = TeacherSettings(SETTINGS, loss=loss, negatives="bm25")
     alone = train(recipe, coded_triples())
     checkpoints = TrainingCheckpoints(tmp_path, "a teacher")
@@ -143,12 +143,12 @@ def test_a_teacher_learns_its_triples():
     assert np.mean(won) > 0.9
 
 
-def test_settings_that_make_no_sense_are_refused():
+def test_contradictory_settings_are_refused():
     with pytest.raises(UserError, match=r"teacher\.loss: pairwise compares with negatives"):
         TeacherSettings(loss="pairwise")
     with pytest.raises(UserError, match=r"teacher\.negatives: 'dense' is not one of none, bm25, checkpoint"):
         TeacherSettings(negatives="dense")
-    for name in ("batch_tokens", "validate_every"):  # which its training would pass over
+    for name in ("batch_tokens", "validate_every"):  # the teacher's training ignores these
         with pytest.raises(UserError, match=rf"teacher\.training\.{name}: only students"):
             TeacherSettings(replace(SETTINGS, **{name: 64}))
     with pytest.raises(UserError, match=r"teacher\.mining\.depth: 3 less skip 3"):

@@ -1,4 +1,4 @@
-"""Batches, schedule, and distillation as a whole on a tiny encoder."""
+"""Batches, schedule, and whole distillations of a tiny encoder."""
 
 import json
 
@@ -37,7 +37,7 @@ def encoder():
 
 
 class Scores:
-    """An evaluator whose scores are given."""
+    """An evaluator with given scores."""
 
     def __init__(self, evaluate=lambda student, step: 0.0):
         self.evaluate = evaluate
@@ -111,13 +111,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(encoder, t
     assert not all(torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
 
 
-def test_the_teacher_is_not_touched(encoder, tmp_path):
+def test_the_teacher_is_unchanged(encoder, tmp_path):
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     run_distillation(encoder, tmp_path)
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
-def test_frozen_embeddings_stay(encoder, tmp_path):
+def test_frozen_embeddings_are_unchanged(encoder, tmp_path):
     settings = TrainingSettings(batch_size=8, freeze_embeddings=True)
     student, _, _ = run_distillation(encoder, tmp_path, settings)
     for ours, theirs in zip(
@@ -127,7 +127,7 @@ def test_frozen_embeddings_stay(encoder, tmp_path):
     assert not torch.equal(student.projection.weight, encoder.projection.weight)
 
 
-def test_the_best_weights_come_back(encoder, tmp_path):
+def test_keep_best_restores_the_best_weights(encoder, tmp_path):
     seen = {}
 
     def measure(student, step):
