@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from optical_sweeps.corpora.collections import unperturbed
+from optical_sweeps.corpora.collections import PERTURBED, unperturbed
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.judging import judge
 from optical_sweeps.evaluation.measures import Measure, macro_average
@@ -160,6 +160,6 @@ def _scores_in(summary: Mapping[str, object]) -> Scores:
     scores: Scores = {}
     for key, value in summary.items():
         split, _, rest = key.partition("/")
-        if unperturbed(split) in ("dev", "test") and "/" in rest and isinstance(value, int | float):
+        if split.partition(PERTURBED)[0] in ("dev", "test") and "/" in rest and isinstance(value, int | float):
             scores[key] = float(value)
     return scores

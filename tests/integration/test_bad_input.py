@@ -131,7 +131,7 @@ def test_a_missing_backbone_without_a_network(here, folder, files):
     """The client of the hub is offline in the tests' environment."""
     names = ("backbone=huggingface", "backbone.name=nobody/no-such-model")
     line = refusal(here, folder, "train", *from_files(files), *names)
-    assert "backbone.name=nobody/no-such-model" in line
+    assert "backbone.name: nobody/no-such-model" in line
     assert "HF_HOME" in line
 
 

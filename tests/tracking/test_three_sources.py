@@ -17,6 +17,7 @@ from optical_sweeps.sweeps.grid import Grid, GridPoint
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.service import Selection, read_wandb
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
+from tests.support.configs import compose
 from tests.support.wandb_server import WandbServer
 
 RunClient = Callable[..., subprocess.CompletedProcess[str]]
@@ -24,7 +25,6 @@ RunClient = Callable[..., subprocess.CompletedProcess[str]]
 LOG_A_SWEEP = """
 import json, pandas, random
 from optical_sweeps.runs.metrics_log import MetricsLog
-from tests.support.configs import compose
 
 def config_of(name, ratio, seed):
     return {"seed": seed, "objective": {"name": name}, "backbone": {"name": "tiny"},
