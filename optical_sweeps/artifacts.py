@@ -233,7 +233,7 @@ def canonical_json(value: object) -> str:
 def _locked(folder: Path, mode: int) -> Iterator[bool]:
     """Hold an entry's lock in a mode of `flock`; yields False if LOCK_NB is set and the lock is taken."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("a+") as file:
+    with folder.with_name(f".{folder.name}.lock").open("ab+") as file:
         try:
             fcntl.flock(file, mode)
         except BlockingIOError:

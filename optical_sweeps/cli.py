@@ -15,6 +15,7 @@ from optical_sweeps.commands.completion import complete
 from optical_sweeps.commands.registry import COMMANDS
 from optical_sweeps.errors import UsageError, UserError, hydra_message, leave_on_user_error
 from optical_sweeps.sweeps.conf_folder import conf_folder
+from optical_sweeps.terminal_encoding import tolerate_encodings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -33,6 +34,7 @@ Exit codes: 0 success, 1 bad input or a failed run, 2 a command line that cannot
 
 def main() -> None:
     """Entry point of the `optical-sweeps` command."""
+    tolerate_encodings()
     try:
         _dispatch(sys.argv[1:])
     except UserError as error:

@@ -1,13 +1,27 @@
 """Output for the terminal: lines that stay, and progress bars that disappear."""
 
+import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from optical_sweeps.terminal_encoding import tolerate_encodings
+
 Advance = Callable[[int, int], None]
 """Reports progress as (done, total)."""
+
+
+def terminal(width: int | None = None) -> Console:
+    """A console on standard output that accepts every character.
+
+    Args:
+        width: columns; None is the terminal's own width.
+    """
+    tolerate_encodings()
+    return Console(width=width)
 
 
 def no_progress(done: int, total: int) -> None:
@@ -16,7 +30,13 @@ def no_progress(done: int, total: int) -> None:
 
 def echo(text: str = "") -> None:
     """Print one line unchanged. It is never wrapped, so that log lines and paths stay whole."""
-    Console(highlight=False, soft_wrap=True).print(text, markup=False)
+    terminal().print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def echo_json(value: object) -> None:
+    """Print a JSON value on one line, with escapes where the terminal is not UTF-8: JSON stays JSON."""
+    readable = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    echo(json.dumps(value, ensure_ascii=not readable))
 
 
 @contextmanager
@@ -26,7 +46,7 @@ def progress(description: str) -> Iterator[Advance]:
     Yields a function to call with (done, total).
     """
     columns = (TextColumn("  {task.description}"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console()
+    console = terminal()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -38,6 +38,7 @@ SLOW = (
     "integration/test_expected_scores.py",
     "integration/test_interruptions.py",
     "integration/test_kills.py",
+    "integration/test_locales.py",
     "integration/test_pylate.py",
     "integration/test_synchronised.py",
     "integration/test_torchrun.py",

@@ -10,7 +10,8 @@ import optical_sweeps
 
 PACKAGE = Path(optical_sweeps.__file__).parent
 ORDER = (
-    "errors", "interruption", "seeds", "checks", "console", "settings", "artifacts", "compiled",
+    "errors", "interruption", "seeds", "checks", "terminal_encoding", "console", "settings", "artifacts",
+    "compiled",
     "transport", "corpora", "encoders", "objectives", "training", "retrieval", "evaluation",
     "curves", "curves/tables", "curves/statistics", "curves/laws", "curves/claims", "curves/figures",
     "tracking",

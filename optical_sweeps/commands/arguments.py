@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,13 +229,16 @@ def _unquoted(value: str) -> str:
 
 
 def free_text(option: str, text: str) -> str:
-    """`text`, which is not empty and contains no bytes that the terminal's encoding cannot represent.
+    """`text`, which must not be empty. UTF-8 is understood in every locale, the locale's encoding too.
 
     Raises:
-        UserError: it is, or it does.
+        UserError: it is empty, or contains bytes that are neither.
     """
     if not text.strip():
         raise UserError(f"{option}: empty; give a text")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise UserError(f"{option}: {text!r} is not valid in the terminal's encoding; use UTF-8")
-    return text
+    try:  # a UTF-8 terminal on a machine with another locale: valid UTF-8 is never meant otherwise
+        return text.encode(sys.getfilesystemencoding(), "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise UserError(f"{option}: {text!r} is not valid in the terminal's encoding; use UTF-8") from None
+        return text

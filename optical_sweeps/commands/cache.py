@@ -3,11 +3,10 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from optical_sweeps.artifacts import ArtifactStore, Entry
-from optical_sweeps.console import echo, progress, size_text
+from optical_sweeps.console import echo, progress, size_text, terminal
 from optical_sweeps.errors import UsageError, UserError
 
 
@@ -49,7 +48,7 @@ def _list(entries: list[Entry]) -> None:
     for entry in entries:
         key = entry.folder.name.removeprefix(".").removesuffix(".parts")[:12]
         table.add_row(entry.kind, size_text(entry.size), entry.created or "", key, entry.problem or "sound")
-    Console().print(table)
+    terminal().print(table)
     echo(f"{len(entries)} entries, {_total_size(entries)}")
 
 

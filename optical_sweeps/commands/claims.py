@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.console import Console
 
-from optical_sweeps.console import echo, progress
+from optical_sweeps.console import echo, progress, terminal
 
 WIDTH = 240
 """Columns of a table; a narrower terminal wraps its lines."""
@@ -28,7 +27,7 @@ def run(config: DictConfig, sweep: Path | None) -> None:
         tables = claims_tables(study_strata(per_query, runs, settings), settings)
     for table in (tables.claims, tables.crossings):
         if table.rows:
-            Console(width=WIDTH, soft_wrap=True).print(terminal_paper_table(table))
+            terminal(WIDTH).print(terminal_paper_table(table), soft_wrap=True)
             echo(table.caption)
             echo()
     echo(f"from {len(runs)} runs in {source_text(settings)}")

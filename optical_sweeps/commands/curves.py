@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.console import Console
 
-from optical_sweeps.console import echo, progress
+from optical_sweeps.console import echo, progress, terminal
 
 
 def run(config: DictConfig, sweep: Path | None) -> None:
@@ -38,7 +37,7 @@ def run(config: DictConfig, sweep: Path | None) -> None:
         confidence=settings.confidence,
         seed=settings.seed,
     )
-    Console().print(terminal_table(study))
+    terminal().print(terminal_table(study))
     with progress("figures"):
         figures = save_all_figures(study, output)
     results = result_table(runs, include_unfinished=settings.unfinished)

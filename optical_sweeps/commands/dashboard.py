@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from optical_sweeps.commands.arguments import FOLDERS, add_json
-from optical_sweeps.console import echo, progress
+from optical_sweeps.console import echo, echo_json, progress
 from optical_sweeps.errors import UsageError
 
 
@@ -48,7 +48,7 @@ def run(
     with progress("dashboard"):
         saved = save(logged)
     if as_json:
-        echo(json.dumps({"workspace": saved.workspace, "report": saved.report, "renewed": saved.replaced}))
+        echo_json({"workspace": saved.workspace, "report": saved.report, "renewed": saved.replaced})
         return
     echo("updated" if saved.replaced else "created")
     echo(f"  workspace: {saved.workspace}")

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from optical_sweeps.checks import FilePath, Strings
-from optical_sweeps.console import echo
+from optical_sweeps.console import echo, terminal
 from optical_sweeps.settings import from_root, settings
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def run(config: DictConfig, run: Path | None) -> None:
     output = chosen.output
     results = evaluate_again(encoders, chosen.split, chosen.query_languages, writes=output is not None)
     for result in results:
-        Console().print(_table(encoders.name, result))
+        terminal().print(_table(encoders.name, result))
     if output is not None:
         for result in results:
             write_rankings(result, output / "runs", tag=encoders.tag)

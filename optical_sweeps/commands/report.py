@@ -1,12 +1,11 @@
 """`report`: write a sweep as one HTML page."""
 
-import json
 from argparse import ArgumentParser
 from functools import partial
 from pathlib import Path
 
 from optical_sweeps.commands.arguments import add_sweep
-from optical_sweeps.console import echo, progress
+from optical_sweeps.console import echo, echo_json, progress
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -38,7 +37,7 @@ def run(sweep: Path, output: Path | None, no_texts: bool, as_json: bool) -> None
     size, runs, left_out = len(page.encode()), len(contents["runs"]), contents["left_out"]
     if as_json:
         facts = {"report": str(path), "bytes": size, "runs": runs, "left_out": left_out}
-        echo(json.dumps(facts, ensure_ascii=False))
+        echo_json(facts)
         return
     echo(f"{path} ({size / 1e6:.1f} MB, {runs:,} runs); open it in a browser")
     for line in left_out:

@@ -1,6 +1,5 @@
 """`search`: show the passages and matched tokens that a student finds for queries."""
 
-import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
@@ -12,7 +11,7 @@ from omegaconf import DictConfig
 
 from optical_sweeps.checks import Count, one_of
 from optical_sweeps.commands.arguments import add_json, free_text
-from optical_sweeps.console import echo
+from optical_sweeps.console import echo, echo_json
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import from_root, settings
@@ -69,7 +68,7 @@ def run(
     index = encoders.index_of(documents)
     for result in search_passages(texts, query_encoder, encoders.documents, documents, index, search.k):
         if as_json:
-            sys.stdout.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
+            echo_json(asdict(result))
         else:
             _print(result)
 
@@ -88,6 +87,7 @@ def read_queries(query: str | None, queries: str | None) -> list[tuple[str, str]
     lines: Iterable[tuple[int, str]]
     if queries == STANDARD_INPUT:
         lines = enumerate((line.rstrip("\r\n") for line in sys.stdin), start=1)
+        lines = [(n, free_text(f"--queries: line {n}", line)) for n, line in lines if line.strip()]
     else:
         lines = _file_lines(Path(queries))
     pairs = []

@@ -1,13 +1,12 @@
 """`sweep cancel`: remove a sweep's runs from Slurm's queue, and list processes that work on them elsewhere."""
 
-import json
 import socket
 from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
 
 from optical_sweeps.commands.arguments import add_sweep
-from optical_sweeps.console import echo
+from optical_sweeps.console import echo, echo_json
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm.cancellation import cancel
 from optical_sweeps.sweeps.grid import Grid
@@ -28,7 +27,7 @@ def run(sweep: Path, runs: list[str], as_json: bool) -> None:
             raise UserError(f"{sweep}: no run {run}; optical-sweeps sweep status {sweep} lists the runs")
     cancellation = cancel(sweep, runs or list(grid.runs))
     if as_json:
-        echo(json.dumps(asdict(cancellation)))
+        echo_json(asdict(cancellation))
         return
     labels = grid.labels()
     for run in cancellation.runs:

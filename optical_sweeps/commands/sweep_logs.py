@@ -1,12 +1,11 @@
 """`sweep logs`: print the log of a run and why it failed."""
 
-import json
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
 from optical_sweeps.commands.arguments import FOLDERS, add_json
-from optical_sweeps.console import echo
+from optical_sweeps.console import echo, echo_json
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.slurm.run_logs import RunLogs, follow, is_active, is_submitted, run_logs
@@ -25,7 +24,7 @@ def run(folder: Path, follow: bool, as_json: bool) -> None:
         raise UserError(f"{folder}: no such run; name a run's folder, such as multirun/demo/0123456789ab")
     logs = run_logs(run_folder)
     if as_json:
-        echo(json.dumps(_facts(run_folder, logs)))
+        echo_json(_facts(run_folder, logs))
     elif follow:
         _follow(run_folder, logs)
     else:

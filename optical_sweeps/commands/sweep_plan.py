@@ -1,12 +1,9 @@
 """`sweep plan`: what `train -m` with these overrides would do, and what it would cost; nothing is run."""
 
-import json
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
-
 from optical_sweeps.commands.arguments import add_grid
-from optical_sweeps.console import echo
+from optical_sweeps.console import echo_json, terminal
 
 add_arguments = add_grid
 
@@ -22,9 +19,9 @@ def run(
     launcher, array_tasks = _launcher(plan.launcher, plan.unfinished)
     if as_json:
         facts = {**plan.as_dict(), "launcher": launcher, "array_tasks": list(array_tasks)}
-        echo(json.dumps(facts, ensure_ascii=False))
+        echo_json(facts)
     else:
-        Console().print(plan_screen(plan, launcher, array_tasks), soft_wrap=True)
+        terminal().print(plan_screen(plan, launcher, array_tasks), soft_wrap=True)
 
 
 def _launcher(settings: Mapping[str, object], runs: int) -> tuple[str, tuple[int, ...]]:

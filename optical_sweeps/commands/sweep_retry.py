@@ -1,13 +1,12 @@
 """`sweep retry`: run failed runs again, here or in Slurm if the sweep was submitted."""
 
-import json
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from optical_sweeps.commands.arguments import add_sweep
-from optical_sweeps.console import echo
+from optical_sweeps.console import echo, echo_json
 from optical_sweeps.runs.failure import CAUSES
 from optical_sweeps.sweeps.grid import Grid
 from optical_sweeps.sweeps.retry import retry_here, runs_to_retry
@@ -37,7 +36,7 @@ def run(sweep: Path, causes: list[str], runs: list[str], here: bool, as_json: bo
     results = [] if submits else retry_here(grid, chosen)
     if as_json:
         facts = {"sweep": str(grid.folder), "runs": chosen, "submitted": submits}
-        echo(json.dumps({**facts, "results": [asdict(result) for result in results]}, ensure_ascii=False))
+        echo_json({**facts, "results": [asdict(result) for result in results]})
     elif not chosen:
         echo(f"nothing to retry in {grid.folder}")
     if any(result.state != "done" for result in results):

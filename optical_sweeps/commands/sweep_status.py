@@ -1,6 +1,5 @@
 """`sweep status`: show the state of every run of a sweep, from its folders and the scheduler."""
 
-import json
 import time
 from argparse import ArgumentParser
 from collections import Counter
@@ -8,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 
 from optical_sweeps.commands.arguments import add_sweep
-from optical_sweeps.console import echo
+from optical_sweeps.console import echo, echo_json, terminal
 from optical_sweeps.runs.run_folder import State
 from optical_sweeps.slurm.submission_queue import problems
 from optical_sweeps.sweeps.grid import ORDER, Grid, describe
@@ -33,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(sweep: Path, list_all: bool, only_map: bool, watch: bool, as_json: bool) -> None:
     """Print the states of a sweep's runs, once or until the sweep is finished."""
-    console = Console()
+    console = terminal()
 
     def screen(grid: Grid, states: Mapping[str, State]) -> RenderableType:
         lines, width = problems(grid.folder), console.width
@@ -41,7 +40,7 @@ def run(sweep: Path, list_all: bool, only_map: bool, watch: bool, as_json: bool)
 
     grid = Grid.load(sweep)
     if as_json:
-        echo(json.dumps(_facts(grid, grid.states()), ensure_ascii=False))
+        echo_json(_facts(grid, grid.states()))
     elif not watch:
         console.print(screen(grid, grid.states()), soft_wrap=True)
     elif not console.is_terminal:

@@ -1,12 +1,11 @@
 """`sweep submit`: submit the missing runs of a grid to Slurm, and return."""
 
-import json
 from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
 from optical_sweeps.commands.arguments import add_grid
-from optical_sweeps.console import echo
+from optical_sweeps.console import echo, echo_json
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
 from optical_sweeps.slurm.submission import submit
@@ -22,7 +21,7 @@ def run(
     """Plan the grid of the overrides, and submit every run that is neither done nor queued."""
     submission = _submit(overrides, config_dir, config_name, quiet=as_json)
     if as_json:
-        echo(json.dumps(_facts(submission)))
+        echo_json(_facts(submission))
 
 
 def _submit(

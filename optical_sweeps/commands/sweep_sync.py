@@ -1,11 +1,10 @@
 """`sweep sync`: upload the finished runs that W&B logged offline."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from optical_sweeps.commands.arguments import add_sweep
-from optical_sweeps.console import echo
+from optical_sweeps.console import echo, echo_json
 from optical_sweeps.sweeps.grid import Grid
 
 add_arguments = add_sweep
@@ -17,7 +16,7 @@ def run(sweep: Path, as_json: bool) -> None:
 
     result = upload(Grid.load(sweep))
     if as_json:
-        echo(json.dumps({"sweep": str(sweep), **asdict(result)}))
+        echo_json({"sweep": str(sweep), **asdict(result)})
     else:
         echo(
             f"{len(result.uploaded):,} runs uploaded, {len(result.skipped):,} before, "

@@ -1,13 +1,10 @@
 """`verify`: recompute a sweep's scores, and compare them with its logs or with expected scores."""
 
-import json
 from argparse import ArgumentParser
 from pathlib import Path
 
-from rich.console import Console
-
 from optical_sweeps.commands.arguments import add_sweep
-from optical_sweeps.console import echo, progress
+from optical_sweeps.console import echo, echo_json, progress, terminal
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -38,8 +35,8 @@ def run(sweep: Path, expected: Path | None, list_all: bool, as_json: bool) -> No
     counts = counts_by_verdict(cells)
     if as_json:
         facts = {"sweep": str(grid.folder), "counts": counts, "cells": [cell.as_dict() for cell in cells]}
-        echo(json.dumps(facts))
+        echo_json(facts)
     else:
-        Console().print(verdict_screen(cells, list_all=list_all), soft_wrap=True)
+        terminal().print(verdict_screen(cells, list_all=list_all), soft_wrap=True)
     if "FAIL" in counts:
         raise SystemExit(1)

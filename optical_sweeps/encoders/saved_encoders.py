@@ -58,8 +58,10 @@ def save_encoder(encoder: TokenEncoder, folder: Path | str) -> None:
     import safetensors.torch
 
     with new_folder(Path(folder)) as part:
-        (part / "config.json").write_text(json.dumps(_config(encoder), indent=2, sort_keys=True) + "\n")
-        (part / "tokenizer.json").write_text(encoder.text_tokenizer.rust_tokenizer.to_str())
+        (part / "config.json").write_text(
+            json.dumps(_config(encoder), indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
+        (part / "tokenizer.json").write_text(encoder.text_tokenizer.rust_tokenizer.to_str(), encoding="utf-8")
         weights = {name: tensor.contiguous().cpu() for name, tensor in encoder.state_dict().items()}
         safetensors.torch.save_file(weights, part / "model.safetensors")
         shutil.copymode(
@@ -205,7 +207,7 @@ def _bytes(tensor: Tensor) -> memoryview:
 
 def _read_config(file: Path) -> EncoderConfig:
     try:
-        config = json.loads(file.read_text())
+        config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _unusable(file, _line(error)) from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
@@ -231,7 +233,7 @@ def _read_tokenizer(file: Path, special: Mapping[str, str]) -> "transformers.Pre
     import transformers
 
     try:
-        tokenizer = tokenizers.Tokenizer.from_str(file.read_text())
+        tokenizer = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8"))
     except Exception as error:  # tokenizers raises bare Exception
         raise _unusable(file, _line(error)) from None
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)

@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
@@ -37,6 +38,9 @@ BY_ANSWERS = "AnswerRecall"
 
 _CHUNK = 512  # queries; each chunk is padded to its largest number of relevant documents
 _NO_DOCUMENT = -1.0
+_NO_CACHE_FOLDER = (
+    "ranx: numba finds no folder for compiled functions; set NUMBA_CACHE_DIR to a writable folder"
+)
 # numba's thread layer aborts the process if two threads enter it at once
 _KERNEL_LOCK = threading.Lock()
 
@@ -164,6 +168,26 @@ def warm_up(progress: Callable[[int, int], None] = lambda done, total: None) -> 
     return time.perf_counter() - start
 
 
+def check_cache_folder() -> None:
+    """Check that numba can store ranx's kernels, without importing ranx (2 s) or compiling anything.
+
+    ranx refuses to be imported otherwise, which would be found when a trained student is to be evaluated.
+
+    Raises:
+        UserError: neither NUMBA_CACHE_DIR, nor ranx's own folder, nor the user's cache folder is writable.
+    """
+    import numba
+
+    (folder,) = find_spec("ranx").submodule_search_locations  # type: ignore[union-attr, misc]
+    functions: dict[str, Callable[[], None]] = {}
+    # numba chooses the cache folder by the file that defines a function
+    exec(compile("def probe(): pass", str(Path(folder, "metrics", "ndcg.py")), "exec"), functions)
+    try:
+        numba.njit(cache=True)(functions["probe"])
+    except RuntimeError as error:
+        raise UserError(_NO_CACHE_FOLDER) from error
+
+
 def is_warm() -> bool:
     """Whether numba's cache has every kernel, so that `warm_up` is quick. Imports ranx (2 s)."""
     metrics = _ranx_metrics()
@@ -215,8 +239,6 @@ def _ranx_metrics() -> ModuleType:
     except RuntimeError as error:
         if "cache" not in str(error):
             raise
-        raise UserError(
-            "ranx: numba finds no folder for compiled functions; set NUMBA_CACHE_DIR to a writable folder"
-        ) from error
+        raise UserError(_NO_CACHE_FOLDER) from error
     metrics: ModuleType = ranx.metrics
     return metrics

@@ -86,7 +86,7 @@ def check_free_space(folder: Path, size: IndexSize, existing: int = 0, name: str
 def free_memory() -> int:
     """Bytes of memory available to programs."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):  # not Linux
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

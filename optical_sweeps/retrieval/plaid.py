@@ -76,7 +76,9 @@ def build_plaid(
         plaid.update(_vectors(index, order[start : start + UPDATE_DOCUMENTS]))
         progress(min(start + UPDATE_DOCUMENTS, len(order)), len(order))
     np.save(folder / "documents.npy", order)
-    (folder / "plaid.json").write_text(json.dumps({"documents": len(order), "bits": settings.bits}) + "\n")
+    (folder / "plaid.json").write_text(
+        json.dumps({"documents": len(order), "bits": settings.bits}) + "\n", encoding="utf-8"
+    )
 
 
 class PlaidIndex:
@@ -92,7 +94,7 @@ class PlaidIndex:
     def __init__(self, folder: Path, ids: Sequence[str], settings: PlaidSettings) -> None:
         self.ids, self.settings = ids, settings
         try:
-            json.loads((folder / "plaid.json").read_text())
+            json.loads((folder / "plaid.json").read_text(encoding="utf-8"))
             self.order: Int64[np.ndarray, " N"] = np.load(folder / "documents.npy", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise UserError(f"{folder}: not a complete PLAID index ({error}); build it again") from error

@@ -80,7 +80,7 @@ class RunFolder:
             UserError: the record is not JSON, or of another version.
         """
         try:
-            record = json.loads(self.record_path.read_text())
+            record = json.loads(self.record_path.read_text(encoding="utf-8"))
         except ValueError as error:  # not JSON, or not UTF-8
             raise UserError(
                 f"{self.record_path}: not JSON ({error}); delete the file to run the point again"

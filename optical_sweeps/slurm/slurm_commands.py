@@ -178,7 +178,8 @@ def _call(program: str, *arguments: str, timeout: int = 60, variables: Mapping[s
             [program, *arguments],
             env={**_environment(), **(variables or {})},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=timeout,
             check=False,
         )

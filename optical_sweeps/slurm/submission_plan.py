@@ -158,12 +158,12 @@ class Submission:
     def begin(self, run: str, attempt: str) -> None:
         """Note that an attempt at the run's pack has reached the run."""
         (self.folder / "begun").mkdir(exist_ok=True)
-        (self.folder / "begun" / run).write_text(attempt)
+        (self.folder / "begun" / run).write_text(attempt, encoding="utf-8")
 
     def was_begun(self, run: str, attempt: str) -> bool:
         """Whether this attempt reached the run before: if it is not over, its worker was killed in it."""
         path = self.folder / "begun" / run
-        return path.exists() and path.read_text() == attempt
+        return path.exists() and path.read_text(encoding="utf-8") == attempt
 
     def log_of(self, job: Job, index: int | None) -> Path:
         """The log file of a task."""

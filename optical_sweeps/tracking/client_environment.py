@@ -6,6 +6,7 @@ given, so that nobody finds the run again. The variables listed here are therefo
 starts. All others stay the user's choice; `check_environment` refuses values that the client refuses.
 """
 
+import logging
 import os
 from collections.abc import Mapping
 
@@ -44,6 +45,19 @@ def without_other_runs(environment: Mapping[str, str]) -> dict[str, str]:
     {'WANDB_ENTITY': 'team'}
     """
     return {name: value for name, value in environment.items() if name not in OF_OTHER_RUNS}
+
+
+def escape_client_log() -> None:
+    """Escape what is not ASCII in the log that the client keeps for its developers.
+
+    It writes that file in the locale's encoding, and prints a traceback for each line that does not fit.
+    """
+    logging.getLogger("wandb").addFilter(_escape)  # adding it again has no effect
+
+
+def _escape(record: logging.LogRecord) -> bool:
+    record.msg, record.args = record.getMessage().encode("ascii", "backslashreplace").decode(), ()
+    return True
 
 
 def check_environment() -> None:

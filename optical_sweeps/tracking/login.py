@@ -76,7 +76,7 @@ def _settings() -> configparser.ConfigParser:
     settings = configparser.ConfigParser(interpolation=None)
     for path in (home / "settings", Path(".wandb/settings"), Path("wandb/settings")):
         try:
-            settings.read(path)
+            settings.read(path, encoding="utf-8")
         except (configparser.Error, OSError, UnicodeDecodeError):
             continue
     return settings

@@ -48,7 +48,7 @@ def _record_files(folder: Path) -> Iterator[Path]:
 
 
 def _run_of_record(path: Path, history: bool) -> RunLog:
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     rows = _rows(path.with_name("metrics.jsonl"))
     summary: dict[str, object] = {}
     for row in rows:
@@ -69,7 +69,7 @@ def _run_of_record(path: Path, history: bool) -> RunLog:
 
 
 def _rows(path: Path) -> list[Row]:
-    lines = path.read_text().splitlines() if path.exists() else ()
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else ()
     return merged_rows(row for line in lines if isinstance(row := _json(line), dict))
 
 

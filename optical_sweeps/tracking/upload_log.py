@@ -18,7 +18,7 @@ PARTS = ("filestream:", "file transfer: upload:", "runfiles:", "runupserter:", "
 def upload_problem(fragment: Path) -> str:
     """The first upload that the server refused permanently, as one line; empty if everything arrived."""
     try:
-        lines = (fragment / CLIENT_LOG).read_text(errors="replace").splitlines()
+        lines = (fragment / CLIENT_LOG).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
     for line in lines:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from optical_sweeps.tracking.client_environment import remove_other_runs
+from optical_sweeps.tracking.client_environment import escape_client_log, remove_other_runs
 from optical_sweeps.tracking.fragments import Fragment, read_fragment
 from optical_sweeps.tracking.login import is_logged_in, one_line
 from optical_sweeps.tracking.offline import log_files
@@ -281,6 +281,7 @@ class WandbRun:
         try:
             import wandb
 
+            escape_client_log()
             settings = self.settings.for_client()
             # before init, since the process-wide part of the client prints where credentials came from
             wandb.setup(settings=settings)

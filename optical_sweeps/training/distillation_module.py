@@ -105,7 +105,7 @@ class DistillationModule(ResumableModule):
         # numbers as text, since JSON has no NaN
         diagnostics = {name: str(float(value)) for name, value in output.diagnostics.items()}
         report = {"step": self.step, quantity: str(value), "diagnostics": diagnostics}
-        (self.wreck / f"report{suffix}.json").write_text(json.dumps(report, indent=2))
+        (self.wreck / f"report{suffix}.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
         raise NotFinite(
             f"training: the {quantity} is {value} at step {self.step}; its batch is saved in "
             f"{self.wreck}; try a lower training.learning_rate, training.gradient_clip or "

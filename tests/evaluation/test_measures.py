@@ -212,15 +212,28 @@ def test_kernels_compiled_by_one_process_are_loaded_by_the_next():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_missing_cache_folder_is_refused_in_one_line():
+@pytest.mark.parametrize("function", ["warm_up", "check_cache_folder"])
+def test_a_missing_cache_folder_is_refused_in_one_line(function):
     code = (
+        "import sys\n"
         "from optical_sweeps.errors import UserError\n"
-        "from optical_sweeps.evaluation.measures import warm_up\n"
-        "try:\n    warm_up()\n"
+        f"from optical_sweeps.evaluation.measures import {function}\n"
+        f"try:\n    {function}()\n"
         "except UserError as error:\n    print(error)\n"
+        "assert 'ranx.metrics' not in sys.modules\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     environment["NUMBA_CACHE_LOCATOR_CLASSES"] = "UserProvidedCacheLocator"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert "set NUMBA_CACHE_DIR" in done.stdout, done.stderr
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_the_check_of_the_cache_folder_agrees_with_ranx(tmp_path):
+    """A folder that NUMBA_CACHE_DIR names is enough, and the check compiles nothing into it."""
+    code = "from optical_sweeps.evaluation.measures import check_cache_folder; check_cache_folder()"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment["NUMBA_CACHE_LOCATOR_CLASSES"] = "UserProvidedCacheLocator"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -7,6 +7,7 @@ from optical_sweeps.corpora.collections import Split
 from optical_sweeps.corpora.ids import check_ids
 from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
 from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.measures import check_cache_folder
 from optical_sweeps.runs.distillation.query_encoders import Encoders
 from optical_sweeps.runs.distillation.search_and_evaluate import (
     EvaluationResult,
@@ -28,8 +29,9 @@ def evaluate_again(
         writes: check beforehand that the rankings can be written as TREC run files.
 
     Raises:
-        UserError: an unknown language, or ids that cannot be written.
+        UserError: an unknown language, ids that cannot be written, or no cache folder for numba.
     """
+    check_cache_folder()
     corpus, spec, evaluation = encoders.corpus, encoders.spec, encoders.evaluation
     groups: Groups = {"all": corpus.languages} if spec is None else spec.languages.groups
     if languages:

@@ -23,6 +23,7 @@ from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.evaluation.judging import check_judgements
+from optical_sweeps.evaluation.measures import check_cache_folder
 from optical_sweeps.objectives.interface import Objective
 from optical_sweeps.objectives.interface import check as check_objective
 from optical_sweeps.retrieval.index_settings import IndexSettings
@@ -349,6 +350,10 @@ def _check_collections(spec: RunSpec) -> None:
     )
 
 
+def _check_measures(spec: RunSpec) -> None:
+    check_cache_folder()
+
+
 def _check_judgements(spec: RunSpec) -> None:
     for language in spec.languages.all:
         for split in ("dev", "test"):
@@ -379,6 +384,7 @@ CHECKS: Mapping[Callable[[RunSpec], None], tuple[str, ...]] = {
     _check_student: ("student", "backbone", "objective", "encoder", "teacher"),
     _check_batches: ("training", "encoder", "student", "teacher"),
     _check_collections: ("data", "languages", "teacher"),
+    _check_measures: (),
     _check_judgements: ("data", "languages", "evaluation"),
     _check_perturbations: ("data", "languages", "evaluation"),
     _check_code_switching: ("objective", "training", "languages"),
