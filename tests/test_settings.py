@@ -40,7 +40,7 @@ def test_hydra_builds_the_same_objects(app: HydraApp, solver):
             "mixture: optical_sweeps.settings.build is not a class",
         ),
         ({"_target_": "nothing"}, "mixture: nothing is not a class"),
-        ({**FIXED, "_partial_": True}, "mixture: .*_partial_"),
+        ({**FIXED, "_partial_": True}, "mixture._partial_: no such key"),
         ({"total": 1}, "mixture._target_: no value"),
     ],
 )
