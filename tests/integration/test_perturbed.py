@@ -177,7 +177,7 @@ def test_a_gold_file_of_another_bitext_is_refused(run, here, study, tmp_path):
     asked = ("inspect", str(run), "alignment=true", "language=near", f"gold='{tmp_path}/{{language}}.txt'")
     for text, message in (
         ("0-0\n", "1 lines for the 80 pairs of near's bitext"),
-        ("0-0 1+1\n", "'1+1' is no link"),
+        ("0-0 1+1\n", "'1+1' is not a link"),
         ("0-99\n" * 80, "a link beyond the pair's"),
     ):
         path.write_text(text)
