@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
+from torch.nn.functional import pad
 
 from optical_sweeps.encoders.ragged import take_rows
 
@@ -64,6 +65,20 @@ class TokenBatch:
 
     def __len__(self) -> int:
         return len(self.input_ids)
+
+
+def concatenated_batches(one: TokenBatch, other: TokenBatch) -> TokenBatch:
+    """The texts of both batches; the narrower one gets unattended positions, which change no vector."""
+    width = max(one.mask.shape[1], other.mask.shape[1])
+
+    def joined(first: Tensor, second: Tensor) -> Tensor:
+        return torch.cat([pad(part, (0, width - part.shape[1])) for part in (first, second)])
+
+    return TokenBatch(
+        joined(one.input_ids, other.input_ids),
+        joined(one.attention_mask, other.attention_mask),
+        joined(one.mask, other.mask),
+    )
 
 
 def by_length(texts: TokenizedTexts) -> Int64[np.ndarray, " N"]:

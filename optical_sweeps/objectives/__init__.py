@@ -8,6 +8,8 @@ from optical_sweeps.objectives.interface import (
     Objective,
     ObjectiveOutput,
     check,
+    distil,
+    english_weight,
     mean_output,
     needs,
 )
@@ -30,6 +32,8 @@ __all__ = [
     "ScoreKL",
     "Triplet",
     "check",
+    "distil",
+    "english_weight",
     "mean_output",
     "needs",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from optical_sweeps.checks import number_between
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.errors import UserError
-from optical_sweeps.objectives.interface import Documents, Objective, ObjectiveOutput, needs
+from optical_sweeps.objectives.interface import Documents, Objective, ObjectiveOutput, distil, needs
 from optical_sweeps.settings import key_of, settings
 
 
@@ -56,6 +56,7 @@ class Combination(nn.Module):
 
     @property
     def needs(self) -> frozenset[str]:
+        """What the parts need; each part has its own English term."""
         return frozenset().union(*(needs(part) for part in self._active.values()))
 
     @property
@@ -73,7 +74,7 @@ class Combination(nn.Module):
     ) -> ObjectiveOutput:
         losses, diagnostics = [], {}
         for name, part in self._active.items():
-            output = part(student, teacher, english, **{need: context[need] for need in needs(part)})
+            output = distil(part, student, teacher, english, context)
             losses.append(self.weights[name] * output.loss)
             diagnostics[f"{name}_loss"] = output.loss.detach()
             diagnostics |= {f"{name}_{key}": value for key, value in output.diagnostics.items()}

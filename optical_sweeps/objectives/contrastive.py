@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from optical_sweeps.checks import NonNegativeInt, PositiveFloat
+from optical_sweeps.checks import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives.devices import first_row, gathered, gathered_tokens
 from optical_sweeps.objectives.interface import ObjectiveOutput
@@ -39,6 +39,7 @@ class Contrastive(nn.Module):
         symmetric: average with the other direction, from the teacher's texts to the student's.
         learn_temperature: train log(1 / temperature) with the student; the temperature stays at .01 or above.
         queue: number of most recent teacher texts of earlier steps that serve as negatives too.
+        english_weight: weight of the English term; see `distil`.
     """
 
     temperature: PositiveFloat = 0.05
@@ -46,6 +47,7 @@ class Contrastive(nn.Module):
     symmetric: bool = False
     learn_temperature: bool = False
     queue: NonNegativeInt = 0
+    english_weight: NonNegativeFloat = 0.0
     name: ClassVar[str] = "contrastive"
     trains: ClassVar[bool] = True
 
@@ -67,8 +69,6 @@ class Contrastive(nn.Module):
         if self.symmetric:
             backward = score(teacher, gathered_tokens(student))
             loss = (loss + candidate_cross_entropy(backward / temperature, english, ids, right)) / 2
-        if self._queue is not None and self.training:
-            self._queue.push(texts, ids)
         diagnostics = {
             "positive_score": scores.detach().gather(1, right[:, None]).mean(),
             "in_batch_accuracy": (scores.argmax(-1) == right).float().mean(),
@@ -78,6 +78,11 @@ class Contrastive(nn.Module):
         if self._queue is not None:
             diagnostics["queued_negatives"] = scores.new_tensor(float(candidate_ids.numel() - ids.numel()))
         return ObjectiveOutput(loss, diagnostics)
+
+    def remember(self, teacher: TokenEmbeddings, english: Int[Tensor, " B"]) -> None:
+        """Put the teacher's texts of all devices into the queue."""
+        if self._queue is not None and self.training:
+            self._queue.push(gathered_tokens(teacher), gathered(english))
 
     def _temperature(self) -> float | Float[Tensor, ""]:
         if not self.learn_temperature:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from optical_sweeps.checks import NonNegativeFloat
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives.costs import cosine_cost, squared_euclidean_cost
 from optical_sweeps.objectives.interface import ObjectiveOutput
@@ -24,8 +25,12 @@ class GreedyAlign:
     The two most similar tokens are aligned, then the two most similar of the rest, and so on until one side has
     none left. This matching is never cheaper than the exact one (`optical` with `exact`, on equal lengths). The
     gradient treats the alignment as a constant. Unaligned tokens of the longer side learn nothing.
+
+    Args:
+        english_weight: weight of the English term; see `distil`.
     """
 
+    english_weight: NonNegativeFloat = 0.0
     name: ClassVar[str] = "greedy_align"
     trains: ClassVar[bool] = True
 

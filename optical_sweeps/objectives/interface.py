@@ -66,7 +66,11 @@ class Documents:
 class Objective(Protocol):
     """A loss between the student's tokens of a sentence and the teacher's tokens of its English translation."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """The name by which tables and figures know the objective."""
+        ...
+
     trains: ClassVar[bool]
     """False for an objective that trains nothing (zero-shot)."""
 
@@ -88,14 +92,58 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembers(Protocol):
+    """An objective that keeps texts of a step for later steps."""
+
+    def remember(self, teacher: TokenEmbeddings, english: Int[Tensor, " B"]) -> None:
+        """Called once a step, after every term of the loss; keeps nothing in evaluation mode."""
+        ...
+
+
 def needs(objective: Objective) -> frozenset[str]:
     """The names of `NEEDS` that an objective takes as keyword arguments; most objectives take none.
 
     >>> from optical_sweeps.objectives import Contrastive, ScoreKL
-    >>> sorted(needs(Contrastive())), sorted(needs(ScoreKL(documents="mined")))
-    ([], ['documents'])
+    >>> sorted(needs(Contrastive())), sorted(needs(ScoreKL(documents="mined", english_weight=1.0)))
+    ([], ['documents', 'student_english'])
     """
-    return frozenset(getattr(objective, "needs", ()))
+    own = frozenset(getattr(objective, "needs", ()))
+    return own | {"student_english"} if english_weight(objective) else own
+
+
+def english_weight(objective: Objective) -> float:
+    """The weight of an objective's English term; 0 if it has none."""
+    return float(getattr(objective, "english_weight", 0.0))
+
+
+def distil(
+    objective: Objective,
+    student: TokenEmbeddings,
+    teacher: TokenEmbeddings,
+    english: Int[Tensor, " B"],
+    context: Mapping[str, TokenEmbeddings | Documents],
+) -> ObjectiveOutput:
+    """The loss of a batch with the objective's English term.
+
+    The loss is L(student(x), teacher(y)) + w L(student(y), teacher(y)) for a sentence x and its English
+    translation y (the two terms of Reimers and Gurevych 2020, arXiv 2004.09813, equation 1, for any L), where w
+    is `english_weight`. A weight of 0 computes nothing else.
+
+    Args:
+        context: everything of `NEEDS` that the batch has, by name.
+    """
+    needed = {name: context[name] for name in getattr(objective, "needs", ())}
+    output = objective(student, teacher, english, **needed)
+    if weight := english_weight(objective):
+        own = context["student_english"]
+        assert isinstance(own, TokenEmbeddings)
+        term = objective(own, teacher, english, **needed).loss
+        diagnostics = {"translated_loss": output.loss.detach(), "english_loss": term.detach()}
+        output = ObjectiveOutput(output.loss + weight * term, {**output.diagnostics, **diagnostics})
+    if isinstance(objective, Remembers):
+        objective.remember(teacher, english)
+    return output
 
 
 def check(objective: Objective, dim: int | None, sides: Collection[str]) -> None:

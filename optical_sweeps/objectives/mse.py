@@ -6,9 +6,10 @@ arXiv 2004.09813, section 2.
 
 from typing import ClassVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
+from optical_sweeps.checks import NonNegativeFloat
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives.interface import ObjectiveOutput
 from optical_sweeps.objectives.scores import pooled, pooled_cosine
@@ -22,37 +23,16 @@ class MSE:
     pool is the mean over the tokens of the mask; the squared error is summed over dimensions.
 
     Args:
-        english_term: add the paper's other term, |pool(student of the English text) - pool(teacher of it)|^2,
-            which needs the student's tokens of the English texts.
+        english_weight: weight of the English term, the paper's other term; see `distil`.
     """
 
-    english_term: bool = False
+    english_weight: NonNegativeFloat = 0.0
     name: ClassVar[str] = "mse"
     trains: ClassVar[bool] = True
 
-    @property
-    def needs(self) -> frozenset[str]:
-        return frozenset({"student_english"} if self.english_term else ())
-
     def __call__(
-        self,
-        student: TokenEmbeddings,
-        teacher: TokenEmbeddings,
-        english: Int[Tensor, " B"],
-        *,
-        student_english: TokenEmbeddings | None = None,
+        self, student: TokenEmbeddings, teacher: TokenEmbeddings, english: Int[Tensor, " B"]
     ) -> ObjectiveOutput:
-        translated = squared_error(student, teacher)
-        diagnostics = {"pooled_cosine": pooled_cosine(student, teacher).diagonal().mean().detach()}
-        if not self.english_term:
-            return ObjectiveOutput(translated, diagnostics)
-        if student_english is None:
-            raise ValueError("english_term needs student_english")
-        original = squared_error(student_english, teacher)
-        diagnostics |= {"translated_error": translated.detach(), "english_error": original.detach()}
-        return ObjectiveOutput(translated + original, diagnostics)
-
-
-def squared_error(student: TokenEmbeddings, teacher: TokenEmbeddings) -> Float[Tensor, ""]:
-    """Mean over pairs of the squared distance of pooled vectors."""
-    return (pooled(student) - pooled(teacher)).square().sum(-1).mean()
+        error = (pooled(student) - pooled(teacher)).square().sum(-1).mean()
+        cosine = pooled_cosine(student, teacher).diagonal().mean()
+        return ObjectiveOutput(error, {"pooled_cosine": cosine.detach()})

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn, no_grad
 from torch.nn.functional import normalize
 
-from optical_sweeps.checks import Count
+from optical_sweeps.checks import Count, NonNegativeFloat
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives.costs import COSTS, Cost, SubspaceCost
@@ -54,26 +54,29 @@ class Optical(nn.Module):
 
     Args:
         solver: a solver of `optical_sweeps.transport`.
-        centre: token vectors of one encoder lie in a cone (cosines .7 to .95), which flattens the plan. `plan`
-            subtracts the teacher's mean token vector of the batch from both sides before the plan is computed;
-            `both` also for the cost of the loss; `none` never.
+        centre: token vectors of one encoder lie in a cone (cosines .7 to .95), which flattens the plan. `both`
+            subtracts the teacher's mean token vector of the batch from both sides before it computes the cost
+            of the plan and of the loss; `none` takes the cost of the raw vectors.
         cost: cost of a pair of tokens: `cosine`, `squared_euclidean`, `euclidean`, or `learned` (see
             `SubspaceCost`).
         rank: dimensions of the learned subspace, at most `dim`; None takes half of `dim`.
         dim: dimensions of a token vector, for the learned subspace.
         plan: what is differentiated.
+        english_weight: weight of the English term; see `distil`.
+        name: the objective's name in tables and figures.
 
     Raises:
         UserError: a setting is unknown, or the solver does not give a plan with this derivative.
     """
 
     solver: Solver
-    centre: Literal["none", "plan", "both"] = "plan"
+    centre: Literal["none", "both"] = "both"
     cost: Literal["cosine", "squared_euclidean", "euclidean", "learned"] = "cosine"
     rank: Count | None = None
     dim: Count | None = None
     plan: Literal["detached", "envelope", "implicit", "unrolled"] = "detached"
-    name: ClassVar[str] = "optical"
+    english_weight: NonNegativeFloat = 0.0
+    name: str = "optical"
     trains: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -89,10 +92,8 @@ class Optical(nn.Module):
     def forward(
         self, student: TokenEmbeddings, teacher: TokenEmbeddings, english: Int[Tensor, " B"]
     ) -> ObjectiveOutput:
-        raw = self._cost(student.vectors, teacher.vectors)
-        centred = raw if self.centre == "none" else self._centred_cost(student, teacher)
-        cost = centred if self.centre == "both" else raw
-        plan_cost = centred.detach() if self.plan == "detached" else centred
+        cost = self._token_costs(student, teacher)
+        plan_cost = cost.detach() if self.plan == "detached" else cost
         plan = self.solver(TransportProblem.uniform(plan_cost, student.mask, teacher.mask))
         if self.plan in DIFFERENTIABLE:
             plan = DIFFERENTIABLE[self.plan](plan)
@@ -107,15 +108,14 @@ class Optical(nn.Module):
     ) -> TransportPlan:
         """The plan as a constant, centred on `mean` if given, and otherwise on the batch's mean."""
         with no_grad():
-            if self.centre == "none":
-                cost = self._cost(student.vectors, teacher.vectors)
-            else:
-                cost = self._centred_cost(student, teacher, mean)
+            cost = self._token_costs(student, teacher, mean)
             return self.solver(TransportProblem.uniform(cost, student.mask, teacher.mask))
 
-    def _centred_cost(
+    def _token_costs(
         self, student: TokenEmbeddings, teacher: TokenEmbeddings, mean: Float[Tensor, " d"] | None = None
     ) -> Float[Tensor, "B n m"]:
+        if self.centre == "none":
+            return self._cost(student.vectors, teacher.vectors)
         mean = mean_vector(teacher.vectors[teacher.mask]) if mean is None else mean
         return self._cost(_recentre(student, mean), _recentre(teacher, mean))
 
@@ -142,11 +142,6 @@ class Optical(nn.Module):
             raise UserError(
                 f"{key_of('plan')}: envelope needs the optimum of a balanced problem, and {kind} gives "
                 "another; set transport@objective.solver=sinkhorn or exact, or objective.plan=detached"
-            )
-        if self.centre == "plan":
-            raise UserError(
-                f"{key_of('plan')}: envelope differentiates one optimum, so plan and loss need one cost; set "
-                "objective.centre=both or none"
             )
 
 

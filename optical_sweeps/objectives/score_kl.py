@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from optical_sweeps.checks import PositiveFloat
+from optical_sweeps.checks import NonNegativeFloat, PositiveFloat
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives.devices import gathered, gathered_tokens
 from optical_sweeps.objectives.interface import Documents, ObjectiveOutput
@@ -34,11 +34,13 @@ class ScoreKL:
         documents: `in_batch`, `mined` (those mined for the pair itself), or `both` (with those mined for
             any pair on any device).
         scores: `maxsim` or `pooled`.
+        english_weight: weight of the English term; see `distil`.
     """
 
     temperature: PositiveFloat = 0.0625
     documents: Literal["in_batch", "mined", "both"] = "in_batch"
     scores: ScoreName = "maxsim"
+    english_weight: NonNegativeFloat = 0.0
     name: ClassVar[str] = "score_kl"
     trains: ClassVar[bool] = True
 

@@ -29,11 +29,13 @@ class Triplet:
         margin: how much nearer the positive must be; scores are at most 1.
         negatives: `all`, or the `hardest` of each pair, which is the nearest.
         scores: `pooled` (cosine of mean token vectors) or `maxsim`.
+        english_weight: weight of the English term; see `distil`.
     """
 
     margin: NonNegativeFloat = 0.2
     negatives: Literal["all", "hardest"] = "all"
     scores: ScoreName = "pooled"
+    english_weight: NonNegativeFloat = 0.0
     name: ClassVar[str] = "triplet"
     trains: ClassVar[bool] = True
 

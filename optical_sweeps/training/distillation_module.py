@@ -12,8 +12,9 @@ from torch.optim import Optimizer
 
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.encoders.tokenized_texts import TokenBatch, concatenated_batches
 from optical_sweeps.errors import UserError
-from optical_sweeps.objectives import Documents, Objective, ObjectiveOutput, mean_output
+from optical_sweeps.objectives import Documents, Objective, ObjectiveOutput, distil, mean_output
 from optical_sweeps.training.distillation_pairs import DistillationBatch
 from optical_sweeps.training.optimiser import ScheduledOptimiser, scheduled_adamw
 from optical_sweeps.training.ranks import ALONE, Ranks
@@ -66,13 +67,17 @@ class DistillationModule(ResumableModule):
         """The objective's loss between student and teacher on one batch, averaged over sides."""
         outputs: dict[str, ObjectiveOutput] = {}
         for side, texts in batch.sides.items():
-            student, teacher = self.student(texts.sentences), self.teacher(texts.teacher, side)
-            needs: dict[str, TokenEmbeddings | Documents] = {}
-            if texts.english is not None:
-                needs["student_english"] = self.student(texts.english)
+            context: dict[str, TokenEmbeddings | Documents] = {}
+            if texts.english is None:
+                student = self.student(texts.sentences)
+            else:
+                student, context["student_english"] = _encoded_together(
+                    self.student, texts.sentences, texts.english
+                )
             if batch.documents is not None:
-                needs["documents"] = batch.documents
-            outputs[side] = self.objective(student, teacher, batch.english, **needs)
+                context["documents"] = batch.documents
+            teacher = self.teacher(texts.teacher, side)
+            outputs[side] = distil(self.objective, student, teacher, batch.english, context)
         self.output = mean_output(outputs)
         self.batch, self.weight = batch, batch.weight
         if self.ranks.any(not torch.isfinite(self.output.loss)):
@@ -111,3 +116,13 @@ class DistillationModule(ResumableModule):
             f"{self.wreck}; try a lower training.learning_rate, training.gradient_clip or "
             "training.precision=32-true"
         )
+
+
+def _encoded_together(
+    student: TokenEncoder, sentences: TokenBatch, english: TokenBatch
+) -> tuple[TokenEmbeddings, TokenEmbeddings]:
+    """The student's vectors of both batches, encoded as one."""
+    tokens = student(concatenated_batches(sentences, english))
+    parts = zip((sentences, english), tokens.vectors.split([len(sentences), len(english)]), strict=True)
+    one, other = (TokenEmbeddings(vectors[:, : part.mask.shape[1]], part.mask) for part, vectors in parts)
+    return one, other

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.errors import UserError
-from optical_sweeps.objectives import Contrastive
+from optical_sweeps.objectives import Contrastive, distil
 from optical_sweeps.objectives.contrastive import candidate_cross_entropy
 from optical_sweeps.objectives.scores import mean_maxsim
 from tests.support.objective_batches import SLOW_SCORES, embeddings, ids, texts
@@ -65,7 +65,7 @@ def test_the_same_text_is_never_its_own_negative():
 def test_queued_texts_are_negatives_unless_they_are_the_same_text():
     objective = Contrastive(0.5, queue=3)
     earlier = embeddings([4, 2], seed=1)
-    objective(embeddings([2, 2]), earlier, torch.tensor([7, 8]))
+    objective.remember(earlier, torch.tensor([7, 8]))
     student, teacher = embeddings([3, 1], seed=2), embeddings([2, 2], seed=3)
     loss = objective(student, teacher, torch.tensor([8, 9])).loss
     sevens, eights = texts(earlier)
@@ -79,7 +79,7 @@ def test_the_queue_keeps_the_newest_texts_and_is_part_of_the_state():
     objective = Contrastive(queue=3)
     for step in range(4):
         batch = embeddings([2, 3], seed=step), embeddings([3, 2 + step], seed=step + 9)
-        objective(*batch, torch.tensor([2 * step, 2 * step + 1]))
+        distil(objective, *batch, torch.tensor([2 * step, 2 * step + 1]), {})
     assert objective.state_dict()["_queue.ids"].tolist() == [5, 6, 7]
     restored = Contrastive(queue=3)
     restored.load_state_dict(objective.state_dict(), strict=True)
@@ -89,7 +89,7 @@ def test_the_queue_keeps_the_newest_texts_and_is_part_of_the_state():
 
 def test_evaluation_mode_does_not_change_the_queue():
     objective = Contrastive(queue=3).eval()
-    objective(embeddings([2, 3]), embeddings([3, 2]), ids(2))
+    distil(objective, embeddings([2, 3]), embeddings([3, 2]), ids(2), {})
     assert len(objective.state_dict()["_queue.ids"]) == 0
 
 

@@ -14,6 +14,7 @@ from optical_sweeps.objectives import (
     Optical,
     ScoreKL,
     check,
+    distil,
     mean_output,
     needs,
 )
@@ -23,7 +24,7 @@ from tests.support.objective_batches import embeddings, ids
 
 
 def test_a_combination_has_the_needs_of_its_parts():
-    both = Combination({"a": ScoreKL(documents="both"), "b": MSE(english_term=True)}, {"a": 1.0, "b": 1.0})
+    both = Combination({"a": ScoreKL(documents="both"), "b": MSE(english_weight=1.0)}, {"a": 1.0, "b": 1.0})
     assert needs(both) == {"documents", "student_english"} == set(NEEDS)
     assert needs(Contrastive()) == needs(ScoreKL()) == needs(MSE()) == set()
 
@@ -49,7 +50,7 @@ def test_an_objective_is_refused_for_vectors_of_another_dimension():
 def test_runs_do_not_share_what_an_objective_learns():
     shared = Contrastive(queue=4, learn_temperature=True)
     one = copy.deepcopy(shared)
-    one(embeddings([2, 3]), embeddings([3, 2]), ids(2))
+    distil(one, embeddings([2, 3]), embeddings([3, 2]), ids(2), {})
     with torch.no_grad():
         one.log_scale.add_(1)
     assert torch.equal(copy.deepcopy(shared).log_scale, Contrastive(learn_temperature=True).log_scale)

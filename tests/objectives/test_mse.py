@@ -21,17 +21,6 @@ def test_mse_agrees_with_loops(seed):
     assert MSE()(student, teacher, ids(3)).loss.item() == pytest.approx(slow_error(student, teacher), rel=1e-5)
 
 
-def test_the_english_term_adds_the_error_of_the_english_side():
-    student, teacher = embeddings([3, 5], seed=1), embeddings([4, 2], seed=2)
-    original = embeddings([4, 2], seed=3)
-    output = MSE(english_term=True)(student, teacher, ids(2), student_english=original)
-    expected = slow_error(student, teacher) + slow_error(original, teacher)
-    assert output.loss.item() == pytest.approx(expected, rel=1e-5)
-    torch.testing.assert_close(
-        output.diagnostics["english_error"].item(), slow_error(original, teacher), rtol=1e-5, atol=0
-    )
-
-
 def test_pooling_ignores_the_values_of_padding():
     tokens = embeddings([2, 3], width=5)
     noisy = type(tokens)(torch.where(tokens.mask[..., None], tokens.vectors, 9.0), tokens.mask)
@@ -39,5 +28,5 @@ def test_pooling_ignores_the_values_of_padding():
 
 
 def test_bad_settings_name_their_key():
-    with pytest.raises(UserError, match=r"objective\.english_term: 'yes'"):
-        MSE(english_term="yes")
+    with pytest.raises(UserError, match=r"objective\.english_weight: -1"):
+        MSE(english_weight=-1.0)

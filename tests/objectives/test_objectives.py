@@ -25,8 +25,7 @@ SOFT = Sinkhorn(epsilon=0.1, tolerance=1e-12, max_iterations=5000)
 
 OBJECTIVES = {
     "optical": Optical(SHARP, centre="none"),
-    "optical centre": Optical(SHARP, centre="plan"),
-    "optical centre both": Optical(SHARP, centre="both"),
+    "optical centred": Optical(SHARP, centre="both"),
     "optical exact": Optical(Exact()),
     "optical ipot": Optical(Ipot()),
     "optical unbalanced": Optical(Unbalanced()),
@@ -106,7 +105,7 @@ EXACT_GRADIENTS = {
     "envelope": Optical(SOFT, centre="none", plan="envelope"),
     "envelope centred": Optical(SOFT, centre="both", plan="envelope"),
     "envelope exact": Optical(Exact(), centre="none", plan="envelope"),
-    "implicit": Optical(SOFT, centre="plan", plan="implicit"),
+    "implicit": Optical(SOFT, centre="both", plan="implicit"),
     "implicit euclidean": Optical(SOFT, centre="none", plan="implicit", cost="euclidean"),
     "unrolled": Optical(SOFT, centre="none", plan="unrolled"),
     "combination": Combination({"a": MSE(), "b": GreedyAlign()}, {"a": 2.0, "b": 0.5}),

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import Optical
-from optical_sweeps.objectives.costs import COSTS, cosine_cost
+from optical_sweeps.objectives.costs import COSTS
 from optical_sweeps.transport import Exact, Ipot, Partial, Sinkhorn, TransportProblem, Unbalanced
 from tests.support.objective_batches import dot, embeddings, ids, texts
 
@@ -21,30 +21,39 @@ SLOW_COSTS = {
 }
 
 
-@pytest.mark.parametrize("centre", ["none", "plan"])
+@pytest.mark.parametrize("centre", ["none", "both"])
 def test_loss_is_the_plan_times_the_cost_and_its_gradient_treats_the_plan_as_constant(centre):
     student, teacher = embeddings([3, 4], seed=3), embeddings([5, 2], seed=4)
     vectors = student.vectors.clone().requires_grad_()
     output = Optical(SHARP, centre=centre)(TokenEmbeddings(vectors, student.mask), teacher, ids(2))
     output.loss.backward()
-    # d<P, C>/ds_i = -sum_j P_ij t_j for C = 1 - s.t, if P is a constant
-    plan = _plan(student, teacher, centre)
-    expected = -(plan @ teacher.vectors) / 2
-    torch.testing.assert_close(vectors.grad, expected, atol=1e-6, rtol=1e-4)
+    again = student.vectors.clone().requires_grad_()
+    cost = _cost(again, student.mask, teacher, centre)
+    plan = SHARP(TransportProblem.uniform(cost.detach(), student.mask, teacher.mask)).matrix
+    expected = (plan * cost).sum((1, 2)).mean()
+    expected.backward()
+    torch.testing.assert_close(output.loss, expected)
+    torch.testing.assert_close(vectors.grad, again.grad, atol=1e-6, rtol=1e-4)
+
+
+def _cost(vectors, mask, teacher, centre):
+    if centre == "none":
+        return 1 - vectors @ teacher.vectors.mT
+    mean = teacher.vectors[teacher.mask].mean(0)
+    ours = normalize(vectors - mean, dim=-1) * mask[..., None]
+    theirs = normalize(teacher.vectors - mean, dim=-1) * teacher.mask[..., None]
+    return 1 - ours @ theirs.mT
+
+
+@pytest.mark.parametrize("solver", [Exact(), Sinkhorn(epsilon=0.1, epsilon_relative_to="std")])
+def test_a_common_shift_of_both_spaces_changes_nothing(solver):
+    student, teacher = (embeddings(n, seed=s, dtype=torch.float64) for n, s in (([3, 4], 3), ([5, 2], 4)))
+    shift = torch.linspace(-2.0, 3.0, 8, dtype=torch.float64)
+    moved = [TokenEmbeddings((x.vectors + shift) * x.mask[..., None], x.mask) for x in (student, teacher)]
+    optical = Optical(solver)
     torch.testing.assert_close(
-        output.loss, (plan * cosine_cost(student.vectors, teacher.vectors)).sum((1, 2)).mean()
+        optical(*moved, ids(2)).loss, optical(student, teacher, ids(2)).loss, atol=1e-6, rtol=1e-6
     )
-
-
-def _plan(student, teacher, centre):
-    def cost(mean):
-        def centred(x):
-            return normalize(x.vectors - mean, dim=-1) * x.mask[..., None]
-
-        return 1 - centred(student) @ centred(teacher).mT
-
-    mean = teacher.vectors[teacher.mask].mean(0) if centre == "plan" else torch.zeros(student.vectors.shape[-1])
-    return SHARP(TransportProblem.uniform(cost(mean), student.mask, teacher.mask)).matrix
 
 
 @pytest.mark.parametrize("cost", COSTS)
@@ -146,7 +155,7 @@ def test_diagnostics_describe_the_plan():
         ({"plan": "free"}, r"objective\.plan: 'free'"),
         ({"cost": "learned"}, r"objective\.dim: cost=learned needs it"),
         ({"cost": "learned", "dim": 8, "rank": 9}, r"objective\.rank: 9 is more than objective\.dim, 8"),
-        ({"plan": "envelope"}, r"set objective\.centre=both or none"),
+        ({"centre": "plan"}, r"objective\.centre: 'plan' is not one of none, both"),
         ({"plan": "envelope", "centre": "both", "solver": Unbalanced()}, r"and unbalanced gives another"),
         ({"plan": "envelope", "centre": "both", "solver": Ipot()}, r"and ipot gives another"),
         ({"plan": "envelope", "centre": "both", "solver": Partial(solver=SHARP)}, r"and partial gives another"),

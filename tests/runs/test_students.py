@@ -30,7 +30,7 @@ mixture.total=80 mixture.ratio=0.5 machine.threads=1 machine.accelerator=cpu
 RUNS = {
     "plain": (),
     "document": ("student.side=document", "training.validate_every=6"),
-    "both": ("student.side=both", "objective=mse", "objective.english_term=true", "training.keep=best",
+    "both": ("student.side=both", "objective=mse", "objective.english_weight=1", "training.keep=best",
              "training.validate_every=6"),
     "lora": ("student=lora", "mixture.ratio=1"),
     "untrained lora": ("student=lora", "objective=none"),

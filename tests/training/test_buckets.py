@@ -103,7 +103,7 @@ def encoder():
 @pytest.mark.parametrize("sides", [("query",), ("query", "document")])
 def test_a_bucketed_training_resumes_exactly_with_any_number_of_workers(encoder, tmp_path, sides):
     settings = replace(SETTINGS, batch_size=16, batch_tokens=48)
-    objective = MSE(english_term=True)
+    objective = MSE(english_weight=1.0)
     alone = Study(encoder, tmp_path / "alone", settings, objective, sides=sides)
     alone.done = alone.run(keep=False)
     cut = Study(encoder, tmp_path / "cut", settings, objective, sides=sides, workers=2)
