@@ -48,7 +48,7 @@ class TrainingContext:
     Args:
         machine: devices, data loader workers and the interval between checkpoints.
         folder: receives the batch of a step whose loss or gradient is not finite.
-        interruption: says when the process is asked to stop.
+        interruption: the signals that ask the process to stop.
         ranks: the processes that share every batch.
         logger: receives metrics; on ranks other than 0 a `NullLogger`.
         progress: called with (steps done, all steps) after every step.

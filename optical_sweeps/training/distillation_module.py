@@ -85,7 +85,7 @@ class DistillationModule(ResumableModule):
         return self.output.loss if self.weight == 1.0 else self.output.loss * self.weight
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        # the scaler of 16-mixed skips steps with infinite gradients by itself
+        # with 16-mixed, the scaler skips steps whose gradients are infinite
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
         self.gradient_norm = float(torch.nn.utils.get_total_norm(gradients))
         if self.settings.precision != "16-mixed" and not math.isfinite(self.gradient_norm):

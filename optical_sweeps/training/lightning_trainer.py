@@ -1,4 +1,4 @@
-"""A Lightning trainer that prints, logs and decides nothing by itself."""
+"""A Lightning trainer without output, logger and checkpoints."""
 
 import logging
 import warnings
@@ -15,7 +15,7 @@ from optical_sweeps.training.training_settings import TrainingSettings
 
 
 class StartedRanks(ClusterEnvironment):
-    """Tells Lightning the ranks, in place of its own detection.
+    """Tells Lightning the ranks instead of letting it detect them.
 
     Lightning would otherwise treat a Slurm job as its own: requeue it on a signal, and load the checkpoints in
     the folder.

@@ -118,7 +118,7 @@ class Ranks:
 
 
 ALONE = Ranks()
-"""A process that trains by itself."""
+"""The rank of a process that trains without others."""
 
 
 def join(world: int, device: str) -> Ranks:

@@ -89,7 +89,7 @@ class TeacherSettings:
         refuse_without_checkpoint(encoder)
 
     def fingerprint(self) -> str | None:
-        """A digest of the triples' content, which is part of a run's identity in place of their path."""
+        """A digest of the triples' content, which replaces their path in a run's identity."""
         return None if self.triples is None else self.triples.fingerprint()
 
     def layers(self) -> int | None:

@@ -96,7 +96,7 @@ def test_a_run_that_is_asked_to_stop_goes_on_where_it_was(run, tmp_path, capsys)
         with pytest.raises(Interrupted), signalled(tmp_path / "asked", rows, number):
             run("asked")
         assert run.folder.state() == "stale"
-        assert f"stopped by {number.name}; the same command goes on from here" in capsys.readouterr().out
+        assert f"stopped by {number.name}; run the same command again to continue" in capsys.readouterr().out
     folder = run("asked")
     assert results(folder) == results(alone)
     assert alone.record()["resumed_from"] == []

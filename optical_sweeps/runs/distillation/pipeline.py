@@ -93,9 +93,10 @@ def _evaluate_and_write(
         test = search.evaluate(student, "test", advance)
     clock.lap("test")
     perturbed = []
-    if spec.evaluation.perturbations:
-        with progress(f"{spec.label}: perturbed") as advance:
-            perturbed = search.evaluate_perturbed(student, advance)
+    for perturbation in spec.evaluation.perturbations:
+        with progress(f"{spec.label}: {perturbation}") as advance:
+            perturbed.append(search.evaluate(student, "test", advance, perturbation))
+    if perturbed:
         clock.lap("perturbed")
     assert dev.result is not None
     results = (dev.result, test, *perturbed)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from omegaconf import OmegaConf
-
 from optical_sweeps.corpora.collections import Corpus, Documents
 from optical_sweeps.encoders.saved_encoders import fingerprint, load_encoder, load_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
@@ -36,7 +34,7 @@ class Encoders:
         corpus: its collections are searched.
         spec: the run, if its own corpus is searched; None for another corpus, and for a checkpoint.
         teacher: the teacher of the run's student; None for a checkpoint.
-        trained: the run that trained the student, whatever is searched; None for a checkpoint.
+        trained: the run that trained the student, also if another corpus is searched; None for a checkpoint.
     """
 
     name: str
@@ -79,11 +77,11 @@ def finished_run(settings: Mapping[str, Any]) -> tuple[RunFolder, RunSpec]:
     if folder.state() != "done":
         raise UserError(f"{folder.path} is {folder.state()}, not done; name the folder of a finished run")
     record = folder.record()
-    spec = RunSpec.from_config(OmegaConf.create({**record["config"], "machine": settings["machine"]}))
+    spec = RunSpec.from_plain({**record["config"], "machine": settings["machine"]})
     if spec.id != record["id"]:
         raise UserError(
             f"{folder.path} is run {record['id']}, but its config now describes {spec.id}: its data or "
-            "backbone changed since, or another version made it; call from where it ran, or run it again"
+            "backbone changed, or another version wrote it; call from its working folder, or repeat the run"
         )
     return folder, spec
 

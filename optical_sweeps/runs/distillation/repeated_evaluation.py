@@ -9,11 +9,7 @@ from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.measures import check_cache_folder
 from optical_sweeps.runs.distillation.query_encoders import Encoders
-from optical_sweeps.runs.distillation.search_and_evaluate import (
-    EvaluationResult,
-    measure_collections,
-    measure_perturbed,
-)
+from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, measure_collections
 
 Groups = Mapping[str, Sequence[str]]
 """Languages by group; `all` has every language."""
@@ -41,7 +37,10 @@ def evaluate_again(
         check_ids(corpus.collection(language, split) for language in groups["all"])
     arguments = (corpus, groups, encoders.queries, encoders.index_of, split, evaluation)
     with progress(encoders.name) as advance:
-        return [measure_collections(*arguments, advance), *measure_perturbed(*arguments, advance)]
+        return [
+            measure_collections(*arguments, advance, perturbation)
+            for perturbation in (None, *evaluation.perturbations)
+        ]
 
 
 def _restricted(groups: Groups, languages: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -63,8 +63,8 @@ class RetrievalRun(Run):
             try:
                 perform(self.spec, folder, interruption)
             except Interrupted as interrupted:
-                kept = "at once" if interrupted.at_once else "the same command goes on from here"
-                echo(f"{self.label}: stopped by {interrupted.signal.name}; {kept}")
+                advice = "immediately" if interrupted.at_once else "run the same command again to continue"
+                echo(f"{self.label}: stopped by {interrupted.signal.name}; {advice}")
                 raise
         return True
 

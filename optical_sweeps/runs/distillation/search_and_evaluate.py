@@ -100,22 +100,6 @@ def measure_collections(
     return EvaluationResult(name, rankings, scores, {**means, **macro_average(means, named)}, changed)
 
 
-def measure_perturbed(
-    corpus: CollectionSource,
-    groups: Mapping[str, Sequence[str]],
-    encoder: TokenEncoder,
-    index_of: Callable[[Documents], TokenIndex],
-    split: Split,
-    settings: EvaluationSettings,
-    progress: Advance = no_progress,
-) -> list[EvaluationResult]:
-    """Call `measure_collections` with each perturbation of the settings."""
-    return [
-        measure_collections(corpus, groups, encoder, index_of, split, settings, progress, perturbation)
-        for perturbation in settings.perturbations
-    ]
-
-
 def _perturbed(
     corpus: CollectionSource,
     language: str,

@@ -8,15 +8,12 @@ from pathlib import Path
 
 from optical_sweeps.console import Advance, no_progress
 from optical_sweeps.corpora.collections import Documents, Split
+from optical_sweeps.corpora.perturbations import Perturbation
 from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import Interruption
 from optical_sweeps.retrieval.token_index import TokenIndex
-from optical_sweeps.runs.distillation.search_and_evaluate import (
-    EvaluationResult,
-    measure_collections,
-    measure_perturbed,
-)
+from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, measure_collections
 from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.spec.run_spec import RunSpec
@@ -41,9 +38,13 @@ class StudentSearch:
     interruption: Interruption
 
     def evaluate(
-        self, student: TokenEncoder, split: Split, progress: Advance = no_progress
+        self,
+        student: TokenEncoder,
+        split: Split,
+        progress: Advance = no_progress,
+        perturbation: Perturbation | None = None,
     ) -> EvaluationResult:
-        """Every language's queries of a split over the documents of its collection."""
+        """Every language's queries of a split, perturbed or not, over the documents of its collection."""
         queries, index_of = self._encoders(student)
         return measure_collections(
             self.spec.corpus,
@@ -53,21 +54,7 @@ class StudentSearch:
             split,
             self.spec.evaluation,
             self.interruption.checked(progress),
-        )
-
-    def evaluate_perturbed(
-        self, student: TokenEncoder, progress: Advance = no_progress
-    ) -> list[EvaluationResult]:
-        """The test queries again with each of the run's perturbations."""
-        queries, index_of = self._encoders(student)
-        return measure_perturbed(
-            self.spec.corpus,
-            self.spec.languages.groups,
-            queries,
-            index_of,
-            "test",
-            self.spec.evaluation,
-            self.interruption.checked(progress),
+            perturbation,
         )
 
     def clear(self) -> None:
