@@ -1,5 +1,6 @@
 """Distillation objectives: (student tokens, teacher tokens) -> loss and diagnostics."""
 
+from optical_sweeps.objectives.align import Align
 from optical_sweeps.objectives.combination import Combination
 from optical_sweeps.objectives.contrastive import Contrastive
 from optical_sweeps.objectives.greedy_align import GreedyAlign
@@ -21,6 +22,7 @@ from optical_sweeps.objectives.triplet import Triplet
 
 __all__ = [
     "MSE",
+    "Align",
     "Combination",
     "Contrastive",
     "Documents",

@@ -7,7 +7,7 @@ Shape legend: B pairs, G texts of all devices, D candidate texts.
 """
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -16,10 +16,10 @@ from torch.nn.functional import cross_entropy
 
 from optical_sweeps.checks import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
-from optical_sweeps.objectives.devices import first_row, gathered, gathered_tokens
+from optical_sweeps.objectives.devices import first_row, gathered, gathered_tokens, mean_vector
 from optical_sweeps.objectives.interface import ObjectiveOutput
 from optical_sweeps.objectives.negatives import NegativeQueue, concatenated
-from optical_sweeps.objectives.scores import SCORES, ScoreName
+from optical_sweeps.objectives.scores import SCORES, ScoreName, centred
 from optical_sweeps.settings import settings
 
 _LEAST_TEMPERATURE = 0.01  # CLIP's bound on the learned temperature, below which its training was unstable
@@ -35,11 +35,15 @@ class Contrastive(nn.Module):
 
     Args:
         temperature: divides the scores; the initial value if it is learned.
-        scores: `maxsim` or `pooled` (cosine of mean token vectors).
+        scores: `maxsim`, `nearest_both` (MaxSim in both directions), `ot` (the exact transport plan of every
+            pair of texts, a constant), `hard` (the plan's largest link of each token), or `pooled` (cosine of
+            mean token vectors).
+        centre: `both` subtracts the teacher's mean token vector of the batch from both sides; `none` does not.
         symmetric: average with the other direction, from the teacher's texts to the student's.
         learn_temperature: train log(1 / temperature) with the student; the temperature stays at .01 or above.
         queue: number of most recent teacher texts of earlier steps that serve as negatives too.
         english_weight: weight of the English term; see `distil`.
+        name: the objective's name in tables and figures.
     """
 
     temperature: PositiveFloat = 0.05
@@ -48,7 +52,8 @@ class Contrastive(nn.Module):
     learn_temperature: bool = False
     queue: NonNegativeInt = 0
     english_weight: NonNegativeFloat = 0.0
-    name: ClassVar[str] = "contrastive"
+    centre: Literal["none", "both"] = "none"
+    name: str = "contrastive"
     trains: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -64,6 +69,9 @@ class Contrastive(nn.Module):
         texts, ids = gathered_tokens(teacher), gathered(english)
         right = first_row(english) + torch.arange(len(english), device=english.device)
         candidates, candidate_ids = self._with_queue(texts, ids)
+        if self.centre == "both":
+            mean = mean_vector(teacher.vectors[teacher.mask])
+            student, teacher, candidates = (centred(x, mean) for x in (student, teacher, candidates))
         scores = score(student, candidates)
         loss = candidate_cross_entropy(scores / temperature, english, candidate_ids, right)
         if self.symmetric:

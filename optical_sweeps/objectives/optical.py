@@ -9,9 +9,9 @@ Shape legend: B pairs, n student tokens, m teacher tokens, d dimensions.
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn, no_grad
-from torch.nn.functional import normalize
 
 from optical_sweeps.checks import Count, NonNegativeFloat
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
@@ -19,7 +19,7 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.objectives.costs import COSTS, Cost, SubspaceCost
 from optical_sweeps.objectives.devices import mean_vector
 from optical_sweeps.objectives.interface import ObjectiveOutput
-from optical_sweeps.objectives.scores import at_least_float32
+from optical_sweeps.objectives.scores import centred
 from optical_sweeps.settings import key_of, settings
 from optical_sweeps.transport import (
     Exact,
@@ -117,7 +117,7 @@ class Optical(nn.Module):
         if self.centre == "none":
             return self._cost(student.vectors, teacher.vectors)
         mean = mean_vector(teacher.vectors[teacher.mask]) if mean is None else mean
-        return self._cost(_recentre(student, mean), _recentre(teacher, mean))
+        return self._cost(centred(student, mean).vectors, centred(teacher, mean).vectors)
 
     def _subspace(self) -> SubspaceCost:
         if self.dim is None:
@@ -145,15 +145,12 @@ class Optical(nn.Module):
             )
 
 
-def _recentre(tokens: TokenEmbeddings, mean: Float[Tensor, " d"]) -> Float[Tensor, "B n d"]:
-    return normalize(at_least_float32(tokens) - mean, dim=-1) * tokens.mask.unsqueeze(-1)
-
-
 def _diagnostics(plan: TransportPlan, cost: Float[Tensor, "B n m"], solver: Solver) -> dict[str, Tensor]:
     matrix, cost = plan.matrix.detach(), cost.detach()
     diagnostics = {
         "plan_cost": (matrix.to(cost.dtype) * cost).sum((-2, -1)).mean(),
         "plan_entropy": plan.entropy.detach().mean(),
+        "plan_relative_entropy": _relative_entropy(plan).mean(),
         "plan_marginal_error": plan.marginal_error.mean(),
         "plan_iterations": plan.iterations.float().mean(),
         "plan_converged": plan.converged.float().mean(),
@@ -161,3 +158,10 @@ def _diagnostics(plan: TransportPlan, cost: Float[Tensor, "B n m"], solver: Solv
     if isinstance(solver, Unbalanced | Partial):  # these may leave tokens unaligned
         diagnostics["plan_mass"] = matrix.sum((-2, -1)).mean()
     return diagnostics
+
+
+def _relative_entropy(plan: TransportPlan) -> Float[Tensor, " B"]:
+    """Each plan's entropy relative to log n + log m, which the uniform plan has; 0 for single tokens."""
+    n, m = (plan.problem.a > 0).sum(1), (plan.problem.b > 0).sum(1)
+    largest = (n * m).clamp(min=1).to(plan.matrix.dtype).log()
+    return plan.entropy.detach() / torch.where(largest > 0, largest, 1.0)

@@ -9,6 +9,7 @@ from optical_sweeps.encoders.tokenized_texts import concatenated_batches
 from optical_sweeps.errors import UserError
 from optical_sweeps.objectives import (
     MSE,
+    Align,
     Combination,
     Contrastive,
     GreedyAlign,
@@ -26,6 +27,10 @@ PULLING = {
     "optical": lambda weight: Optical(Exact(), english_weight=weight),
     "optical raw": lambda weight: Optical(Exact(), centre="none", english_weight=weight),
     "optical partial": lambda weight: Optical(Partial(), english_weight=weight),
+    **{
+        f"align {name}": lambda weight, name=name: Align(name, english_weight=weight)
+        for name in ("ot", "hard", "maxsim", "nearest_both", "pooled")
+    },
     "mse": lambda weight: MSE(english_weight=weight),
     "greedy": lambda weight: GreedyAlign(english_weight=weight),
 }

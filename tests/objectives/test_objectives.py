@@ -8,6 +8,7 @@ import torch
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives import (
     MSE,
+    Align,
     Combination,
     Contrastive,
     GreedyAlign,
@@ -39,6 +40,12 @@ OBJECTIVES = {
     "contrastive": Contrastive(),
     "contrastive pooled": Contrastive(scores="pooled", symmetric=True),
     "contrastive learned": Contrastive(learn_temperature=True, queue=8),
+    "contrastive ot": Contrastive(scores="ot", centre="both"),
+    "contrastive hard": Contrastive(scores="hard"),
+    "align ot": Align(),
+    "align hard": Align("hard"),
+    "align nearest both": Align("nearest_both"),
+    "align pooled": Align("pooled"),
     "mse": MSE(),
     "greedy": GreedyAlign(),
     "score_kl": ScoreKL(),

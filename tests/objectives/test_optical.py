@@ -142,6 +142,10 @@ def test_diagnostics_describe_the_plan():
     named = Optical(SHARP)(*batch).diagnostics
     assert named["plan_marginal_error"] < 1e-3
     assert 0 < named["plan_entropy"] <= math.log(4 * 5)
+    assert 0 < named["plan_relative_entropy"] < 1
+    assert Optical(Sinkhorn(epsilon=1e4))(*batch).diagnostics["plan_relative_entropy"].item() == pytest.approx(
+        1
+    )
     assert named["plan_converged"] == 1
     assert "plan_mass" not in named
     assert Optical(Partial(mass=0.6))(*batch).diagnostics["plan_mass"].item() == pytest.approx(0.6, abs=1e-4)

@@ -14,6 +14,7 @@ NEUTRAL_KEYS = (
     "training.code_switching.alignment.solver.threads",
     "training.code_switching.alignment.solver.solver.threads",
     "objective.dim",  # repeats encoder.dim
+    "objective.name",
     # the content of these files counts, not their paths
     "student.checkpoint",
     "teacher.path",
