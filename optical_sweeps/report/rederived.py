@@ -102,7 +102,8 @@ def derive(run: SweepRun) -> Scores:
     Raises:
         UserError: a run file is missing or broken, or the corpus is not the one that the run was evaluated on.
     """
-    from optical_sweeps.runs.spec.run_spec import Languages, content, corpus_of
+    from optical_sweeps.runs.spec.languages import Languages
+    from optical_sweeps.runs.spec.run_spec import content, corpus_of
     from optical_sweeps.settings import from_mapping
 
     config, facts = run.record["config"], run.record.get("facts", {})

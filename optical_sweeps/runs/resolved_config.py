@@ -8,13 +8,20 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from optical_sweeps.errors import UserError, first_line
 
 
+def without_hydra(config: DictConfig) -> DictConfig:
+    """The config without its `hydra` section, copied only if it has one: copying is most of the work."""
+    if "hydra" not in config:
+        return config
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
 def resolved(config: DictConfig) -> dict[str, Any]:
     """Resolve every interpolation and drop the `hydra` section.
 
     Raises:
         UserError: a mandatory value is missing or an interpolation cannot be resolved.
     """
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    own = without_hydra(config)
     try:
         plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig
 
 from optical_sweeps.artifacts import canonical_json
-from optical_sweeps.checks import Strings, whole_number
+from optical_sweeps.checks import whole_number
 from optical_sweeps.corpora.collections import Corpus
 from optical_sweeps.corpora.ids import check_ids
 from optical_sweeps.corpora.mixture import Mixture
@@ -30,7 +30,8 @@ from optical_sweeps.retrieval.index_settings import IndexSettings
 from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.runs.run import Config, run_id
 from optical_sweeps.runs.spec.identity import IDENTITY_SCHEMA, fact, numeric_facts
-from optical_sweeps.settings import build, build_as, from_mapping, settings
+from optical_sweeps.runs.spec.languages import Languages
+from optical_sweeps.settings import build, build_as, from_mapping
 from optical_sweeps.tracking.wandb_settings import WandbSettings
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.teacher_settings import TeacherSettings
@@ -38,37 +39,6 @@ from optical_sweeps.training.training_settings import TrainingSettings
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-
-@settings("languages")
-class Languages:
-    """The two groups of languages whose shares of the training data a sweep varies.
-
-    Raises:
-        UserError: there is no language at all, or one is in both groups.
-    """
-
-    high: Strings
-    low: Strings
-
-    def __post_init__(self) -> None:
-        if not self.all:
-            raise UserError(
-                "languages: both groups are empty; name languages in languages.high and languages.low"
-            )
-        if both := set(self.high) & set(self.low):
-            raise UserError(f"languages: {', '.join(sorted(both))} in both languages.high and languages.low")
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Every language."""
-        return self.high + self.low
-
-    @property
-    def groups(self) -> dict[str, tuple[str, ...]]:
-        """The groups that are not empty, by name; `all` is every language."""
-        groups = {"high": self.high, "low": self.low, "all": self.all}
-        return {name: languages for name, languages in groups.items() if languages}
 
 
 @dataclass(frozen=True)
@@ -140,7 +110,7 @@ class RunSpec:
 
     def bitext_sizes(self) -> dict[str, int]:
         """The number of sentence pairs of each language."""
-        return {language: len(self.corpus.bitext(language)) for language in self.languages.all}
+        return dict(_bitext_sizes(Path.cwd(), json.dumps(self.config["data"]), self.languages.all))
 
     def facts(self) -> dict[str, object]:
         """Everything that can change this run's numbers."""
@@ -263,6 +233,13 @@ def _either(config: Config, name: str, first: type[T], second: type[U]) -> T | U
 @lru_cache(maxsize=32)
 def _built(folder: Path, name: str, section: str) -> object:
     return build(name, json.loads(section))
+
+
+@lru_cache(maxsize=32)
+def _bitext_sizes(folder: Path, data: str, languages: tuple[str, ...]) -> Mapping[str, int]:
+    corpus = _built(folder, "data", data)
+    assert isinstance(corpus, Corpus)
+    return {language: len(corpus.bitext(language)) for language in languages}
 
 
 @lru_cache(maxsize=32)
