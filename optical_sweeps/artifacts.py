@@ -13,14 +13,16 @@ import json
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from optical_sweeps import __version__
+from optical_sweeps.limits import read_json
 
 STORE_FORMAT = 1
 """Raised when the layout of an entry changes: older entries are never read again and can only be pruned."""
@@ -295,7 +297,7 @@ class _Manifest:
         Raises:
             OSError, ValueError, KeyError, TypeError: it is missing or damaged.
         """
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content = read_json(folder / MANIFEST)
         files = dict(content["files"])
         sizes = {name: int(file["size"]) for name, file in files.items()}
         checksums = {name: str(file["blake2b"]) for name, file in files.items()}
@@ -311,12 +313,29 @@ def _problem(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return "unreadable manifest"
     for name, expected in manifest.sizes.items():
-        try:
-            size = (folder / name).stat().st_size
-        except OSError:
-            return f"{name} is missing"
-        if size != expected:
-            return f"{name} has {size} bytes instead of {expected}"
+        if problem := _file_problem(folder, name, expected):
+            return problem
+    return None
+
+
+def _file_problem(folder: Path, name: str, expected: int) -> str | None:
+    """What is wrong with a file of an entry: only plain files inside the entry count, never links."""
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or name.startswith("/"):
+        return f"the manifest names {name!r}, which lies outside the entry"
+    path = folder
+    for part in parts[:-1]:
+        path = path / part
+        if path.is_symlink():
+            return f"{path.relative_to(folder)} is a link instead of a folder"
+    try:
+        status = (folder / name).lstat()
+    except OSError:
+        return f"{name} is missing"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{name} is not a plain file"
+    if status.st_size != expected:
+        return f"{name} has {status.st_size} bytes instead of {expected}"
     return None
 
 

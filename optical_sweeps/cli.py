@@ -16,6 +16,7 @@ from optical_sweeps.commands.registry import COMMANDS
 from optical_sweeps.errors import UsageError, UserError, hydra_message, leave_on_user_error
 from optical_sweeps.sweeps.conf_folder import conf_folder
 from optical_sweeps.terminal_encoding import tolerate_encodings
+from optical_sweeps.terminal_text import plain_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -38,7 +39,7 @@ def main() -> None:
     try:
         _dispatch(sys.argv[1:])
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(plain_text(f"error: {error}\n"))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to continue")

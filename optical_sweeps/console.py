@@ -4,24 +4,47 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 
 from optical_sweeps.terminal_encoding import tolerate_encodings
+from optical_sweeps.terminal_text import plain_text
 
 Advance = Callable[[int, int], None]
 """Reports progress as (done, total)."""
 
 
+@dataclass(frozen=True)
+class PlainTexts:
+    """A table or screen whose texts reach the terminal without control characters; styles stay."""
+
+    content: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.content, options):
+            yield segment if segment.control else Segment(plain_text(segment.text), segment.style)
+
+
+class _PlainTextsHook(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [PlainTexts(renderable) for renderable in renderables]
+
+
 def terminal(width: int | None = None) -> Console:
     """A console on standard output that accepts every character.
+
+    Texts are never mark-up, and control characters are shown as text.
 
     Args:
         width: columns; None is the terminal's own width.
     """
     tolerate_encodings()
-    return Console(width=width)
+    console = Console(width=width, markup=False, emoji=False)
+    console.push_render_hook(_PlainTextsHook())
+    return console
 
 
 def no_progress(done: int, total: int) -> None:
@@ -29,8 +52,8 @@ def no_progress(done: int, total: int) -> None:
 
 
 def echo(text: str = "") -> None:
-    """Print one line unchanged. It is never wrapped, so that log lines and paths stay whole."""
-    terminal().print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    """Print a text without control characters. It is never wrapped, so that log lines and paths stay whole."""
+    terminal().print(plain_text(text), highlight=False, soft_wrap=True)
 
 
 def echo_json(value: object) -> None:

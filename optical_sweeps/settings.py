@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field, fields
-from functools import lru_cache, wraps
-from importlib import import_module
+from functools import wraps
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -29,6 +28,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
+from optical_sweeps.config_classes import SPECIAL_KEYS, check_group, config_class
 from optical_sweeps.errors import RENAMED_KEYS, UserError, first_line
 
 T = TypeVar("T")
@@ -215,18 +215,22 @@ def build_as(name: str, config: Mapping[str, object], kind: type[T]) -> T:
 def build(name: str, config: Mapping[str, object]) -> Any:
     """The object that one group of a resolved config describes.
 
-    Unlike Hydra's `instantiate` it names the key of a bad value at any depth, and takes 0.5 ms per run, not 50.
+    Only classes that `optical_sweeps.config_classes` accepts are constructed, with their declared fields, so a
+    config from an untrusted file cannot run code. Unlike Hydra's `instantiate` it resolves no interpolation,
+    names the key of a bad value at any depth, and takes 0.5 ms per run, not 50.
 
     Args:
         name: the group's key, such as `objective`.
         config: its values; `_target_` names the class.
 
     Raises:
-        UserError: a value is of the wrong type, out of range, or unknown; its key is named.
+        UserError: the class is not accepted, or a value is of the wrong type, out of range, or unknown; its key
+            is named.
     """
     if "_target_" not in config:
         raise UserError(f"{name}._target_: no value; name a class")
     try:
+        check_group(name, config_class(name, config["_target_"]))
         return _constructed(name, config)
     except UserError:
         raise
@@ -234,22 +238,16 @@ def build(name: str, config: Mapping[str, object]) -> Any:
         raise UserError(f"{name}: {first_line(error)}") from error
 
 
-def _constructed(path: str, value: object) -> Any:
+def _constructed(path: str, value: object) -> object:
     if isinstance(value, list):
         return [_constructed(f"{path}.{number}", child) for number, child in enumerate(value)]
     if not isinstance(value, Mapping):
         return value
+    for key in SPECIAL_KEYS:
+        if key in value:
+            raise UserError(f"{path}.{key}: Hydra's special keys are not supported; remove it")
     members = {key: _constructed(f"{path}.{key}", child) for key, child in value.items() if key != "_target_"}
     if "_target_" not in value:
         return members
     with at_key(path):
-        return _class(str(value["_target_"]))(**members)
-
-
-@lru_cache(maxsize=256)
-def _class(target: str) -> Callable[..., object]:
-    module, _, name = target.rpartition(".")
-    value = getattr(import_module(module), name, None) if module else None
-    if not isinstance(value, type):
-        raise ValueError(f"{target} is not a class; correct _target_")
-    return value
+        return config_class(path, value["_target_"])(**members)

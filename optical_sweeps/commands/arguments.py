@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from optical_sweeps.commands.registry import COMMANDS, Command
+from optical_sweeps.config_classes import ALLOW_FLAG
 from optical_sweeps.errors import UsageError, UserError
 
 HYDRA_FLAGS_WITH_VALUE = (
@@ -105,6 +106,22 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
     metavar, meaning = FOLDERS["sweep"]
     parser.add_argument("sweep", metavar=metavar, type=Path, help=meaning)
     add_json(parser)
+
+
+def add_trust(parser: argparse.ArgumentParser, *, config_dir: bool = False) -> None:
+    """Add the options that accept what a stored folder names and what can run code.
+
+    Args:
+        config_dir: add `--config-dir` too.
+    """
+    parser.add_argument(
+        ALLOW_FLAG, action="append", default=[], dest="classes", metavar="CLASS",
+        help="a class outside optical_sweeps that the runs may use; its code runs; repeatable",
+    )  # fmt: skip
+    if config_dir:
+        parser.add_argument(
+            "-cd", "--config-dir", metavar="DIR", help="the sweep's own configs, if it has some"
+        )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.live import Live
 
 from optical_sweeps.commands.arguments import add_sweep
-from optical_sweeps.console import echo, echo_json, terminal
+from optical_sweeps.console import PlainTexts, echo, echo_json, terminal
 from optical_sweeps.runs.run_folder import State
 from optical_sweeps.slurm.submission_queue import problems
 from optical_sweeps.sweeps.grid import ORDER, Grid, describe
@@ -48,7 +48,7 @@ def run(sweep: Path, list_all: bool, only_map: bool, watch: bool, as_json: bool)
     else:
         with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
             for grid, states in _watched(sweep):
-                live.update(screen(grid, states), refresh=True)
+                live.update(PlainTexts(screen(grid, states)), refresh=True)
 
 
 def _print_changes(sweep: Path) -> None:

@@ -2,12 +2,8 @@
 
 from collections.abc import Sequence
 
-from omegaconf import DictConfig
-
 from optical_sweeps.commands.arguments import add_grid
 from optical_sweeps.console import echo, echo_json
-from optical_sweeps.errors import UserError
-from optical_sweeps.slurm.slurm_settings import SlurmSettings
 from optical_sweeps.slurm.submission import submit
 from optical_sweeps.slurm.submission_plan import Submission
 from optical_sweeps.sweeps.grid import describe
@@ -29,10 +25,12 @@ def _submit(
 ) -> Submission | None:
     from optical_sweeps.sweeps.grid_planning import plan_grid
     from optical_sweeps.sweeps.hydra_app import hydra_app
+    from optical_sweeps.sweeps.slurm_launch import slurm_settings
+    from optical_sweeps.sweeps.trusted_grid import trust_of
 
     announce = (lambda line: None) if quiet else echo
     with hydra_app(config_name, config_dir, overrides) as app:
-        settings = _settings(app.master.hydra.launcher)
+        settings = slurm_settings(app.master.hydra.launcher, "sweep submit")
         grid = plan_grid(app.master, app.loader, app.overrides).grid
         saved = grid.save()
         states = {run: state for run, state in saved.states().items() if run in grid.runs}
@@ -40,21 +38,8 @@ def _submit(
         unfinished = [run for run, state in states.items() if state != "done"]
         if not unfinished:
             return None
-        return submit(grid.folder, unfinished, settings, grid.sharing_groups(unfinished), echo=announce)
-
-
-def _settings(launcher: DictConfig) -> SlurmSettings:
-    """The settings of the config's launcher.
-
-    Raises:
-        UserError: the launcher is not Slurm's.
-    """
-    from optical_sweeps.sweeps.slurm_launch import launcher_settings
-
-    target = str(launcher.get("_target_"))
-    if not target.endswith(".SlurmLauncher"):
-        raise UserError(f"sweep submit: {target} submits nothing; choose hydra/launcher=slurm_cpu or slurm_gpu")
-    return launcher_settings(launcher)
+        shared, trust = grid.sharing_groups(unfinished), trust_of(grid)
+        return submit(grid.folder, unfinished, settings, shared, trust=trust.options(), echo=announce)
 
 
 def _facts(submission: Submission | None) -> dict[str, object]:

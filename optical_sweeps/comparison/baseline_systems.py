@@ -20,6 +20,7 @@ from optical_sweeps.corpora.languages import ENGLISH
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.judging import judge
 from optical_sweeps.evaluation.measures import macro_average
+from optical_sweeps.limits import read_json
 from optical_sweeps.retrieval.lexical import LexicalIndex
 from optical_sweeps.retrieval.psq import ProbabilisticIndex, StructuredQueries
 from optical_sweeps.retrieval.translator import Translator
@@ -72,8 +73,8 @@ class Baselines:
         return cls(
             comparison,
             spec,
-            build("psq", psq["alignment"]),
-            build("psq", psq["queries"]),
+            build("psq.alignment", psq["alignment"]),
+            build("psq.queries", psq["queries"]),
             build("translator", translator) if isinstance(translator, dict) else None,
         )
 
@@ -266,7 +267,7 @@ class MeasuredBaseline(SharedArtifact[SystemFacts]):
         (folder / "system.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> SystemFacts:
-        facts: SystemFacts = json.loads((folder / "system.json").read_text(encoding="utf-8"))
+        facts: SystemFacts = read_json(folder / "system.json")
         return facts
 
     def source(self) -> str:
@@ -297,7 +298,7 @@ class TranslatedQueries(SharedArtifact[tuple[str, ...]]):
         (folder / "translations.json").write_text(content + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> tuple[str, ...]:
-        return tuple(json.loads((folder / "translations.json").read_text(encoding="utf-8"))["english"])
+        return tuple(read_json(folder / "translations.json")["english"])
 
     def source(self) -> str:
         return f"{len(self.queries.texts)} queries of {self.queries.language}"

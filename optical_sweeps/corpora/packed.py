@@ -26,6 +26,7 @@ from jaxtyping import Int64, UInt64
 
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import read_json
 
 PACK_FORMAT = 2
 BLOCK = 4096
@@ -171,7 +172,7 @@ def packed_folder(
 def _stored_fingerprint(folder: Path, facts: Mapping[str, object], stamp: Stamp) -> str | None:
     """The fingerprint in `pack.json`, if the facts, the stamp and the size of every file agree with it."""
     try:
-        pack = json.loads((folder / "pack.json").read_text(encoding="utf-8"))
+        pack = read_json(folder / "pack.json")
         sizes = {name: (folder / name).stat().st_size for name in pack["sizes"]}
         is_current = pack["facts"] == facts and pack["sizes"] == sizes and stamp in (None, pack["stamp"])
         return str(pack["fingerprint"]) if is_current else None

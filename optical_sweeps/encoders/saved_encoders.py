@@ -19,6 +19,7 @@ from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.encoders.transformer_layers import drop_pooler
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import parse_json, read_json
 
 if TYPE_CHECKING:
     import transformers
@@ -131,7 +132,7 @@ def load_difference(file: Path | str, base: TokenEncoder) -> TokenEncoder:
         )
     copied = base.copy()
     backbone = Backbone(copied.backbone, base.tokenizer, base.name)
-    encoder = TokenEncoder(backbone, TokenEncoderSettings(**json.loads(metadata["settings"])))
+    encoder = TokenEncoder(backbone, TokenEncoderSettings(**parse_json(metadata["settings"])))
     encoder.load_state_dict({**copied.state_dict(), **weights}, strict=True, assign=True)
     return encoder.requires_grad_(True).eval()
 
@@ -207,7 +208,7 @@ def _bytes(tensor: Tensor) -> memoryview:
 
 def _read_config(file: Path) -> EncoderConfig:
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = read_json(file)
     except (OSError, ValueError) as error:
         raise _unusable(file, _line(error)) from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:

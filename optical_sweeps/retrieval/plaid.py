@@ -22,6 +22,7 @@ from optical_sweeps.checks import Count
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.encoders.token_encoder import Progress
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import read_json
 from optical_sweeps.retrieval.token_index import TokenIndex
 from optical_sweeps.retrieval.trec_runs import RetrievalRun
 from optical_sweeps.settings import settings
@@ -94,7 +95,7 @@ class PlaidIndex:
     def __init__(self, folder: Path, ids: Sequence[str], settings: PlaidSettings) -> None:
         self.ids, self.settings = ids, settings
         try:
-            json.loads((folder / "plaid.json").read_text(encoding="utf-8"))
+            read_json(folder / "plaid.json")
             self.order: Int64[np.ndarray, " N"] = np.load(folder / "documents.npy", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise UserError(f"{folder}: not a complete PLAID index ({error}); build it again") from error

@@ -30,7 +30,7 @@ QUERY_BLOCK = 64
 """Queries whose words' expected counts are in memory at a time."""
 
 
-@settings("psq")
+@settings("psq.queries")
 class StructuredQueries:
     """Which translations of a query's words count.
 

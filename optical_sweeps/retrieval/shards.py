@@ -22,6 +22,7 @@ from jaxtyping import Float32, Int64, Shaped
 from numpy.lib import format as npy
 
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
+from optical_sweeps.limits import read_json
 from optical_sweeps.retrieval.index_settings import STORED_TYPES, StoredType
 
 LEVELS = 127
@@ -203,7 +204,7 @@ def _file_facts(path: Path) -> FileFacts:
 
 
 def _read_facts(folder: Path) -> ShardFacts:
-    facts = json.loads((folder / "shard.json").read_text(encoding="utf-8"))
+    facts = read_json(folder / "shard.json")
     if not isinstance(facts, dict) or not ShardFacts.__required_keys__ <= facts.keys():
         raise ValueError("shard.json does not describe a shard")
     return cast(ShardFacts, facts)

@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from optical_sweeps.atomic_files import replacing
 from optical_sweeps.corpora.packed import PackedStrings
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.errors import UserError, first_line
+from optical_sweeps.limits import read_json
 from optical_sweeps.retrieval.index_settings import StoredType
 from optical_sweeps.retrieval.shards import Shard, load_shard, write_shard
 
@@ -104,7 +106,7 @@ class TokenIndex:
         """
         part = "index.json"
         try:
-            facts = json.loads((folder / part).read_text(encoding="utf-8"))
+            facts = read_json(folder / part)
             if not isinstance(facts, dict) or facts.get("format") != INDEX_FORMAT:
                 raise ValueError(f"not of format {INDEX_FORMAT}, which this version reads")
             shards = []
@@ -132,9 +134,8 @@ def complete_index(folder: Path, ids: Sequence[str], shards: int) -> TokenIndex:
     facts = _facts(len(ids), [load_shard(folder / shard_name(number)) for number in range(shards)])
     _write_ids(folder / "ids", ids)
     np.save(folder / "id_ranks.npy", rank_ids(ids))
-    temporary = folder / "index.json.tmp"  # one process at a time completes an index
-    temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
-    temporary.replace(folder / "index.json")
+    with replacing(folder / "index.json") as temporary:
+        temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
     return TokenIndex.load(folder)
 
 

@@ -9,16 +9,15 @@ our order.
 import gzip
 import math
 import os
-import uuid
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
+from optical_sweeps.atomic_files import replacing
 from optical_sweeps.errors import UserError
 
 SMALLEST_NORMAL = np.finfo(np.float32).tiny
@@ -66,7 +65,7 @@ def write_run(run: RetrievalRun, path: Path, tag: str = "optical-sweeps") -> Non
         ValueError: an id or the tag is empty or contains white space, which the format does not allow.
     """
     _refuse_white_space(run, tag)
-    with _replacing(path) as temporary, temporary.open("wb") as raw:
+    with replacing(path) as temporary, temporary.open("wb") as raw:
         if path.suffix == ".gz":
             with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as file:
                 file.writelines(_lines(run, tag))
@@ -187,15 +186,3 @@ def _refuse_white_space(run: RetrievalRun, tag: str) -> None:
             raise ValueError(
                 f"id {bad!r} is empty or contains white space, which a TREC run file does not allow"
             )
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that replaces it if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

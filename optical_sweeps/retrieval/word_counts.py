@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
+from optical_sweeps.limits import read_json
+
 ARRAYS = ("data", "indices", "indptr")
 
 
@@ -78,7 +80,7 @@ class WordCounts:
     @classmethod
     def load(cls, folder: Path) -> "WordCounts":
         """The counts that `save` wrote."""
-        words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+        words = read_json(folder / "words.json")
         source, target = tuple(words["source"]), tuple(words["target"])
         arrays = tuple(np.load(folder / f"{name}.npy") for name in ARRAYS)
         return cls(source, target, sparse.csr_array(arrays, shape=(len(source), len(target))))

@@ -8,6 +8,7 @@ import traceback
 from typing import Literal, get_args
 
 from optical_sweeps.errors import UserError
+from optical_sweeps.redaction import redacted
 
 Cause = Literal["config", "nan", "memory", "disk", "error"]
 CAUSES: tuple[str, ...] = get_args(Cause)
@@ -25,8 +26,8 @@ def failure(error: BaseException) -> dict[str, str]:
     return {
         "cause": cause_of(error),
         "error": type(error).__name__,
-        "message": str(error),
-        "traceback": "".join(traceback.format_exception(error)),
+        "message": redacted(str(error)),
+        "traceback": redacted("".join(traceback.format_exception(error))),
         "host": socket.gethostname(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }

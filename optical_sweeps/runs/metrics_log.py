@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from optical_sweeps.limits import parse_json
+
 RECENT_SECONDS = 60.0
 """A tracker may have lost rows that it received less than this long before its process was killed."""
 
@@ -58,7 +60,7 @@ class MetricsLog:
             return []
         with self.path.open("rb") as file:
             file.seek(start)
-            rows = [json.loads(line) for line in file]
+            rows = [parse_json(line) for line in file]
         return [(row.pop("step"), row) for row in rows]
 
     def _forget(self) -> None:

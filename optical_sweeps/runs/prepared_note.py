@@ -3,11 +3,11 @@
 Reading the note tells whether the shared parts exist without loading any of them.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from optical_sweeps.artifacts import MANIFEST
+from optical_sweeps.limits import read_json
 from optical_sweeps.runs.run_folder import write_json
 
 
@@ -29,7 +29,7 @@ def is_prepared(note: Path) -> bool:
 
 def _read(note: Path) -> Mapping[str, object]:
     try:
-        content = json.loads(note.read_text(encoding="utf-8"))
+        content = read_json(note)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

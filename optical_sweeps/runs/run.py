@@ -5,10 +5,8 @@ A sweep knows its runs by this class alone. The key `run_type` of a config names
 """
 
 import hashlib
-import importlib
 import json
 import math
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -19,6 +17,15 @@ from typing import Any, ClassVar
 
 from omegaconf import DictConfig
 
+from optical_sweeps.config_classes import (
+    ALLOW_KEY,
+    PACKAGE,
+    allow_foreign_classes,
+    foreign_class,
+    is_allowed,
+    package_class,
+    refusal,
+)
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import Interruption, interruptible
 from optical_sweeps.runs.machine_faults import machine_faults_in_words
@@ -215,19 +222,20 @@ def run_class(config: Config) -> type[Run]:
     name = config.get("run_type")
     if not isinstance(name, str):
         raise UserError("run_type: no value; name a subclass of optical_sweeps.runs.run.Run, with its module")
+    allow_foreign_classes(config.get(ALLOW_KEY, []))
     return _class(name)
 
 
 @lru_cache(maxsize=8)
 def _class(name: str) -> type[Run]:
-    if (folder := str(Path.cwd())) not in sys.path:
-        sys.path.append(folder)  # a module beside the configs, as `python -m` finds it
-    module, _, attribute = name.rpartition(".")
-    try:
-        value = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"run_type: cannot import {name} ({error}); give the full path of a class") from error
-    if not isinstance(value, type) or not issubclass(value, Run):
+    value: type | None
+    if is_allowed(name):
+        value = foreign_class("run_type", name)
+    elif name.startswith(PACKAGE):
+        value = package_class(name)
+    else:
+        raise refusal("run_type", name)
+    if value is None or not issubclass(value, Run):
         raise UserError(f"run_type: {name} is not a subclass of optical_sweeps.runs.run.Run")
     return value
 

@@ -7,6 +7,7 @@ see it. Everything else in the folder belongs to the run: `metrics.jsonl`, `chec
 
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -18,11 +19,14 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from optical_sweeps.atomic_files import replacing
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import read_json
 from optical_sweeps.runs.failure import failure
 from optical_sweeps.runs.heartbeat import BEAT, beating, is_fresh
 
 RECORD_SCHEMA = 1
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 State = Literal["missing", "queued", "running", "done", "failed", "stale"]
 
 
@@ -80,7 +84,7 @@ class RunFolder:
             UserError: the record is not JSON, or of another version.
         """
         try:
-            record = json.loads(self.record_path.read_text(encoding="utf-8"))
+            record = read_json(self.record_path)
         except ValueError as error:  # not JSON, or not UTF-8
             raise UserError(
                 f"{self.record_path}: not JSON ({error}); delete the file to run the point again"
@@ -175,23 +179,31 @@ class RunFolder:
         return True
 
 
+def check_run_id(run: str) -> None:
+    """Refuse a run id that is no plain folder name, such as `../../etc`.
+
+    Raises:
+        ValueError: it has other characters than letters, digits, `.`, `-` and `_`, or too many.
+    """
+    if not _RUN_ID.fullmatch(run):
+        raise ValueError(f"the run id {run!r} is not a plain folder name")
+
+
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write a JSON file atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def write_text(path: Path, text: str, mode: int = 0o666) -> None:
+    """Write a text file atomically; a link at `path` is replaced, not followed.
+
+    Args:
+        mode: permissions of the file, less those that the process's umask takes away.
+    """
+    with replacing(path, mode) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _me() -> dict[str, object]:
@@ -205,7 +217,7 @@ def _me() -> dict[str, object]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
@@ -29,7 +29,7 @@ trap 'signalled=1; kill -USR2 "$worker"' USR2
 trap 'signalled=1 ended=1; kill -TERM "$worker"' TERM
 
 for attempt in {{1..{attempts}}}; do
-  "${{launch[@]}}" {program} sweep work {submission} "${{what[@]}}" &
+  "${{launch[@]}}" {program} sweep work {submission} {trust} "${{what[@]}}" &
   worker=$!
   while true; do
     signalled=
@@ -57,14 +57,21 @@ exit "$code"
 """
 
 
-def script_text(settings: SlurmSettings, submission: Path, longest: int) -> str:
-    """The script of the submission in this folder, whose longest pack has `longest` runs."""
+def script_text(settings: SlurmSettings, submission: Path, longest: int, trust: Sequence[str] = ()) -> str:
+    """The script of a submission.
+
+    Args:
+        submission: the submission's folder.
+        longest: runs of its longest pack.
+        trust: options of `sweep work` that accept the grid's folder of configs and its foreign classes.
+    """
     return _SCRIPT.format(
         setup="\n".join(settings.setup),
         exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in _exports(settings).items()),
         launch="srun --kill-on-bad-exit=1" if settings.processes > 1 else "",
         program=_program(settings),
         submission=shlex.quote(str(submission)),
+        trust=shlex.join(trust),
         attempts=longest,
         interrupted=75,
         unready=128 + 10,
@@ -76,7 +83,9 @@ def _exports(settings: SlurmSettings) -> Mapping[str, str]:
     exports = {"PYTHONUNBUFFERED": "1", **(OFFLINE if settings.offline else {})}
     if settings.processes > 1:
         exports["SRUN_CPUS_PER_TASK"] = str(settings.cpus)  # srun does not take it from sbatch
-    return {**exports, **{name: str(value) for name, value in settings.environment.items()}}
+    secrets = settings.secrets  # sbatch passes these on from its own environment
+    own = {name: str(value) for name, value in settings.environment.items() if name not in secrets}
+    return {**exports, **own}
 
 
 def _program(settings: SlurmSettings) -> str:

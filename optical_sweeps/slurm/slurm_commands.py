@@ -78,13 +78,23 @@ def is_here() -> bool:
     return shutil.which("squeue") is not None
 
 
-def submit(script: Path, options: Sequence[str], arguments: Sequence[str] = ()) -> str:
+def submit(
+    script: Path,
+    options: Sequence[str],
+    arguments: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> str:
     """Submit a batch script and return the job's number.
+
+    Args:
+        variables: further variables of sbatch's environment, which the job inherits.
 
     Raises:
         SlurmError: Slurm is not installed, or refuses; its reason is quoted.
     """
-    output = _call("sbatch", "--parsable", *options, str(script), *arguments, timeout=300).strip()
+    output = _call(
+        "sbatch", "--parsable", *options, str(script), *arguments, timeout=300, variables=variables
+    ).strip()
     number = output.splitlines()[-1].split(";")[0] if output else ""
     if not number.isdigit():
         raise SlurmError(f"sbatch: no job number in its output {output!r}; check with squeue --me")

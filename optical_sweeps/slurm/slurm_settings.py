@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from optical_sweeps.checks import Count, NonNegativeInt, PositiveFloat, Strings
 from optical_sweeps.errors import UserError
+from optical_sweeps.redaction import is_secret_name
 from optical_sweeps.settings import at_key, from_mapping, key_of, settings
 
 _TIME = re.compile(
@@ -19,6 +20,8 @@ _TIME = re.compile(
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = ("account", "partition", "qos", "constraint", "gres")
 _FOR_PREPARATION = (*_PLAIN, "gpus", "mem", "cpus", "time", "sbatch")
+RUNS_CODE = ("setup", "prefix", "python", "environment", "sbatch")
+"""Settings that decide what runs in a job: they come from the user's config, never from a stored submission."""
 _SET_BY_SWEEP = {
     "--array", "-a", "--dependency", "-d", "--job-name", "-J", "--output", "-o", "--open-mode", "--signal",
     "--requeue", "--no-requeue", "--chdir", "-D", "--parsable", "--wrap", "--kill-on-invalid-dep", "--wait",
@@ -150,9 +153,21 @@ class SlurmSettings:
         with at_key(key_of("prepare")):
             self.for_preparation()
 
-    def plain(self) -> dict[str, object]:
-        """As JSON takes it; `SlurmSettings(**plain)` reads it back."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+    def resources(self) -> dict[str, object]:
+        """What a submission stores as JSON: all settings but those of `RUNS_CODE`."""
+        plain = {key: value for key, value in asdict(self).items() if key not in RUNS_CODE}
+        return {**plain, "prepare": {key: value for key, value in self.prepare.items() if key != "sbatch"}}
+
+    @property
+    def code_settings(self) -> list[str]:
+        """The settings of `RUNS_CODE` that differ from their defaults."""
+        default = SlurmSettings()
+        return [name for name in RUNS_CODE if getattr(self, name) != getattr(default, name)]
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The variables of `environment` that hold secrets, by their names; they are written to no file."""
+        return {name: str(value) for name, value in self.environment.items() if is_secret_name(name)}
 
     @property
     def processes(self) -> int:

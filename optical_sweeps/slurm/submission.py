@@ -32,6 +32,7 @@ def submit(
     shared: Sequence[SharingGroup],
     *,
     started_in: Path | None = None,
+    trust: Sequence[str] = (),
     echo: Echo = echo,
 ) -> Submission | None:
     """Submit the runs that are not in the queue already; None if there are none.
@@ -42,6 +43,7 @@ def submit(
         runs: in the order in which the tasks perform them.
         shared: groups of runs; what they share is built by a job before them, unless it exists.
         started_in: the folder that relative paths of the config refer to; the current one by default.
+        trust: options with which the tasks accept what the grid names and what can run code.
 
     Raises:
         SlurmError: Slurm is not installed or refuses; the message says what was submitted before.
@@ -71,24 +73,43 @@ def submit(
             prepares=prepares,
             tasks_per_array=slurm.limits().tasks_per_array,
             started_in=str((started_in or Path.cwd()).absolute()),
+            trust=trust,
         )
         submission = _submit_jobs(submission)
     echo(described(submission))
     return submission
 
 
-def submit_again(sweep: Path, runs: Sequence[str], *, echo: Echo = echo) -> Submission | None:
-    """Submit runs again with the settings of the sweep's last submission.
+def submit_again(
+    sweep: Path,
+    runs: Sequence[str],
+    settings: SlurmSettings | None = None,
+    *,
+    trust: Sequence[str] = (),
+    echo: Echo = echo,
+) -> Submission | None:
+    """Submit runs again.
+
+    Args:
+        settings: of the user's config; None: those of the sweep's last submission, if none of them runs code.
+        trust: as for `submit`.
 
     Raises:
-        UserError: the sweep was never submitted; or as `submit`.
+        UserError: the sweep was never submitted, its jobs need settings that only the user's config has; or as
+            `submit`.
     """
     earlier = submissions_of(sweep)
     if not earlier:
         raise UserError(f"{sweep}: was never submitted to Slurm; run its points here, or use sweep submit")
     last = earlier[-1]
+    if settings is None and last.from_config:
+        raise UserError(
+            f"{last.folder}: its jobs had hydra.launcher.{last.from_config[0]}, which is never read from a "
+            "sweep's folder because it runs in the jobs; name it again, such as hydra/launcher=slurm_cpu"
+        )
     shared = [each for submission in earlier for each in submission.shared]
-    return submit(sweep, runs, last.settings, shared, started_in=Path(last.started_in), echo=echo)
+    chosen, folder = settings or last.settings, Path(last.started_in)
+    return submit(sweep, runs, chosen, shared, started_in=folder, trust=trust, echo=echo)
 
 
 def queued_runs(sweep: Path) -> dict[str, Activity]:
@@ -179,7 +200,10 @@ def _submit_job(submission: Submission, job: Job, preparation: str | None, befor
     if job.role == "prepare":
         alone = settings.for_preparation()
         return slurm.submit(
-            submission.script, [*_job_options(submission, job, "prepare-%j"), *alone.options()], ["prepare"]
+            submission.script,
+            [*_job_options(submission, job, "prepare-%j"), *alone.options()],
+            ["prepare"],
+            settings.secrets,
         )
     cap = settings.parallelism
     options = [*_job_options(submission, job, "%A_%a"), f"--array=0-{job.count - 1}{f'%{cap}' if cap else ''}"]
@@ -188,7 +212,7 @@ def _submit_job(submission: Submission, job: Job, preparation: str | None, befor
     if after:
         # Without the second option a task whose preparation failed would wait forever.
         options += [f"--dependency={','.join(after)}", "--kill-on-invalid-dep=yes"]
-    return slurm.submit(submission.script, [*options, *settings.options()], [str(job.first)])
+    return slurm.submit(submission.script, [*options, *settings.options()], [str(job.first)], settings.secrets)
 
 
 def _job_options(submission: Submission, job: Job, log: str) -> list[str]:

@@ -4,22 +4,23 @@ The plan fixes the names of the jobs before anything is submitted, and the queue
 a submission that was interrupted halfway is found too. Task k of the array performs pack k, run after run.
 """
 
-import json
+import itertools
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.runs.run_folder import RunFolder, write_json
+from optical_sweeps.limits import read_json
+from optical_sweeps.runs.run_folder import RunFolder, check_run_id, write_json, write_text
 from optical_sweeps.slurm.batch_script import script_text
-from optical_sweeps.slurm.slurm_settings import SlurmSettings
+from optical_sweeps.slurm.slurm_settings import RUNS_CODE, SlurmSettings
 
-SCHEMA = 2
+SCHEMA = 3
 FOLDER = "submissions"
 PREPARED = "prepared.json"
 
@@ -60,6 +61,7 @@ class Submission:
         shared: the runs grouped by what they share.
         jobs: as planned; those that were submitted have numbers.
         started_in: the folder that relative paths of the config refer to.
+        from_config: settings that only the user's config had, since they decide what runs in the jobs.
     """
 
     folder: Path
@@ -68,6 +70,7 @@ class Submission:
     shared: tuple[SharingGroup, ...]
     jobs: tuple[Job, ...]
     started_in: str
+    from_config: tuple[str, ...] = ()
 
     @property
     def sweep(self) -> Path:
@@ -95,7 +98,8 @@ class Submission:
         """Write plan.json."""
         plan = {
             "schema": SCHEMA,
-            "launcher": self.settings.plain(),
+            "launcher": self.settings.resources(),
+            "from_config": self.from_config,
             "started_in": self.started_in,
             "packs": [list(pack) for pack in self.packs],
             "shared": [asdict(group) for group in self.shared],
@@ -112,24 +116,36 @@ class Submission:
         """
         path = folder / "plan.json"
         try:
-            plan = json.loads(path.read_text(encoding="utf-8"))
+            plan = read_json(path)
         except FileNotFoundError:
             raise UserError(
                 f"{folder}: no plan.json, so no submission; name a folder under {FOLDER}/"
             ) from None
         except (ValueError, OSError) as error:
             raise UserError(f"{path}: cannot be read ({error}); remove {folder}") from error
-        if plan.get("schema") != SCHEMA:
-            raise UserError(
-                f"{path}: schema {plan.get('schema')!r}, this version reads {SCHEMA}; remove {folder}"
-            )
+        schema = plan.get("schema") if isinstance(plan, dict) else None
+        if schema != SCHEMA:
+            raise UserError(f"{path}: schema {schema!r}, this version reads {SCHEMA}; remove {folder}")
+        try:
+            return cls._from_plan(folder, plan)
+        except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{path}: not the plan of a submission ({error}); remove {folder}") from error
+
+    @classmethod
+    def _from_plan(cls, folder: Path, plan: Mapping[str, Any]) -> "Submission":
+        if code := [name for name in RUNS_CODE if name in plan["launcher"]]:
+            raise ValueError(f"a plan has no {code[0]}")
+        packs = tuple(tuple(map(str, pack)) for pack in plan["packs"])
+        for run in itertools.chain.from_iterable(packs):
+            check_run_id(run)
         return cls(
             folder=folder,
             settings=SlurmSettings(**plan["launcher"]),
-            packs=tuple(map(tuple, plan["packs"])),
-            shared=tuple(SharingGroup(each["note"], tuple(each["runs"])) for each in plan["shared"]),
-            jobs=tuple(Job(**job) for job in plan["jobs"]),
-            started_in=plan["started_in"],
+            packs=packs,
+            shared=tuple(SharingGroup(str(each["note"]), tuple(each["runs"])) for each in plan["shared"]),
+            jobs=tuple(_job(job) for job in plan["jobs"]),
+            started_in=str(plan["started_in"]),
+            from_config=tuple(map(str, plan["from_config"])),
         )
 
     def failed_here(self, run: str) -> bool:
@@ -180,6 +196,14 @@ class Submission:
         return None
 
 
+def _job(content: Mapping[str, Any]) -> Job:
+    """A job of a plan; its number is passed to Slurm's commands."""
+    job = Job(**content)
+    if job.role not in ("array", "prepare") or not (job.job is None or re.fullmatch(r"[0-9]+", job.job)):
+        raise ValueError(f"{content!r} is not a job")
+    return job
+
+
 def submissions_of(sweep: Path) -> list[Submission]:
     """All submissions of a sweep, oldest first."""
     plans = sorted((sweep / FOLDER).glob("*/plan.json"))
@@ -195,6 +219,7 @@ def create(
     prepares: bool,
     tasks_per_array: int,
     started_in: str,
+    trust: Sequence[str] = (),
 ) -> Submission:
     """Write the plan of a new submission; nothing is submitted yet."""
     # the name sorts by time; its random part distinguishes sweeps of one name in different folders
@@ -205,9 +230,16 @@ def create(
     starts = range(0, len(packs), tasks_per_array)
     arrays = [Job(None, first, min(tasks_per_array, len(packs) - first), "array") for first in starts]
     submission = Submission(
-        folder, settings, tuple(map(tuple, packs)), tuple(shared), (*prepare, *arrays), started_in
+        folder,
+        settings,
+        tuple(map(tuple, packs)),
+        tuple(shared),
+        (*prepare, *arrays),
+        started_in,
+        tuple(settings.code_settings),
     )
-    submission.script.write_text(script_text(settings, folder, max(map(len, packs))), encoding="utf-8")
+    # the script has the environment of the jobs, which is nobody else's business
+    write_text(submission.script, script_text(settings, folder, max(map(len, packs)), trust), mode=0o600)
     submission.save()
     return submission
 

@@ -11,9 +11,11 @@ from typing import get_args
 from filelock import FileLock
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.runs.run_folder import RunFolder, State, write_text
+from optical_sweeps.limits import read_json
+from optical_sweeps.runs.run_folder import RunFolder, State, check_run_id, write_text
 from optical_sweeps.slurm.submission import queued_runs
 from optical_sweeps.slurm.submission_plan import SharingGroup
+from optical_sweeps.sweeps.stored_overrides import check_overrides, config_name
 
 GRID_FILE = "grid.json"
 GRID_SCHEMA = 3
@@ -35,6 +37,9 @@ class GridPoint:
     run: str
     label: str
     note: str | None = None
+
+    def __post_init__(self) -> None:
+        check_overrides(self.overrides)
 
 
 @dataclass(frozen=True)
@@ -107,13 +112,11 @@ class Grid:
         """
         path = folder / GRID_FILE
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path)
             schema = content["schema"]
             if schema == GRID_SCHEMA:
-                points = tuple(
-                    GridPoint(tuple(map(str, p["overrides"])), str(p["run"]), str(p["label"]), p["note"])
-                    for p in content["points"]
-                )
+                config = config_name(content["config"])
+                points = tuple(_point(p) for p in content["points"])
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{folder}: no {GRID_FILE}, so no sweep; name a folder under multirun/") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -126,7 +129,17 @@ class Grid:
                 f"{path}: schema {schema!r}, but this version reads {GRID_SCHEMA}; delete it and run the sweep "
                 "again: finished runs are kept"
             )
-        return cls(folder, points, content["config"], content["config_dir"])
+        folder_of_configs = content["config_dir"]
+        return cls(folder, points, config, None if folder_of_configs is None else str(folder_of_configs))
+
+
+def _point(content: Mapping[str, object]) -> GridPoint:
+    overrides, note = content["overrides"], content["note"]
+    if not isinstance(overrides, list) or not isinstance(note, str | None):
+        raise TypeError("a point without overrides")
+    run, label = str(content["run"]), " ".join(str(content["label"]).split())
+    check_run_id(run)
+    return GridPoint(tuple(map(str, overrides)), run, label, note)
 
 
 def describe(states: Mapping[str, State]) -> str:

@@ -19,6 +19,7 @@ from optical_sweeps.slurm.waiting import End, wait_for
 from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.grid import GRID_FILE, Grid, GridPoint
 from optical_sweeps.sweeps.grid_planning import Planner
+from optical_sweeps.sweeps.trusted_grid import trust_of
 
 
 def launch(
@@ -31,7 +32,9 @@ def launch(
     runs = dict.fromkeys(point.run for point in points)
     open_runs = [run for run in runs if not RunFolder(sweep / run).record_path.exists()]
     if open_runs:
-        submit(sweep, open_runs, settings, Grid.load(sweep).sharing_groups(open_runs))
+        grid = Grid.load(sweep)
+        shared, trust = grid.sharing_groups(open_runs), trust_of(grid)
+        submit(sweep, open_runs, settings, shared, trust=trust.options())
     labels = {point.run: point.label for point in points}
     ends = _wait(sweep, open_runs, settings.poll_seconds, labels) if settings.wait else {}
     return [_result(sweep, config, point, ends.get(point.run)) for point in points]
@@ -46,6 +49,18 @@ def launcher_settings(options: Mapping[str, object] | DictConfig) -> SlurmSettin
     plain = OmegaConf.to_container(OmegaConf.create(dict(options)), resolve=True)
     assert isinstance(plain, dict)
     return from_mapping(SlurmSettings, {str(key): value for key, value in plain.items() if key != "_target_"})
+
+
+def slurm_settings(launcher: DictConfig, command: str) -> SlurmSettings:
+    """The settings of a config's launcher.
+
+    Raises:
+        UserError: the launcher is not Slurm's.
+    """
+    target = str(launcher.get("_target_"))
+    if not target.endswith(".SlurmLauncher"):
+        raise UserError(f"{command}: {target} submits nothing; choose hydra/launcher=slurm_cpu or slurm_gpu")
+    return launcher_settings(launcher)
 
 
 def _points(sweep: Path, planner: Planner, jobs: Sequence[Sequence[str]]) -> list[GridPoint]:

@@ -1,6 +1,5 @@
 """What a task of a Slurm submission does: perform its pack of runs, or prepare what the runs share."""
 
-import json
 import os
 import signal
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import Interrupted, Interruption, interruptible
+from optical_sweeps.limits import read_json
 from optical_sweeps.runs.prepared_note import is_prepared
 from optical_sweeps.runs.run import build_run
 from optical_sweeps.runs.run_folder import RunFolder, write_json
@@ -18,9 +18,10 @@ from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.grid import Grid
 from optical_sweeps.sweeps.hydra_app import hydra_app
 from optical_sweeps.sweeps.points import run_grid_runs
+from optical_sweeps.sweeps.trusted_grid import Trust
 
 
-def work(submission: Submission, task: int | None) -> int:
+def work(submission: Submission, task: int | None, trust: Trust) -> int:
     """Do a task's work, or the preparation if the task is None; 0 if all of it is done, else 1.
 
     Raises:
@@ -33,18 +34,19 @@ def work(submission: Submission, task: int | None) -> int:
     with interruptible() as interruption:
         try:
             if task is None:
-                return _prepare_all(submission, interruption)
-            return _perform_pack(submission, task, interruption)
+                return _prepare_all(submission, trust, interruption)
+            return _perform_pack(submission, task, trust, interruption)
         except Interrupted as interrupted:
             echo(f"interrupted by {interrupted.signal.name}")
             raise
 
 
-def _perform_pack(submission: Submission, task: int, interruption: Interruption) -> int:
+def _perform_pack(submission: Submission, task: int, trust: Trust, interruption: Interruption) -> int:
     """Perform the runs of a pack; a run that fails, or whose worker was killed, does not stop the others."""
     pack, attempt = submission.packs[task], _attempt()
     _announce(f"task {task + 1} of {len(submission.packs)}: {len(pack)} runs")
     grid = Grid.load(submission.sweep)
+    trust.check(grid, pack)
     open_runs = [run for run in pack if not submission.is_over(run) and not submission.was_begun(run, attempt)]
     for run in _agreed(submission, task, open_runs):
         if submission.is_cancelled(run):
@@ -75,9 +77,10 @@ def _needs_nothing(submission: Submission, run: str) -> bool:
     return submission.is_cancelled(run) or folder.state() in ("done", "running")
 
 
-def _prepare_all(submission: Submission, interruption: Interruption) -> int:
+def _prepare_all(submission: Submission, trust: Trust, interruption: Interruption) -> int:
     _announce("preparation")
     grid = Grid.load(submission.sweep)
+    trust.check(grid, submission.runs)
     for group in submission.shared:
         if not is_prepared(Path(group.note)):
             prepare_group(grid, group, interruption)
@@ -104,7 +107,7 @@ def _agreed(submission: Submission, task: int, runs: Sequence[str]) -> Sequence[
         return runs
     while not path.exists():  # if the first process dies, srun ends this one too
         time.sleep(0.2)
-    return list(json.loads(path.read_text(encoding="utf-8"))["runs"])
+    return list(read_json(path)["runs"])
 
 
 def _attempt() -> str:

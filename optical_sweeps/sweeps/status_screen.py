@@ -1,6 +1,5 @@
 """The states of a sweep's runs as text: a table, a map of two axes, and failures by cause."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from optical_sweeps.limits import parse_json, read_json
 from optical_sweeps.runs.run_folder import RunFolder, State
 from optical_sweeps.sweeps.grid import Grid, describe
 from optical_sweeps.sweeps.grid_map import SYMBOLS, GridMap, grid_map, legend
@@ -187,7 +187,7 @@ def _last_step(folder: RunFolder) -> int | None:
         with folder.metrics_path.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
             lines = file.read().splitlines()
-        return int(json.loads(lines[-1])["step"]) if lines else None
+        return int(parse_json(lines[-1])["step"]) if lines else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -201,7 +201,7 @@ def _where(folder: RunFolder) -> str | None:
 
 def _score(folder: RunFolder) -> float | None:
     try:
-        record = json.loads(folder.record_path.read_text(encoding="utf-8"))
+        record = read_json(folder.record_path)
         measures = record["measures"]["test"]
         return float(next(iter(measures.values()))["group:all"])
     except (OSError, ValueError, KeyError, TypeError, StopIteration):

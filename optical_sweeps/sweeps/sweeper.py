@@ -7,12 +7,13 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from optical_sweeps.checks import Count
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError, first_line
-from optical_sweeps.runs.run_folder import State
+from optical_sweeps.redaction import HIDDEN, redacted
+from optical_sweeps.runs.run_folder import State, write_text
 from optical_sweeps.settings import from_mapping, settings
 from optical_sweeps.sweeps.grid import Grid, GridPoint, describe
 from optical_sweeps.sweeps.grid_planning import plan_grid
@@ -54,7 +55,7 @@ def sweep(plugin: SweeperPlugin, arguments: Sequence[str]) -> None:
     options = from_mapping(SweeperSettings, plugin.options)
     requested = plan_grid(plugin.config, plugin.hydra_context.config_loader, arguments).grid  # type: ignore[arg-type]
     grid = requested.save()
-    OmegaConf.save(plugin.config, grid.folder / "multirun.yaml")
+    write_text(grid.folder / "multirun.yaml", _without_environment(plugin.config))
     states = _states(grid, requested)
     distinct, points = len(requested.runs), len(requested.points)
     same = f" ({distinct:,} distinct runs)" if distinct < points else ""
@@ -63,6 +64,16 @@ def sweep(plugin: SweeperPlugin, arguments: Sequence[str]) -> None:
     if open_runs:
         _launch(plugin, options, requested, open_runs)
     _sum_up(plugin, requested)
+
+
+def _without_environment(config: DictConfig) -> str:
+    """The multirun's config as YAML, without the values of the launcher's environment, which may be secrets."""
+    copy = config.copy()
+    launcher = OmegaConf.select(copy, "hydra.launcher")
+    if isinstance(launcher, DictConfig) and isinstance(launcher.get("environment"), DictConfig):
+        with read_write(copy):
+            launcher.environment = dict.fromkeys(launcher.environment, HIDDEN)
+    return redacted(OmegaConf.to_yaml(copy))
 
 
 def job_of(point: GridPoint, number: int, total: int) -> tuple[str, ...]:

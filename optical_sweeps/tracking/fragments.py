@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from optical_sweeps.limits import parse_json
 from optical_sweeps.tracking.offline_log import OfflineLog
 from optical_sweeps.tracking.run_log import (
     STEP,
@@ -174,7 +175,7 @@ def _decoded(texts: Mapping[str, str]) -> dict[str, object]:
 def _json(text: str) -> object:
     """The value, or None if the text is not valid JSON."""
     try:
-        value: object = json.loads(text)
+        value: object = parse_json(text)
     except (ValueError, RecursionError):
         return None
     return value

@@ -1,11 +1,11 @@
 """Runs read from the records in their run folders: the fallback for W&B's logs and the check of them."""
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from optical_sweeps.limits import parse_json, read_json
 from optical_sweeps.tracking.offline import require_folder
 from optical_sweeps.tracking.run_log import (
     Row,
@@ -48,7 +48,7 @@ def _record_files(folder: Path) -> Iterator[Path]:
 
 
 def _run_of_record(path: Path, history: bool) -> RunLog:
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = read_json(path)
     rows = _rows(path.with_name("metrics.jsonl"))
     summary: dict[str, object] = {}
     for row in rows:
@@ -76,7 +76,7 @@ def _rows(path: Path) -> list[Row]:
 def _json(line: str) -> object:
     """The value, or None if the line is not JSON: a killed process can leave half a line."""
     try:
-        value: object = json.loads(line)
+        value: object = parse_json(line)
     except (ValueError, RecursionError):
         return None
     return value

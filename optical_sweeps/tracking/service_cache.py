@@ -6,12 +6,13 @@ Reading 1,000 runs takes 2 requests per run (files, history) and a download each
 
 import gzip
 import json
-import uuid
 import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from optical_sweeps.atomic_files import replacing
+from optical_sweeps.limits import parse_json
 from optical_sweeps.tracking.run_log import Row
 
 CACHE_FORMAT = 2
@@ -55,19 +56,15 @@ class ServiceCache:
         if runs == self.runs:
             return
         content = {"format": CACHE_FORMAT, "runs": {name: asdict(run) for name, run in runs.items()}}
-        temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}.tmp")
         with suppress(OSError):  # the folder may be read-only; the next call reads all runs again
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_bytes(gzip.compress(json.dumps(content).encode(), compresslevel=1, mtime=0))
-                temporary.replace(self.path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            packed = gzip.compress(json.dumps(content).encode(), compresslevel=1, mtime=0)
+            with replacing(self.path) as temporary:
+                temporary.write_bytes(packed)
 
 
 def _load(path: Path) -> dict[str, CachedRun]:
     try:
-        content = json.loads(gzip.decompress(path.read_bytes()))
+        content = parse_json(gzip.decompress(path.read_bytes()))
         if content["format"] != CACHE_FORMAT:
             return {}
         return {name: CachedRun(**run) for name, run in content["runs"].items()}

@@ -4,9 +4,9 @@ If the server refuses uploads in the middle of a run (a revoked key, a deleted r
 continues to write to disk, and exits as if nothing had happened. It only raises for a time-out at the end.
 """
 
-import json
 from pathlib import Path
 
+from optical_sweeps.limits import parse_json
 from optical_sweeps.tracking.login import without_keys
 
 CLIENT_LOG = "logs/debug-internal.log"
@@ -29,6 +29,6 @@ def upload_problem(fragment: Path) -> str:
 
 def _message(line: str) -> str:
     try:
-        return str(json.loads(line)["msg"])
+        return str(parse_json(line)["msg"])
     except (ValueError, KeyError, TypeError):
         return ""

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from optical_sweeps.atomic_files import replacing
 from optical_sweeps.tracking.client_environment import escape_client_log, remove_other_runs
 from optical_sweeps.tracking.fragments import Fragment, read_fragment
 from optical_sweeps.tracking.login import is_logged_in, one_line
@@ -339,9 +340,8 @@ def _update_summary(run: "wandb.Run", summary: Metrics) -> None:
 
 def _save(run: "wandb.Run", path: Path) -> None:
     folder = Path(run.dir)
-    temporary = folder / f".{path.name}.tmp"
-    shutil.copyfile(path, temporary)
-    temporary.replace(folder / path.name)
+    with replacing(folder / path.name) as temporary:
+        shutil.copyfile(path, temporary)
     run.save(str(folder / path.name), base_path=str(folder), policy="now")
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optical_sweeps.limits import parse_json, read_json
+
 FORMAT = "optical-sweeps/resume"
 SCHEMA = 1
 """Increased when a change of code makes older states unusable."""
@@ -134,7 +136,7 @@ def read(path: Path, identity: str) -> State:
         tensors = safetensors.torch.load(path.read_bytes())
         if _checksum(metadata["state"], identity, tensors) != metadata.get("checksum"):
             raise UnusableCheckpoint("its checksum does not match")
-        state: State = _unpacked(json.loads(metadata["state"]), tensors)
+        state: State = _unpacked(parse_json(metadata["state"]), tensors)
         return state
     except (UnusableCheckpoint, MemoryError):
         raise
@@ -215,7 +217,7 @@ def _number(path: Path) -> int:
 
 def _attempts(path: Path) -> tuple[int, ...]:
     try:
-        return tuple(map(int, json.loads(path.read_bytes())))
+        return tuple(map(int, read_json(path)))
     except (OSError, ValueError, TypeError):
         return ()
 

@@ -16,7 +16,7 @@ from optical_sweeps.runs.spec.identity import NEUTRAL_KEYS, numeric_facts
 from tests.support.configs import compose
 
 PRINTS = {"corpus": "c0ffee", "backbone": "decade"}
-NEUTRAL_GROUPS = ("paths", "logger", "machine", "sweep", "run_type")
+NEUTRAL_GROUPS = ("paths", "logger", "machine", "sweep", "run_type", "allow_foreign_classes")
 BY_CONTENT = ("data", "backbone")
 OF_TRAINING = ("mixture", "training", "seed")
 json_leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)

@@ -5,7 +5,6 @@ language in the file's name. A passage that several questions share is one docum
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from optical_sweeps.corpora.languages import known_languages, requested_language
 from optical_sweeps.corpora.read_once import read_once
 from optical_sweeps.corpora.readers.opening import open_bytes
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import parse_json
 from optical_sweeps.settings import settings
 
 LANGUAGES: Mapping[str, str] = MappingProxyType(
@@ -144,7 +144,7 @@ def read_questions(path: Path) -> Iterator[Question]:
     with open_bytes(path) as file:
         data = file.read()
     try:
-        articles: list[_Article] = json.loads(data)["data"]
+        articles: list[_Article] = parse_json(data)["data"]
         for article in articles:
             for paragraph in article["paragraphs"]:
                 for question in paragraph["qas"]:

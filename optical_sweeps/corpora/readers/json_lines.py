@@ -1,12 +1,12 @@
 """JSON Lines: one object on each line, with fields addressed by dotted names."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from optical_sweeps.corpora.readers.lines import Fault, lines_or_faults, usable
 from optical_sweeps.corpora.readers.opening import COMPRESSED_SUFFIXES
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import parse_json
 
 JsonObject = Mapping[str, object]
 
@@ -66,8 +66,8 @@ def is_json_lines(path: Path) -> bool:
 
 def _parsed(path: Path, number: int, line: str) -> JsonObject | Fault:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(line)
+    except ValueError as error:
         reason = str(error).splitlines()[0]
         return Fault("json", f"{path}:{number}: not JSON ({reason}); write one object on each line")
     if not isinstance(value, dict):

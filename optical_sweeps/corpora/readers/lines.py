@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from optical_sweeps.corpora.readers.opening import DamagedFileError, open_bytes
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import limit, remedy
 
 T = TypeVar("T")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -52,7 +53,11 @@ def lines_or_faults(path: Path) -> Iterator[tuple[int, str | Fault]]:
     number = 0
     try:
         with open_bytes(path) as file:
-            for number, line in enumerate(file, start=1):
+            longest = limit("LINE_BYTES")
+            while line := file.readline(longest + 1):
+                number += 1
+                if len(line) > longest:
+                    raise UserError(f"{path}:{number}: longer than {longest} bytes; {remedy('LINE_BYTES')}")
                 yield number, _decoded(path, number, line)
     except DamagedFileError as error:
         raise UserError(f"{path}:{number + 1}: {error.reason}; fetch the file again") from None

@@ -12,6 +12,7 @@ from typing import cast
 from typing_extensions import Buffer
 
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import limit, remedy
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -59,12 +60,12 @@ def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
             if member is not None and magic != ZIP_MAGIC:
                 raise UserError(f"{path}: {file_path} is not a zip archive; check the path")
             if magic[:2] == GZIP_MAGIC:
-                yield stack.enter_context(gzip.open(file, "rb"))
+                yield _limited(path, stack.enter_context(gzip.open(file, "rb")))
             elif magic == ZSTD_MAGIC:
-                yield stack.enter_context(io.BufferedReader(_ZstdReader(path, file), CHUNK))
+                yield _limited(path, io.BufferedReader(_ZstdReader(path, file), CHUNK))
             elif magic == ZIP_MAGIC:
                 archive = stack.enter_context(zipfile.ZipFile(file))
-                yield stack.enter_context(_open_member(archive, path, member))
+                yield _limited(path, stack.enter_context(_open_member(archive, path, member)))
             else:
                 yield file
         except (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, _ZstdDamageError) as error:
@@ -73,6 +74,29 @@ def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
         except OSError as error:
             reason = error.strerror or error
             raise UserError(f"{path}: cannot be read ({reason}); check the path and its permissions") from None
+
+
+class _LimitedReader(io.RawIOBase):
+    """The bytes of an unpacked file, up to the limit `UNPACKED_BYTES`."""
+
+    def __init__(self, path: Path, file: io.BufferedIOBase) -> None:
+        self._path, self._file, self._count, self._most = path, file, 0, limit("UNPACKED_BYTES")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        count = self._file.readinto(buffer)
+        self._count += count
+        if self._count > self._most:
+            raise UserError(
+                f"{self._path}: more than {self._most} bytes once unpacked; {remedy('UNPACKED_BYTES')}"
+            )
+        return count
+
+
+def _limited(path: Path, file: io.BufferedIOBase) -> io.BufferedIOBase:
+    return io.BufferedReader(_LimitedReader(path, file), CHUNK)
 
 
 def _open_member(archive: zipfile.ZipFile, path: Path, member: str | None) -> io.BufferedIOBase:

@@ -1,12 +1,12 @@
 """Lines of triples: a query, a relevant document and negatives, as texts or as ids."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from optical_sweeps.corpora.readers.json_lines import is_json_lines
 from optical_sweeps.corpora.readers.lines import columns, read_lines, usable
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import parse_json
 
 Fields = tuple[str, ...]
 """Query, positive, and at least one negative."""
@@ -32,7 +32,7 @@ def read_triples(path: Path) -> Iterator[Fields]:
 
 def _json_fields(path: Path, number: int, line: str) -> Fields:
     try:
-        query, *documents = json.loads(line)
+        query, *documents = parse_json(line)
         fields = (query, *(entry[0] if isinstance(entry, list) else entry for entry in documents))
     except (ValueError, TypeError, IndexError, RecursionError):
         fields = ()

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from optical_sweeps.atomic_files import replacing
 from optical_sweeps.curves.statistics.study import Curve
 from optical_sweeps.curves.tables.result_tables import ZERO_SHOT
 
@@ -131,9 +132,9 @@ def save_figure(figure: "Figure", stem: Path) -> tuple[Path, Path]:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # both files share one layout
         for path, names in left_out.items():
-            temporary = path.with_name(f".{path.name}.tmp")
-            figure.savefig(temporary, format=path.suffix.removeprefix("."), metadata=dict.fromkeys(names))
-            temporary.replace(path)
+            kind = path.suffix.removeprefix(".")
+            with replacing(path) as temporary:
+                figure.savefig(temporary, format=kind, metadata=dict.fromkeys(names))
     return pdf, png
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from optical_sweeps.atomic_files import replacing
 from optical_sweeps.curves.figures.figure_style import Width, inches, paper_style, save_figure
 from optical_sweeps.curves.figures.fonts import families_for, romanised
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import read_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,10 +44,8 @@ class KeptPlan:
 
 def write_plan(path: Path, kept: KeptPlan) -> Path:
     """Write a plan atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(asdict(kept), ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(asdict(kept), ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
 
@@ -61,7 +61,7 @@ def read_plan(path: Path) -> KeptPlan:
         UserError: the file was not written by `write_plan`.
     """
     try:
-        kept = KeptPlan(**json.loads(path.read_text(encoding="utf-8")))
+        kept = KeptPlan(**read_json(path))
         kept.matrix()
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path}: not a transport plan ({error}); draw it again with `inspect`") from error

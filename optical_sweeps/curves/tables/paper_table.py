@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from optical_sweeps.spreadsheets import without_formula
+
 FORMATS = ("markdown", "latex", "csv")
 MARKS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"higher": ("▲", r"$\uparrow$"), "lower": ("▼", r"$\downarrow$"), "equivalent": ("≈", r"$\approx$")}
@@ -106,7 +108,9 @@ def _csv(table: PaperTable) -> str:
     if table.records:
         writer = csv.DictWriter(text, list(table.records[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(table.records)
+        writer.writerows(
+            {name: without_formula(value) for name, value in record.items()} for record in table.records
+        )
     return text.getvalue()
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 import numpy
 
+from optical_sweeps.atomic_files import replacing
 from optical_sweeps.curves.tables.per_query_files import read_per_query, stacked
 from optical_sweeps.errors import UserError, first_line
+from optical_sweeps.spreadsheets import without_formula
 
 if TYPE_CHECKING:
     import pandas
@@ -158,14 +160,17 @@ def language_groups(runs: Iterable[LoggedRun]) -> dict[str, tuple[str, ...]]:
 
 def write_table(table: "pandas.DataFrame", stem: Path) -> tuple[Path, Path]:
     """Write `<stem>.parquet` and `<stem>.csv`, each atomically."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
     parquet, csv = stem.with_name(f"{stem.name}.parquet"), stem.with_name(f"{stem.name}.csv")
-    temporary = stem.with_name(f".{stem.name}.tmp")
-    table.to_parquet(temporary, index=False)
-    temporary.replace(parquet)
-    table.to_csv(temporary, index=False, lineterminator="\n")
-    temporary.replace(csv)
+    with replacing(parquet) as temporary:
+        table.to_parquet(temporary, index=False)
+    with replacing(csv) as temporary:
+        _without_formulas(table).to_csv(temporary, index=False, lineterminator="\n")
     return parquet, csv
+
+
+def _without_formulas(table: "pandas.DataFrame") -> "pandas.DataFrame":
+    texts = {name: table[name].map(without_formula) for name in table.select_dtypes(exclude="number").columns}
+    return table.assign(**texts)
 
 
 def plain(value: object) -> Fact:

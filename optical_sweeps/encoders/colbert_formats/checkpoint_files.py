@@ -1,9 +1,9 @@
 """JSON and weights of checkpoint folders."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optical_sweeps import limits
 from optical_sweeps.errors import UserError, first_line
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def read_json(file: Path) -> object:
         UserError: it does not exist or is not JSON.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return limits.read_json(file)
     except (OSError, ValueError) as error:
         raise UserError(f"teacher.path: {file}: {first_line(error)}; fetch the checkpoint again") from None
 

@@ -89,8 +89,7 @@ def open_checkpoint(path: Path) -> ColbertCheckpoint:
 
 def _modules(path: Path) -> tuple[Path, tuple[Path, ...]]:
     """The folders of the Transformer and of the linear maps."""
-    modules = cast(list[Module], read_json(path / MODULES))
-    kinds = [(module["type"].rpartition(".")[2], path / module["path"]) for module in modules]
+    kinds = [_kind_and_folder(path, module) for module in _entries(path)]
     for kind, folder in kinds:
         if kind not in ("Transformer", "Dense", "Normalize"):
             raise UserError(
@@ -105,6 +104,26 @@ def _modules(path: Path) -> tuple[Path, tuple[Path, ...]]:
             "instead of one and at least one; name a trained ColBERT, or use the folder as backbone.name"
         )
     return transformers[0], projections
+
+
+def _entries(path: Path) -> list[object]:
+    modules = read_json(path / MODULES)
+    if not isinstance(modules, list):
+        raise UserError(f"teacher.path: {path / MODULES}: it is not a list of modules; fetch it again")
+    return modules
+
+
+def _kind_and_folder(path: Path, module: object) -> tuple[str, Path]:
+    """A module's kind, and its folder, which lies inside the checkpoint's."""
+    if not isinstance(module, dict) or not all(isinstance(module.get(key), str) for key in ("type", "path")):
+        raise UserError(f"teacher.path: {path / MODULES}: {module!r} is not a module; fetch it again")
+    folder = path / module["path"]
+    if not folder.resolve().is_relative_to(path.resolve()):
+        raise UserError(
+            f"teacher.path: {path / MODULES}: the module {module['path']!r} lies outside the checkpoint; "
+            "fetch it again"
+        )
+    return module["type"].rpartition(".")[2], folder
 
 
 def _output_width(projections: tuple[Path, ...]) -> int:

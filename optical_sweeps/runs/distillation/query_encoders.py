@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from optical_sweeps.config_classes import ALLOW_KEY, allow_foreign_classes
 from optical_sweeps.corpora.collections import Corpus, Documents
 from optical_sweeps.encoders.saved_encoders import fingerprint, load_encoder, load_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
@@ -62,6 +63,7 @@ def load_encoders(settings: Mapping[str, Any]) -> Encoders:
         UserError: both or neither are given, the run is unfinished or its data changed, or a checkpoint comes
             without data.
     """
+    allow_foreign_classes(settings.get(ALLOW_KEY, []))
     if (settings["run"] is None) == (settings["checkpoint"] is None):
         raise UserError("give a run's folder, such as multirun/demo/0123456789ab, or checkpoint=DIR")
     return _run_encoders(settings) if settings["run"] is not None else _checkpoint_encoders(settings)
@@ -77,7 +79,9 @@ def finished_run(settings: Mapping[str, Any]) -> tuple[RunFolder, RunSpec]:
     if folder.state() != "done":
         raise UserError(f"{folder.path} is {folder.state()}, not done; name the folder of a finished run")
     record = folder.record()
-    spec = RunSpec.from_plain({**record["config"], "machine": settings["machine"]})
+    config = {**record["config"], "machine": settings["machine"]}
+    # what the record allowed was its author's choice; the user of this command chooses again
+    spec = RunSpec.from_plain({**config, ALLOW_KEY: settings.get(ALLOW_KEY, [])})
     if spec.id != record["id"]:
         raise UserError(
             f"{folder.path} is run {record['id']}, but its config now describes {spec.id}: its data or "

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from optical_sweeps.atomic_files import replacing
 from optical_sweeps.console import Advance, no_progress
 from optical_sweeps.corpora.collections import PERTURBED, CollectionSource, Documents, Queries, Split
 from optical_sweeps.corpora.perturbations import Perturbation, perturbed
@@ -134,6 +135,5 @@ def write_per_query(path: Path, *results: EvaluationResult) -> None:
     ]
     names = ("split", "language", "query_id", "measure", "value")
     table = pyarrow.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
-    temporary = path.with_name(f".{path.name}.tmp")
-    parquet.write_table(table, temporary)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        parquet.write_table(table, temporary)

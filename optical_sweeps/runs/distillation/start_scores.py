@@ -8,6 +8,7 @@ from pathlib import Path
 
 from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.limits import read_json
 from optical_sweeps.runs.distillation.student_search import StudentSearch
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 from optical_sweeps.runs.spec.run_spec import RunSpec
@@ -45,7 +46,7 @@ class StartScores(SharedArtifact[dict[str, float]]):
         (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
 
     def load(self, folder: Path) -> dict[str, float]:
-        metrics: dict[str, float] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        metrics: dict[str, float] = read_json(folder / "metrics.json")
         return metrics
 
     def source(self) -> str:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from optical_sweeps.artifacts import canonical_json
 from optical_sweeps.checks import whole_number
+from optical_sweeps.config_classes import ALLOW_KEY, allow_foreign_classes
 from optical_sweeps.corpora.collections import Corpus
 from optical_sweeps.corpora.ids import check_ids
 from optical_sweeps.corpora.mixture import Mixture
@@ -73,6 +74,7 @@ class RunSpec:
     @classmethod
     def from_plain(cls, config: Config) -> "RunSpec":
         """Build every part of a resolved config; raises as `from_config` does."""
+        allow_foreign_classes(config.get(ALLOW_KEY, []))
         return cls(
             config=config,
             corpus=corpus_of(_section(config, "data")),

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_cancelling_runs_of_a_pack_and_whole_sweeps(quick_sweep: QuickSweep):
     assert len(quick_sweep.began("d1")) == 1  # a cancelled task does not come back
     assert printed("sweep cancel", str(quick_sweep.folder)).startswith("nothing to cancel")
 
-    again = submit_again(quick_sweep.folder, ["c3", "d2"], echo=lambda line: None)
+    again = submit_again(quick_sweep.folder, ["c3", "d2"], rest.settings, echo=lambda line: None)
     assert again
     assert again.settings == rest.settings
     quick_sweep.until_over()
@@ -294,6 +295,9 @@ def test_a_plan_is_read_back_as_it_was_written(quick_sweep: QuickSweep):
     quick_sweep.ask({"k1": "ok"})
     submission = quick_sweep.submit(setup=["true"], environment={"A": "b c"}, gpus=1)
     assert submission
-    assert Submission.load(submission.folder) == submission
+    stored = Submission.load(submission.folder)
+    assert stored.settings == SlurmSettings(gpus=1)  # what runs in the jobs is the user's config alone
+    assert stored.from_config == ("setup", "python", "environment")
+    assert replace(stored, settings=submission.settings) == submission
     quick_sweep.until_over()
     assert quick_sweep.states() == {"k1": "done"}

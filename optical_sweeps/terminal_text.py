@@ -1,0 +1,17 @@
+"""Texts of files and users made harmless for a terminal, which obeys escape sequences."""
+
+import re
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain_text(text: str) -> str:
+    """The text with control characters written as in JSON; only tabs and line feeds stay.
+
+    These characters move the cursor, set the clipboard or the title, or reverse the order of what is shown.
+    JSON stays the same JSON.
+
+    >>> plain_text("a" + chr(27) + "[2Jb")
+    'a\\\\u001b[2Jb'
+    """
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
