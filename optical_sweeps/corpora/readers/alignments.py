@@ -10,7 +10,7 @@ from optical_sweeps.errors import UserError
 
 Link = tuple[int, int]
 """(word of the translation, word of the English sentence), counted from 0."""
-_LINK = re.compile(r"(\d+)([-p])(\d+)")
+_LINK = re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
