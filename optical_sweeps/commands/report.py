@@ -1,15 +1,18 @@
 """`report`: write a sweep as one HTML page."""
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from optical_sweeps.commands.arguments import add_sweep
+from optical_sweeps.commands.arguments import add_sweep, add_trust
+from optical_sweeps.config_classes import allow_foreign_classes
 from optical_sweeps.console import echo, echo_json, progress
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_sweep(parser)
+    add_trust(parser)
     parser.add_argument("--output", metavar="FILE", type=Path, help="the page (default: SWEEP/report.html)")
     parser.add_argument(
         "--no-texts",
@@ -18,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(sweep: Path, output: Path | None, no_texts: bool, as_json: bool) -> None:
+def run(sweep: Path, output: Path | None, no_texts: bool, as_json: bool, classes: Sequence[str] = ()) -> None:
     """Gather a sweep's results, write the page, and print its path."""
     from optical_sweeps.report import gather, render
     from optical_sweeps.report.contents import SPLIT
@@ -26,6 +29,7 @@ def run(sweep: Path, output: Path | None, no_texts: bool, as_json: bool) -> None
     from optical_sweeps.runs.run_folder import write_text
     from optical_sweeps.sweeps.grid import Grid
 
+    allow_foreign_classes(list(classes))
     grid = Grid.load(sweep)
     path = output or grid.folder / "report.html"
     texts_of = partial(query_texts, split=SPLIT, warn=echo)

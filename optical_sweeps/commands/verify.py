@@ -1,14 +1,17 @@
 """`verify`: recompute a sweep's scores, and compare them with its logs or with expected scores."""
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
-from optical_sweeps.commands.arguments import add_sweep
+from optical_sweeps.commands.arguments import add_sweep, add_trust
+from optical_sweeps.config_classes import allow_foreign_classes
 from optical_sweeps.console import echo, echo_json, progress, terminal
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_sweep(parser)
+    add_trust(parser)
     parser.add_argument(
         "--expected",
         metavar="FILE",
@@ -18,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", dest="list_all", help="also list the scores that agree")
 
 
-def run(sweep: Path, expected: Path | None, list_all: bool, as_json: bool) -> None:
+def run(sweep: Path, expected: Path | None, list_all: bool, as_json: bool, classes: Sequence[str] = ()) -> None:
     """Compare, and print a table; the exit code is 1 if a score differs."""
     from optical_sweeps.report.expected import check_expected, read_expected
     from optical_sweeps.report.rederived import check_logged
@@ -26,6 +29,7 @@ def run(sweep: Path, expected: Path | None, list_all: bool, as_json: bool) -> No
     from optical_sweeps.report.verdict_tables import counts_by_verdict, verdict_screen
     from optical_sweeps.sweeps.grid import Grid
 
+    allow_foreign_classes(list(classes))
     grid = Grid.load(sweep)
     if expected is not None:
         cells = check_expected(read_expected(expected), read_runs(grid))
