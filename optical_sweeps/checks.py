@@ -65,7 +65,22 @@ def _as_path(value: object) -> Path:
     """`value`, a string or a path, with `~` expanded; raises ValueError, as pydantic's validators do."""
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError(f"{value!r} is not a path; change it")
-    return Path(value).expanduser()
+    try:
+        return expanded(Path(value))
+    except UserError as error:
+        raise ValueError(str(error)) from None
+
+
+def expanded(path: Path) -> Path:
+    """The path with `~` replaced by the home folder.
+
+    Raises:
+        UserError: the user has no home folder, as in a container whose user is only a number.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UserError(f"{path}: there is no home folder; set HOME, or write the path in full") from None
 
 
 def _distinct_strings(value: object) -> tuple[str, ...]:

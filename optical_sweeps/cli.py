@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optical_sweeps import __version__
@@ -14,6 +15,7 @@ from optical_sweeps.commands.arguments import parse, parse_composed, parser_of
 from optical_sweeps.commands.completion import complete
 from optical_sweeps.commands.registry import COMMANDS
 from optical_sweeps.errors import UsageError, UserError, hydra_message, leave_on_user_error
+from optical_sweeps.home_folder import provide_home
 from optical_sweeps.sweeps.conf_folder import conf_folder
 from optical_sweeps.terminal_encoding import tolerate_encodings
 from optical_sweeps.terminal_text import plain_text
@@ -36,11 +38,22 @@ Exit codes: 0 success, 1 bad input or a failed run, 2 a command line that cannot
 def main() -> None:
     """Entry point of the `optical-sweeps` command."""
     tolerate_encodings()
+    provide_home()
     try:
         _dispatch(sys.argv[1:])
     except UserError as error:
         sys.stderr.write(plain_text(f"error: {error}\n"))
         sys.exit(error.exit_code)
+    except OSError as error:
+        from optical_sweeps.runs.failure import DISK_ERRORS
+
+        if error.errno not in DISK_ERRORS:
+            raise
+        sys.stderr.write(
+            f"error: {error.filename or Path.cwd()}: {error.strerror}; grant access or free space, or choose "
+            "another folder (see --help)\n"
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to continue")
 

@@ -39,6 +39,7 @@ SLOW = (
     "integration/test_interruptions.py",
     "integration/test_kills.py",
     "integration/test_locales.py",
+    "integration/test_other_users.py",
     "integration/test_pylate.py",
     "integration/test_synchronised.py",
     "integration/test_torchrun.py",

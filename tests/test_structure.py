@@ -11,7 +11,8 @@ import optical_sweeps
 PACKAGE = Path(optical_sweeps.__file__).parent
 ORDER = (
     "terminal_text", "errors", "redaction", "atomic_files", "spreadsheets", "limits", "interruption", "seeds",
-    "checks", "terminal_encoding", "console", "config_classes", "settings", "artifacts", "compiled",
+    "checks", "terminal_encoding", "home_folder", "console", "config_classes", "settings", "artifacts",
+    "compiled",
     "transport", "corpora", "encoders", "objectives", "training", "retrieval", "evaluation",
     "curves", "curves/tables", "curves/statistics", "curves/laws", "curves/claims", "curves/figures",
     "tracking",

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from optical_sweeps.checks import NonNegativeFloat, NonNegativeInt, Strings
+from optical_sweeps.checks import NonNegativeFloat, NonNegativeInt, Strings, expanded
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.filters import BitextFilters, BitextReport, refusal
 from optical_sweeps.corpora.languages import ENGLISH, TargetLanguages
@@ -103,7 +103,7 @@ class BitextSource:
 
     def paths(self, language: str) -> list[Path]:
         """The files of a language."""
-        return [Path(_filled(pattern, language)).expanduser() for pattern in self.files or ()]
+        return [expanded(Path(_filled(pattern, language))) for pattern in self.files or ()]
 
     def pairs(self, language: str) -> Iterator[Pair | Fault]:
         """The pairs of one language, and the parts of the files that cannot be used."""

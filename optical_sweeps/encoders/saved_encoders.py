@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from optical_sweeps.encoders.backbones import Backbone
 from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.tensor_files import save_tensors
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.encoders.transformer_layers import drop_pooler
 from optical_sweeps.errors import UserError
@@ -56,18 +57,13 @@ def fingerprint(encoder: TokenEncoder) -> str:
 
 def save_encoder(encoder: TokenEncoder, folder: Path | str) -> None:
     """Write config.json, model.safetensors and tokenizer.json; an existing `folder` is replaced at the end."""
-    import safetensors.torch
-
     with new_folder(Path(folder)) as part:
         (part / "config.json").write_text(
             json.dumps(_config(encoder), indent=2, sort_keys=True) + "\n", encoding="utf-8"
         )
         (part / "tokenizer.json").write_text(encoder.text_tokenizer.rust_tokenizer.to_str(), encoding="utf-8")
         weights = {name: tensor.contiguous().cpu() for name, tensor in encoder.state_dict().items()}
-        safetensors.torch.save_file(weights, part / "model.safetensors")
-        shutil.copymode(
-            part / "config.json", part / "model.safetensors"
-        )  # safetensors restricts it to the owner
+        save_tensors(weights, part / "model.safetensors")
 
 
 def load_encoder(folder: Path | str) -> TokenEncoder:
@@ -94,8 +90,6 @@ def save_difference(encoder: TokenEncoder, base: TokenEncoder, file: Path | str)
     Raises:
         ValueError: the architectures or tokenizers differ.
     """
-    import safetensors.torch
-
     if not _same_architecture(encoder, base):
         raise ValueError("a difference needs two encoders of one architecture and one tokenizer")
     base_weights = base.state_dict()
@@ -113,7 +107,7 @@ def save_difference(encoder: TokenEncoder, base: TokenEncoder, file: Path | str)
     file = Path(file)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        safetensors.torch.save_file(differing, part, metadata)
+        save_tensors(differing, part, metadata)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
@@ -171,10 +165,10 @@ def special_tokens(tokenizer: "transformers.PreTrainedTokenizerFast") -> dict[st
 def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder` that replaces it if the block succeeds."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
+    part.mkdir()  # not mkdtemp, whose folders are for their owner alone
     try:
         yield part
-        part.chmod(0o755)
         if folder.exists():
             folder.rename(part.with_suffix(".old"))
         part.rename(folder)
@@ -223,6 +217,7 @@ def _read_weights(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     import safetensors
 
     try:
+        file.open("rb").close()  # the library reports a file that may not be read as one that does not exist
         with safetensors.safe_open(file, "pt") as content:
             return {name: content.get_tensor(name) for name in content.keys()}, content.metadata() or {}  # noqa: SIM118
     except (OSError, safetensors.SafetensorError) as error:

@@ -5,6 +5,7 @@ of a failed run. A process that works in the folder holds `.lock` and touches `o
 see it. Everything else in the folder belongs to the run: `metrics.jsonl`, `checkpoints/`, `wandb/`, results.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -147,12 +148,14 @@ class RunFolder:
             self.owner_path.unlink(missing_ok=True)
 
     def _is_locked(self) -> bool:
-        lock = FileLock(self.path / ".lock")
+        """Whether a process of this host works here; the caller may be another user, who can only read."""
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
+            with (self.path / ".lock").open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # released with the file
+        except BlockingIOError:
             return True
-        lock.release()
+        except OSError:  # unreadable, or a file system without locks
+            return is_fresh(self.owner_path, self.beat)
         return False
 
     def _works_elsewhere(self) -> bool:

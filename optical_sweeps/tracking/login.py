@@ -63,7 +63,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _has_netrc_entry(host: str) -> bool:
-    path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
+    path = Path(os.path.expanduser(os.environ.get("NETRC") or "~/.netrc"))  # noqa: PTH111 - never raises
     try:
         return bool((netrc.netrc(str(path)).authenticators(host) or ("", "", ""))[2])
     except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
@@ -72,7 +72,7 @@ def _has_netrc_entry(host: str) -> bool:
 
 def _settings() -> configparser.ConfigParser:
     """W&B's settings: the user's, overridden by those of the working directory."""
-    home = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
+    home = Path(os.path.expanduser(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"))  # noqa: PTH111
     settings = configparser.ConfigParser(interpolation=None)
     for path in (home / "settings", Path(".wandb/settings"), Path("wandb/settings")):
         try:

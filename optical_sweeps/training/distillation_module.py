@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from optical_sweeps.encoders.tensor_files import save_tensors
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.encoders.tokenized_texts import TokenBatch, concatenated_batches
@@ -106,7 +106,7 @@ class DistillationModule(ResumableModule):
         assert output is not None
         self.wreck.mkdir(parents=True, exist_ok=True)
         suffix = "" if self.ranks.is_first else f".{self.ranks.rank}"  # all ranks stop together
-        save_file(batch.tensors(), self.wreck / f"batch{suffix}.safetensors")
+        save_tensors(batch.tensors(), self.wreck / f"batch{suffix}.safetensors")
         # numbers as text, since JSON has no NaN
         diagnostics = {name: str(float(value)) for name, value in output.diagnostics.items()}
         report = {"step": self.step, quantity: str(value), "diagnostics": diagnostics}

@@ -96,7 +96,7 @@ def program(study: Path, locale: Mapping[str, str], *words: str | bytes, standar
 @pytest.fixture(scope="module")
 def trained(study: Path, latin: dict[str, str]) -> str:
     """The folder of a run that was trained in the Latin-1 locale."""
-    program(study, latin, "train", "--config-dir", "studies", "experiment=study")
+    program(study, latin, "train", "--config-dir", "studies", "-m", "experiment=study", "objective=optical")
     (record,) = study.glob("multirun/s/*/record.json")
     return str(record.parent.relative_to(study))
 

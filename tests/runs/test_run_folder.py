@@ -6,9 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -260,3 +262,27 @@ def test_a_record_that_is_not_an_object_is_one_clear_line(folder, content):
     folder.record_path.write_text(content)
     with pytest.raises(UserError, match=r"record\.json: schema None"):
         folder.record()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as another user")
+@pytest.mark.parametrize("mode", [0o644, 0o600], ids=["readable", "closed"])
+def test_another_user_sees_the_state_of_a_run(mode):
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        folder = RunFolder(Path(name, "run"))
+
+        def state_for_another_user():
+            (folder.path / ".lock").chmod(mode)
+            os.seteuid(54321)
+            try:
+                return folder.state()
+            finally:
+                os.seteuid(0)
+
+        with folder.claim():
+            assert state_for_another_user() == "running"
+        assert state_for_another_user() == "stale"
+        folder.failure_path.write_text("{}", encoding="utf-8")
+        assert state_for_another_user() == "failed"
+        folder.write_record({})
+        assert state_for_another_user() == "done"

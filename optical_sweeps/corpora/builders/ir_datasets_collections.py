@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from optical_sweeps.checks import Count, Fraction, Strings
+from optical_sweeps.checks import Count, Fraction, Strings, expanded
 from optical_sweeps.corpora.builders.ir_datasets_documents import IrDatasetsDocuments
 from optical_sweeps.corpora.collections import Collection, Documents, Qrels, Split
 from optical_sweeps.corpora.judgements import OnMissing, judged_collection, sampled_queries, split_queries
@@ -93,7 +93,7 @@ class IrDatasetsCollections(IrDatasetsDocuments):
     def _topics(self, dataset: IrDataset, language: str, split: Split) -> dict[str, str]:
         if self.queries_file is None:
             return dataset.queries(self.query_field)
-        return read_topics(Path(self.queries_file.format(language=language, split=split)).expanduser())
+        return read_topics(expanded(Path(self.queries_file.format(language=language, split=split))))
 
     def _dev(self, language: str) -> IrDataset | None:
         """The dev dataset of a language; None if there is none (MIRACL's German and Yoruba)."""

@@ -20,6 +20,7 @@ from optical_sweeps.encoders.colbert_formats.checkpoint_files import METADATA, M
 from optical_sweeps.encoders.colbert_formats.own_format import SETTINGS
 from optical_sweeps.encoders.colbert_formats.pylate_format import Module, PylateConfig
 from optical_sweeps.encoders.saved_encoders import model_config, new_folder, special_tokens
+from optical_sweeps.encoders.tensor_files import save_tensors
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.encoders.transformer_layers import longest_text
 from optical_sweeps.errors import UserError
@@ -175,11 +176,8 @@ def _write_tokenizer(encoder: TokenEncoder, folder: Path) -> None:
 
 
 def _write_weights(file: Path, weights: Mapping[str, Tensor]) -> None:
-    import safetensors.torch
-
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
-    safetensors.torch.save_file(copies, file, {"format": "pt"})
-    file.chmod(0o644)  # safetensors restricts it to the owner
+    save_tensors(copies, file, {"format": "pt"})
 
 
 def _write_json(file: Path, content: object) -> None:
