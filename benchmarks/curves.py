@@ -24,8 +24,8 @@ from optical_sweeps.curves.laws.equations import LAWS
 from optical_sweeps.curves.laws.fitted_curve import fit_scores
 from optical_sweeps.curves.laws.law_fit import HUBER, fit_law, refit
 from optical_sweeps.curves.statistics.anova_intervals import MeanSquares
+from optical_sweeps.curves.statistics.score_block import Scores
 from optical_sweeps.curves.statistics.study import Study
-from optical_sweeps.curves.statistics.study_scores import Scores
 from optical_sweeps.evaluation.significance import Estimate, randomisation_test
 from optical_sweeps.seeds import derive_seed
 

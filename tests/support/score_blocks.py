@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from optical_sweeps.curves.statistics.study_scores import Scores
+from optical_sweeps.curves.statistics.score_block import Scores
 
 
 def block(

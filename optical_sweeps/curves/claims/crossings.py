@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 
 from optical_sweeps.curves.statistics.anova_intervals import MeanSquares
 from optical_sweeps.curves.statistics.contrasts import objective_difference
+from optical_sweeps.curves.statistics.score_block import Scores
 from optical_sweeps.curves.statistics.study import Study
-from optical_sweeps.curves.statistics.study_scores import Scores
 from optical_sweeps.errors import UserError
 
 _GRID = 1001

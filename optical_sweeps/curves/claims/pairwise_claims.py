@@ -11,8 +11,9 @@ from itertools import combinations
 import numpy as np
 
 from optical_sweeps.curves.statistics.anova_intervals import MeanSquares
+from optical_sweeps.curves.statistics.score_block import Scores
 from optical_sweeps.curves.statistics.study import Study
-from optical_sweeps.curves.statistics.study_scores import Scores, scores
+from optical_sweeps.curves.statistics.study_scores import scores
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.significance import DRAWS, Estimate, holm, randomisation_test
 

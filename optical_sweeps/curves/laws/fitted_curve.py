@@ -15,8 +15,9 @@ from optical_sweeps.curves.laws.equations import LAWS, Inputs, Law
 from optical_sweeps.curves.laws.law_fit import Fit, fit_law, refit
 from optical_sweeps.curves.statistics.anova_intervals import MeanSquares
 from optical_sweeps.curves.statistics.anova_intervals import replicates as draw_replicates
+from optical_sweeps.curves.statistics.score_block import Scores
 from optical_sweeps.curves.statistics.study import Curve, Study
-from optical_sweeps.curves.statistics.study_scores import Scores, scores
+from optical_sweeps.curves.statistics.study_scores import scores
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 

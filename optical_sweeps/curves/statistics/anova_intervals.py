@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtridf, stdtrit
 
-from optical_sweeps.curves.statistics.study_scores import Scores
+from optical_sweeps.curves.statistics.score_block import Scores
 from optical_sweeps.seeds import derive_seed
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 
 from optical_sweeps.curves.statistics.anova_intervals import MeanSquares
+from optical_sweeps.curves.statistics.score_block import Scores
 from optical_sweeps.curves.statistics.study import Curve, Study
-from optical_sweeps.curves.statistics.study_scores import Scores, scores
+from optical_sweeps.curves.statistics.study_scores import scores
 from optical_sweeps.errors import UserError
 
 

@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int
 
+from optical_sweeps.curves.statistics.score_block import Scores
 from optical_sweeps.curves.tables.result_tables import ZERO_SHOT, plain
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 
 if TYPE_CHECKING:
     import pandas
-
-    from optical_sweeps.curves.statistics.study_scores import Scores
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from optical_sweeps.curves.claims.crossings import Crossings, crossings_of
 from optical_sweeps.curves.statistics.anova_intervals import MeanSquares
-from optical_sweeps.curves.statistics.study_scores import Scores
+from optical_sweeps.curves.statistics.score_block import Scores
 from optical_sweeps.errors import UserError
 from tests.support.score_blocks import block
 
