@@ -55,6 +55,7 @@ class Contents(TypedDict):
     slices: list[str]
     keys: list[VariedKey]
     runs: list[dict[str, object]]
+    drift: list[str]
     points: list[Point]
     configs: dict[str, object]
     queries: PackedScores | None
@@ -99,6 +100,7 @@ def gather(
     keys = varied_keys(runs)
     slices = [*(f"group:{name}" for name in _ordered(groups)), *groups["all"]]
     points = _points(runs, keys, slices, Intervals(scores, groups))
+    drift = list(dict.fromkeys(name for run in done for name in run.record.get("drift", {})))
     progress(3, 4)
     queries, left_out = _queries(scores, texts_of, done, room)
     return {
@@ -111,6 +113,7 @@ def gather(
         "slices": slices,
         "keys": [_varied_key(key, keys, runs) for key in keys],
         "runs": [_run(run, keys, slices, measures, splits, page) for run in runs],
+        "drift": drift,
         "points": points,
         "configs": _configs(done),
         "queries": queries,
@@ -209,6 +212,7 @@ def _run(
             ]
             for split in splits
         ]
+        entry["drift"] = {name: _rounded(value) for name, value in run.record.get("drift", {}).items()}
         entry["seconds"] = run.record.get("timings", {}).get("total")
         entry["finished"] = run.record.get("finished")
     if run.message or run.cause:

@@ -55,6 +55,10 @@ class MetricsLog:
         self._recent = deque([(self._clock(), recent)] if recent < end else [])
         return self._rows(recent)
 
+    def last_value(self, name: str) -> float | None:
+        """The newest value of a metric; None if it was never logged."""
+        return next((row[name] for _, row in reversed(self._rows(0)) if name in row), None)
+
     def _rows(self, start: int) -> list[tuple[int, dict[str, float]]]:
         if not self.path.exists():
             return []

@@ -55,6 +55,7 @@ def _run_of_record(path: Path, history: bool) -> RunLog:
         summary |= row
     summary |= dict(flattened(record["measures"], "/"))
     summary |= dict(flattened(record.get("usage", {}), "/", "usage/"))
+    summary |= dict(flattened(record.get("drift", {}), "/", "drift/"))
     per_query = path.with_name("per_query.parquet")
     return RunLog(
         id=record["id"],

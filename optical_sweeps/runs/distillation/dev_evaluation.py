@@ -1,6 +1,10 @@
 """Measures of a student on dev, during and after its training."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from optical_sweeps.encoders.token_encoder import TokenEncoder
+from optical_sweeps.runs.distillation.drift import DriftProbe
 from optical_sweeps.runs.distillation.run_metrics import RunMetrics
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult
 from optical_sweeps.runs.distillation.start_scores import StartScores
@@ -17,11 +21,13 @@ class DevEvaluation:
     """
 
     result: EvaluationResult | None = None
+    drift: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
         self, spec: RunSpec, shared: SharedResources, search: StudentSearch, metrics: RunMetrics
     ) -> None:
         self.spec, self.shared, self.search, self.metrics = spec, shared, search, metrics
+        self.probe = DriftProbe.of_run(spec, shared)
 
     def evaluate(self, student: TokenEncoder, step: int) -> float:
         """The dev score of a student in training; runs that start from one student share that of step 0."""
@@ -31,19 +37,21 @@ class DevEvaluation:
         else:
             self.result = self.search.evaluate(student, "dev")
             scores = self.result.metrics()
-        self.metrics.log_metrics(scores, step)
+        self.drift = self.probe.measure(student)
+        self.metrics.log_metrics({**scores, **self.drift}, step)
         return scores[f"dev/{self.spec.evaluation.main_measure}/group:all"]
 
     def measure_untrained(self, student: TokenEncoder) -> None:
         """Measure the student of a run that trains nothing, and start the log with it."""
         self.result = self.search.evaluate(student, "dev")
+        self.drift = self.probe.measure(student)
         self.metrics.load_state_dict({})
-        self.metrics.log_metrics(self.result.metrics(), 0)
+        self.metrics.log_metrics({**self.result.metrics(), **self.drift}, 0)
 
     def measure_trained(self, student: TokenEncoder, training: TrainingResult) -> None:
         """Measure a trained student, unless its last validation has; an earlier best step is logged again."""
         is_earlier = self.spec.training.keep == "best" and training.best_step != training.steps
         if is_earlier or self.result is None:
-            self.result = self.search.evaluate(student, "dev")
+            self.result, self.drift = self.search.evaluate(student, "dev"), self.probe.measure(student)
         if is_earlier:
-            self.metrics.log_metrics(self.result.metrics(), training.best_step)
+            self.metrics.log_metrics({**self.result.metrics(), **self.drift}, training.best_step)

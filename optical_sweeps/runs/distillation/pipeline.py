@@ -103,9 +103,12 @@ def _evaluate_and_write(
     per_query, rankings = write_results(spec, results, student, shared.teacher, folder.path)
     clock.lap("write")
     usage = metrics.usage.totals()
-    summary = {name: value for result in results for name, value in result.metrics().items()} | usage
+    drift = dict(dev.drift)
+    if (entropy := metrics.last_value("train/plan_relative_entropy")) is not None:
+        drift["drift/plan_relative_entropy"] = entropy
+    summary = {name: value for result in results for name, value in result.metrics().items()} | usage | drift
     metrics.tracker.finish(summary=summary, files=[per_query], artifact=[per_query, *rankings])
-    record = run_facts(spec, results, usage, str(student.projection.weight.device))
+    record = run_facts(spec, results, usage, drift, str(student.projection.weight.device))
     clock.lap("tracker_finish")
     built = {"built": dict(shared.builds.seconds)}
     timings = {**clock.laps, "total": clock.total()}

@@ -51,7 +51,11 @@ def training_facts(result: TrainingResult, drawn: MixtureReport) -> Mapping[str,
 
 
 def run_facts(
-    spec: RunSpec, results: Sequence[EvaluationResult], usage: Mapping[str, float], device: str
+    spec: RunSpec,
+    results: Sequence[EvaluationResult],
+    usage: Mapping[str, float],
+    drift: Mapping[str, float],
+    device: str,
 ) -> Mapping[str, object]:
     """What the record says about the run and its measures."""
     return {
@@ -64,6 +68,7 @@ def run_facts(
         "collections": _collections(spec),
         "bitext": _bitext_reports(spec),
         "usage": {key.removeprefix("usage/"): value for key, value in usage.items()},
+        "drift": {key.removeprefix("drift/"): value for key, value in drift.items()},
         "code": provenance.code_version(),
         "versions": provenance.versions(),
         "hardware": provenance.hardware(device),

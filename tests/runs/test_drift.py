@@ -1,0 +1,49 @@
+"""Diagnostics of drift: their values for a teacher, for a collapsed student, and their samples."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
+from optical_sweeps.runs.distillation.drift import TEXTS, DriftProbe, mean_norm, spread
+from tests.support.training_study import CODED, WORDS, make_encoder
+
+
+def probe(teacher):
+    return DriftProbe(CODED, WORDS, teacher.encode(WORDS, "query"), "query")
+
+
+def test_a_teacher_has_not_moved():
+    teacher = make_encoder()
+    measured = probe(teacher).measure(teacher)
+    assert measured["drift/english_similarity"] == pytest.approx(1, abs=1e-5)
+    assert 0 <= measured["drift/query_mean_norm"] <= 1
+
+
+def test_a_student_with_one_vector_for_all_tokens_has_a_mean_of_length_1():
+    import torch
+
+    teacher = make_encoder()
+    student = make_encoder()
+    with torch.no_grad():
+        student.backbone.get_input_embeddings().weight.zero_()
+        for layer in student.backbone.modules():
+            if isinstance(layer, torch.nn.LayerNorm):
+                layer.weight.zero_()
+                layer.bias.fill_(0.1)
+    measured = probe(teacher).measure(student)
+    assert measured["drift/english_mean_norm"] == pytest.approx(1, abs=1e-5)
+    assert measured["drift/english_similarity"] < 0.99
+
+
+def test_opposite_vectors_have_a_mean_of_length_0():
+    vectors = np.array([[1.0, 0.0], [-1.0, 0.0]], np.float32)
+    assert mean_norm(RaggedEmbeddings(vectors, np.array([0, 2]))) == 0
+
+
+@given(st.integers(1, 10_000))
+def test_samples_are_distinct_positions(size):
+    rows = spread(size)
+    assert len(rows) == min(size, TEXTS) == len(set(rows))
+    assert 0 <= rows[0] <= rows[-1] < size
