@@ -14,14 +14,13 @@
 # %% [markdown]
 # # A study read back and redrawn
 #
-# The demo asks: a bitext of fixed size is split between *high*-resource and *low*-resource languages. How
-# does retrieval answer to the share of the low ones, and does it matter by which objective the student is
-# distilled?
+# The demo divides a bitext of fixed size between *high*-resource and *low*-resource languages. How does
+# retrieval depend on the share of the low-resource languages, and on the objective that trains the student?
 #
-# Nothing is trained here. Everything below is read from what the runs logged: W&B's own log files, which lie
-# in each run's folder whether or not a server was there. `make demo` makes the sweep; without it, this
-# notebook first makes a smaller one, of invented languages and a random encoder, in about a minute. Then the
-# *procedure* is the same, and the numbers say nothing about real languages.
+# This notebook trains nothing. It reads what the runs logged: W&B's own log files, which every run folder
+# contains whether or not a server was reachable. `make demo` creates the sweep. Without it, this notebook
+# first creates a smaller one in about a minute, with invented languages and a random encoder. The *procedure*
+# is then the same, but the numbers say nothing about real languages.
 
 # %%
 import subprocess
@@ -77,12 +76,12 @@ sweep = SWEEP or (demo if any(demo.glob("*/record.json")) else small_sweep())
 print(sweep.relative_to(ROOT) if sweep.is_relative_to(ROOT) else sweep)
 
 # %% [markdown]
-# ## What a run says of itself
+# ## What a run logs
 #
-# `read_offline` gives one `RunLog` a run: its configuration, its rows by optimiser step, its final values,
-# the files it kept. The same comes from the service (`read_wandb`) and from the run folders' own records
-# (`read_records`), so that what follows does not depend on where a run was logged. Where two sources
-# disagree, one of them was tampered with or is damaged.
+# `read_offline` returns one `RunLog` per run: its configuration, its rows by optimiser step, its final values
+# and its files. The service (`read_wandb`) and the records in the run folders (`read_records`) give the same,
+# so the rest of this notebook does not depend on where a run was logged. If two sources disagree, one of them
+# is damaged or has been changed.
 
 # %%
 runs = read_offline(sweep)
@@ -97,9 +96,9 @@ print("  rows:", len(one.history), " final values:", len(one.summary), " files:"
 # %% [markdown]
 # ## One tidy table
 #
-# One row a run, split, slice and measure. A *slice* is a language or a group of languages (`group:low`: the
-# mean over its languages, so that each counts alike, however many queries it has). What is missing from the
-# product of the values seen is named: a curve with a hole in it should never look like a curve.
+# The table has one row per run, split, slice and measure. A *slice* is a language or a group of languages.
+# `group:low` is the mean over its languages, each with the same weight, whatever its number of queries.
+# Points that are missing from the product of all values are listed, so that a gap never goes unnoticed.
 
 # %%
 results = result_table(runs)
@@ -113,16 +112,16 @@ display(
 print("\n".join(describe_missing(missing_points(results))) or "no grid point is missing")
 
 # %% [markdown]
-# The objective `none` is *zero-shot*: the student is the teacher itself, untouched. It has no ratio and no
-# seed. Whoever distils has to beat it.
+# The objective `none` is *zero-shot*: the student is the teacher without further training. It has no ratio
+# and no seed. Distillation is useful only if it is better.
 #
-# ## Learning curves, and the transport plan's health
+# ## Learning curves and diagnostics of the transport plan
 #
-# Left: nDCG@10 on dev as training goes on, one line a run. Middle and right: two diagnostics of the plan that
-# the objective `optical` aligns tokens by, as means over a batch. **Entropy** says how soft the alignment is:
-# lower where each token has found its partner. The **marginal error** says whether Sinkhorn's iteration was
-# run to its end: above the solver's tolerance (1e-6 by default) the "plan" does not move the mass that it
-# should, and every number downstream is off.
+# Left: nDCG@10 on dev during training, one line per run. Middle and right: two diagnostics of the plan by
+# which the objective `optical` aligns tokens, averaged over a batch. **Entropy** measures how soft the
+# alignment is: it is lower if each token has a clear partner. The **marginal error** measures whether the
+# solver converged. Above the solver's tolerance (1e-6 by default for Sinkhorn), the plan does not move the
+# mass that it should, and all later results are wrong.
 
 # %%
 COLOURS = {"optical": "#0072B2", "contrastive": "#D55E00", "none": "#555555"}
@@ -150,10 +149,10 @@ plt.show()
 # %% [markdown]
 # ## Curves with intervals
 #
-# A point of a curve is a mean over seeds and over queries; both were drawn, and with others the mean would
-# have been another. `Study` holds per-query scores and resamples both at once. Bands are 95% intervals.
-# **With two seeds they say little about other seeds**: two numbers are all that is known of their spread
-# (`docs/curves.md` has the coverage that was measured).
+# A point of a curve is a mean over seeds and queries. Both are samples, and other samples would give another
+# mean. `Study` holds per-query scores and resamples both. Bands are 95% intervals. **With two seeds they say
+# little about other seeds**, because two numbers say little about the variance (`docs/curves.md` lists the
+# measured coverage).
 
 # %%
 study = Study(
@@ -167,9 +166,9 @@ display(Markdown(markdown_table(study)))
 display(group_figure(study))
 
 # %% [markdown]
-# Two bands that overlap may still differ beyond doubt: the same queries are easy or hard for both systems,
-# and that part of the uncertainty cancels in the difference. So differences have their own, paired intervals.
-# Here: what distillation gains over zero-shot.
+# Two systems can differ significantly although their bands overlap. The same queries are easy or hard for
+# both, and this part of the uncertainty cancels in the difference. Differences therefore have their own,
+# paired intervals. The next figure shows the gain of distillation over zero-shot.
 
 # %%
 display(gain_figure(study))
@@ -177,13 +176,13 @@ display(gain_figure(study))
 # %% [markdown]
 # ## Is one objective better?
 #
-# One claim a slice and ratio, by a randomisation test over queries, corrected for their number (Holm). A
-# claim can have three outcomes: *higher* or *lower*; *equivalent*, where the interval of the difference lies
-# within a margin that was chosen beforehand (here one point of nDCG); or neither, which means that these runs
-# cannot tell.
+# There is one claim per slice and ratio, tested by randomisation over queries and corrected for their number
+# (Holm). A claim has three possible outcomes: *higher* or *lower*; *equivalent*, if the interval of the
+# difference lies within a margin that was chosen beforehand (here one point of nDCG); or neither, which means
+# that these runs do not decide the question.
 #
-# The test holds for other queries and **these** trained students. `test="crossed"` asks about other seeds
-# too; with two seeds it can hardly ever say yes.
+# The test generalises to other queries with **these** trained students. `test="crossed"` also generalises to
+# other seeds; with two seeds it has hardly any power.
 
 # %%
 found = claims(study, [("optical", "contrastive")], margin=0.01, draws=2000)
@@ -192,9 +191,9 @@ display(Markdown(claims_table(found).render("markdown")))
 # %% [markdown]
 # ## Where does a difference come from?
 #
-# A mean hides whether all queries gained a little or a few gained much. Each dot is a query of the
-# low-resource languages; on the diagonal both systems found the answer equally well. Scores pile up at few
-# values, since a query has few relevant documents, so dots are shaken a little.
+# A mean does not show whether all queries gained a little or a few gained much. Each dot is a query of the
+# low-resource languages. On the diagonal both systems found the answer equally well. A query has few relevant
+# documents, so scores have few distinct values, and the dots are jittered.
 
 # %%
 scores = per_query_table(runs)
@@ -222,5 +221,6 @@ display(
 )
 
 # %% [markdown]
-# From here: `optical-sweeps report` writes the same as one HTML page with every query's text, `optical-sweeps
-# verify` derives all scores again from the rankings, and `scaling_fits` asks what law a curve follows.
+# Next steps: `optical-sweeps report` writes the same as an HTML page with the text of every query,
+# `optical-sweeps verify` recomputes all scores from the rankings, and the notebook `scaling_fits` fits laws to
+# curves.

@@ -14,18 +14,15 @@
 # %% [markdown]
 # # Scaling fits, and how far to trust them
 #
-# "nDCG grows as a power of the number of training pairs" is a law with three numbers in it, and a law is
-# easily drawn through any four points. This notebook fits laws to studies whose truth is known, because they
-# are simulated, and asks each time: what do the data determine, what do they not, and does the software say
-# so?
+# "nDCG grows as a power of the number of training pairs" is a law with three parameters, and a law is easily
+# drawn through any four points. This notebook fits laws to simulated studies, whose truth is known. It asks
+# each time what the data determine, what they do not determine, and whether the software says so.
 #
-# Laws are of **error**, $1 - \mathrm{nDCG}$, so that they compare across objectives. The one used most below
-# is
-#
+# Laws describe **error**, $1 - \mathrm{nDCG}$, so that objectives can be compared. Most examples below use#
 # $$1 - \mathrm{nDCG}(D) = (B / D)^\beta + \delta$$
 #
-# with $D$ pairs of bitext, a scale $B$, an exponent $\beta$, and a floor $\delta$: the error that no amount
-# of such data removes (Fang et al., arXiv 2403.18684, find this form in dense retrieval).
+# with $D$ pairs of bitext, a scale $B$, an exponent $\beta$, and a floor $\delta$: the error that remains
+# with any amount of such data (Fang et al., arXiv 2403.18684, find this form in dense retrieval).
 
 # %%
 import matplotlib.pyplot as plt
@@ -72,8 +69,9 @@ def simulated(budgets=BUDGETS, seeds=3, queries=200, law="power_offset", truth=T
 # %% [markdown]
 # ## A law that the data determine
 #
-# Six budgets, each twice the one before, three seeds. The fit is robust (a bad run bends it little) and
-# starts from 64 places. Intervals come from refitting redrawn studies: other queries, other seeds.
+# There are six budgets, each twice the previous one, and three seeds. The fit is robust (an outlier changes
+# it little) and starts from 64 points. Intervals come from fits to resampled studies, with other queries and
+# other seeds.
 
 # %%
 study = simulated()
@@ -106,14 +104,15 @@ panel.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Most of the band is the sample of queries: other queries would move all points together. Beyond the last
-# point (grey) the doubt about $\beta$ and $\delta$ comes on top. An interval answers for the scatter of runs
-# and queries **under this law**. Whether the law still holds at 64,000 pairs no interval can say.
+# Most of the band comes from the sample of queries: other queries would move all points together. Beyond the
+# last point (grey), the uncertainty of $\beta$ and $\delta$ is added. An interval covers the variance of
+# runs and queries **under this law**. No interval can say whether the law still holds at 64,000 pairs.
 #
-# ## Parameters are vaguer than curves
+# ## Parameters are less certain than curves
 #
-# Each dot is a refit: a smaller exponent goes with a lower floor. Both curves pass the same points. So do not
-# compare exponents of two objectives by their values alone; compare predictions, or their difference.
+# Each dot is a fit to a resampled study. A smaller exponent comes with a lower floor, and both curves pass
+# through the same points. Therefore do not compare two objectives by their exponents alone. Compare
+# predictions, or their difference.
 
 # %%
 names = fitted.law.parameter_names
@@ -129,8 +128,8 @@ print(f"correlation of beta and delta over refits: {np.corrcoef(beta, delta)[0, 
 # %% [markdown]
 # ## Laws that the data do not determine
 #
-# Three ways to get there, each common in print: as many points as parameters; all budgets within a factor of
-# two; no trend at all. A fit **interpolates** then, says why it is in doubt, and refuses to extrapolate.
+# Three common cases in the literature: as many points as parameters, all budgets within a factor of two, and
+# no trend at all. The fit then **interpolates**, says why it is in doubt, and refuses to extrapolate.
 
 # %%
 doubtful = {
@@ -157,9 +156,9 @@ for title, one in doubtful.items():
 # %% [markdown]
 # ## Which law?
 #
-# Laws with more parameters fit better, always. So laws are compared by what they predict at budgets that they
-# have *not* seen: each is left out in turn. Among those that do as well as the best, within a standard error,
-# the simplest is taken. `constant`, the law that nothing happens, always competes.
+# Laws with more parameters always fit better. Laws are therefore compared by their predictions for budgets
+# that they have *not* seen: each budget is left out in turn. Among the laws within one standard error of the
+# best, the simplest is chosen. `constant`, which means no effect, always competes.
 
 # %%
 contenders = ["power", "power_offset", "saturating"]
@@ -171,15 +170,15 @@ choices["optical", "nothing happens"] = choose_law(flat, "optical", "ar", conten
 display(Markdown(choices_table(choices).render("markdown")))
 
 # %% [markdown]
-# (The second column names the truth.) Held-out error also tells when none of the contenders is any good:
-# compare it with the spread of a run, here 0.4 points.
+# The second column is the truth. The held-out error also shows whether any of the laws is good: compare it
+# with the standard deviation of a run, here 0.4 points.
 #
-# ## Seeds are not a luxury
+# ## Why seeds matter
 #
-# The same budgets with one, two, three and five seeds. With one, the spread between runs is guessed from how
-# far the points lie off the law: if the law is wrong, so is the interval. Two know it from pairs of numbers,
-# whose tails are heavy. Three seeds are the least that this project's own coverage tests are content with
-# (`docs/curves.md`).
+# The same budgets with one, two, three and five seeds. With one seed, the variance between runs is estimated
+# from the distance of the points to the law: if the law is wrong, so is the interval. Two seeds estimate it
+# from pairs of numbers, and their intervals have heavy tails. Three seeds are the smallest number that passes
+# this project's coverage tests (`docs/curves.md`).
 
 # %%
 rows = {}
@@ -192,10 +191,10 @@ display(pandas.DataFrame(rows).T.rename_axis("seeds"))
 print("truth:", TRUTH)
 
 # %% [markdown]
-# ## Over and over
+# ## Coverage
 #
-# An interval that claims 95% should hold the truth in 95 of 100 studies. Twenty studies show the idea;
-# `python benchmarks/curves.py` counts 500 for every law and is what `docs/curves.md` reports.
+# A 95% interval should contain the truth in 95 of 100 studies. Twenty studies illustrate this.
+# `python benchmarks/curves.py` simulates 500 for every law; `docs/curves.md` reports the results.
 
 # %%
 figure, panel = plt.subplots(figsize=(5, 3), layout="constrained")
@@ -212,7 +211,7 @@ plt.show()
 print(f"{held} of 20 intervals hold the true exponent")
 
 # %% [markdown]
-# With a sweep over `mixture.total` of your own, replace `simulated()` by
+# To use your own sweep over `mixture.total`, replace `simulated()` by
 #
 # ```python
 # runs = read_offline(Path("multirun/mine"))
@@ -220,5 +219,5 @@ print(f"{held} of 20 intervals hold the true exponent")
 # fit_curve(study, "optical", "group:low", "power_offset")
 # ```
 #
-# Along the *ratio* of a fixed budget, laws are of the slice's own share of the pairs (`data_mixture`,
-# `mixing`, `share` in `docs/curves.md`).
+# Along the *ratio* of a fixed budget, laws depend on the slice's own share of the pairs (`data_mixture`,
+# `mixing` and `share` in `docs/curves.md`).

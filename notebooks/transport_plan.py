@@ -14,18 +14,18 @@
 # %% [markdown]
 # # The transport plan, on real sentence pairs
 #
-# The objective `optical` (Huang, Yu and Allan, WSDM 2023) pulls each token of a sentence towards tokens of
-# its English translation. Which ones? No dictionary says. Optimal transport does: it takes the cost of
+# The objective `optical` (Huang, Yu and Allan, WSDM 2023) pulls each token of a sentence towards tokens of its
+# English translation. Optimal transport decides which ones, without a dictionary. It computes the cost of
 # matching every token with every other, and finds the matching of all tokens **together** that costs least.
 # This notebook shows such plans for names of emoji in several languages, encoded by multilingual-e5-small,
 # offline.
 #
 # Let $C_{ij} = 1 - \cos(s_i, t_j)$ be the cost of matching token $i$ of the student's text with token $j$ of
-# the teacher's. A **plan** is a table $P_{ij} \ge 0$: how much of token $i$ goes to token $j$. Its rows and
-# columns must sum to given **marginals**, here uniform ones, $\sum_j P_{ij} = 1/n$ and $\sum_i P_{ij} = 1/m$:
-# every token of either side has the same weight, and no token may be left out. The exact plan minimises
-# $\langle P, C\rangle$; Sinkhorn's minimises $\langle P, C\rangle - \varepsilon H(P)$, which is softer, and
-# quicker on a GPU.
+# the teacher's. A **plan** is a table $P_{ij} \ge 0$: the mass that goes from token $i$ to token $j$. Its rows
+# and columns must sum to given **marginals**, here uniform ones, $\sum_j P_{ij} = 1/n$ and
+# $\sum_i P_{ij} = 1/m$: every token of a side has the same weight, and no token may be left out. The exact plan
+# minimises $\langle P, C\rangle$. Sinkhorn's plan minimises $\langle P, C\rangle - \varepsilon H(P)$. It is
+# softer, and faster to compute on a GPU.
 
 # %%
 import warnings
@@ -50,9 +50,9 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a progress b
 # %% [markdown]
 # ## Token vectors
 #
-# The encoder is the demo's before any training: four layers of multilingual-e5-small and a random orthonormal
-# projection, which keeps cosines roughly as they are. The prefix (`query: `) and the special tokens take no
-# part.
+# The encoder is that of the demo before training: four layers of multilingual-e5-small and a random
+# orthonormal projection, which approximately preserves cosines. The prefix (`query: `) and the special tokens
+# are left out.
 
 # %%
 LANGUAGES = ("de", "es", "tr", "ja", "ar")
@@ -87,10 +87,10 @@ print(len(EXAMPLES), "names of three to five words, such as", EXAMPLES[:4])
 # %% [markdown]
 # ## Three plans of one pair
 #
-# Rows: tokens of the German name; columns: tokens of the English one. Left the cost; then the exact plan;
-# then Sinkhorn's with two regularisations. The exact plan is a *vertex* of the set of all plans: at most $n +
-# m - 1$ cells are filled. Where the sides differ in length, a token has to be divided: that is what the
-# marginals ask for, and how a German compound meets its English words.
+# Rows are tokens of the German name, columns tokens of the English one. From left to right: the cost, the exact
+# plan, and Sinkhorn's plan with two regularisations. The exact plan is a *vertex* of the set of all plans: at
+# most $n + m - 1$ cells are filled. If the sides differ in length, the marginals require that a token is
+# divided. This is how a German compound is matched with several English words.
 
 # %%
 NAME = "man and woman holding hands" if "man and woman holding hands" in EXAMPLES else EXAMPLES[0]
@@ -122,8 +122,8 @@ print(f"{german}  =  {english}")
 
 # %% [markdown]
 # A larger $\varepsilon$ spreads every token over all others, until the plan is the product of the marginals
-# and says nothing. A small one comes close to the exact plan, and needs more iterations. What each costs, how
-# soft it is, and how far its marginals are from those asked for:
+# and contains no information. A small one approaches the exact plan and needs more iterations. The table shows
+# the cost of each plan, its entropy, and its marginal error:
 
 # %%
 display(
@@ -146,10 +146,11 @@ print("uniform marginal:          ", round(1 / len(names[0]), 4))
 # %% [markdown]
 # ## What $\varepsilon$ does
 #
-# Solid: what the plan costs above the exact plan. Dashed: its entropy, between that of the exact plan and
-# that of the product of the marginals, $\log nm$, where it carries no information. The objective's default is
-# 0.05. **$\varepsilon$ has the unit of the cost**: if the encoder's cosines all lie within 0.1 of each other,
-# 0.05 is large. Hence the setting `epsilon_relative_to`, which measures it in spreads of the costs at hand.
+# Solid: the cost of the plan minus that of the exact plan. Dashed: its entropy, between that of the exact plan
+# and that of the product of the marginals, $\log nm$, which contains no information. **$\varepsilon$ has the
+# unit of the cost**: if all cosines of the encoder lie within 0.1 of each other, 0.05 is large. The setting
+# `epsilon_relative_to: std`, the default of `conf/transport/sinkhorn.yaml`, therefore measures it in standard
+# deviations of the costs.
 
 # %%
 grid = torch.logspace(-2.3, 0, 14).tolist()
@@ -174,11 +175,11 @@ print(f"eps 0.05 is {0.05 / spread:.2f} of it")
 # %% [markdown]
 # ## The same name in five languages
 #
-# The encoder has seen all of them in its pretraining, and has been taught no alignment. Exact plans; each
-# language's tokens are matched with the same English ones. Word order differs, and the plan does not care: it
-# has no notion of order. What it cannot do is leave a token out: a particle that has no counterpart must
-# still send its mass somewhere (`Partial` and `Unbalanced` plans may keep it). Letters that no font of this
-# machine has are romanised in Latin ones.
+# The encoder was pretrained on all these languages, but was never taught an alignment. The plans are exact, and
+# the tokens of each language are matched with the same English ones. Word order differs, but has no effect,
+# because a plan ignores order. A plan cannot leave a token out: a particle without a counterpart must still send
+# its mass somewhere (`Partial` and `Unbalanced` plans can leave it behind). Letters that no font on this machine
+# has are romanised.
 
 # %%
 rows = {}
@@ -198,10 +199,10 @@ with pandas.option_context("display.max_colwidth", None):
 # %% [markdown]
 # ## Does a plan find translations?
 #
-# A check with numbers: take 100 English names and one language, and ask which English name a translation is
-# nearest to by the cost of its exact plan. If transport over tokens carried no meaning, 1 in 100 would be
-# right. Beside it, the greedy alternative, MaxSim, by which retrieval scores: every token takes its best
-# partner, whether or not others took it already.
+# As a numerical check, take 100 English names and one language, and find the English name that is nearest to
+# each translation by the cost of its exact plan. If transport over tokens carried no meaning, 1 in 100 would be
+# correct. For comparison, the table also shows MaxSim, the score used in retrieval, where each token takes its
+# best partner even if another token has taken it already.
 
 # %%
 SIZE = 100
@@ -224,7 +225,7 @@ for language in LANGUAGES:
 display(pandas.DataFrame(found).T)
 
 # %% [markdown]
-# This is the encoder **before** distillation. The objective turns the plan into a loss: with $P$ held fixed,
-# $\langle P, C\rangle$ falls when matched tokens come closer, and with them the next plan.
-# `docs/objectives.md` has the choices that the paper leaves open (what is centred, what is differentiated),
-# `docs/transport.md` the solvers.
+# This is the encoder **before** distillation. The objective turns the plan into a loss: with $P$ held constant,
+# $\langle P, C\rangle$ falls as matched tokens move closer together, which in turn changes the next plan.
+# `docs/objectives.md` lists what the paper leaves open (what is centred, what is differentiated), and
+# `docs/transport.md` describes the solvers.
