@@ -1,9 +1,11 @@
-"""Do intervals cover, do fits recover and refuse, and how long do they take: simulations with known answers.
+"""Coverage of intervals, recovery and refusal of fits, and their time, in simulations with known answers.
 
-    python benchmarks/curves.py [--simulations 500] [--replicates 400] [--only means laws] [--json curves.json]
+    python benchmarks/curves.py [--simulations 500] [--replicates 400] [--only means laws] [--json
+  curves.json]
 
-Scores are mean + seed + query + rest, as in `intervals`; every scenario says the standard deviation of each.
-Coverage is of 95% intervals; with 500 simulations its standard error is 1 point at 95%. Times are of the CPU.
+Scores are mean + seed + query + residual, as in `anova_intervals`; every scenario states the standard
+deviation of each. Coverage is that of 95% intervals; with 500 simulations its standard error is 1 point.
+Times are CPU times.
 """
 
 import argparse
@@ -35,7 +37,7 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations: of a seed at every x, of a run, a query, a query at an x, and what is left."""
+    """Standard deviations: of a seed at every x, a run, a query, a query at an x, and the residual."""
 
     seed: float = 0.003
     run: float = 0.004
@@ -45,7 +47,7 @@ class Spread:
     memory: float = 0.0
 
     def draw(self, generator: np.random.Generator, mean: np.ndarray, n_seeds: int, n_queries: int) -> Scores:
-        """Scores about `mean`; runs at neighbouring x correlate by `memory`."""
+        """Draw scores with the given mean; runs at neighbouring x are correlated by `memory`."""
         n_x = len(mean)
         runs = generator.normal(0, 1, (n_x, n_seeds, 1))
         for place in range(1, n_x):
@@ -82,7 +84,7 @@ RATIOS = np.linspace(0, 1, 11)
 
 @dataclass(frozen=True)
 class Truth:
-    """A law with its parameters, where it is seen, and a place beyond that."""
+    """A law with its parameters, the points where it is observed, and a point beyond them."""
 
     law: str
     parameters: Mapping[str, float]
@@ -117,12 +119,12 @@ TRUTHS = (
 
 
 def _generator(what: str, spread: str, n_seeds: int, number: int) -> np.random.Generator:
-    """Of its own for each scenario: with one for all, a lucky draw of queries would be lucky in every row."""
+    """A random stream per scenario; with a shared one, all rows would depend on the same draws."""
     return np.random.default_rng(derive_seed(f"{what} {spread} {n_seeds}", number))
 
 
 def of_means(n: int, replicates: int) -> Iterator[Row]:
-    """Intervals of a mean over seeds and queries: ours, the study's bootstrap, and t over seeds alone."""
+    """Coverage of a mean: our t interval, the study's bootstrap, and t over seeds only."""
     for name, spread in SPREADS.items():
         for n_seeds in (2, 3, 5):
             ours = naive = 0
@@ -149,7 +151,7 @@ def _study_covers(values: np.ndarray, replicates: int) -> bool:
 
 
 def of_laws(n: int, replicates: int) -> Iterator[Row]:
-    """Intervals of parameters and predictions."""
+    """Coverage of intervals of parameters and predictions."""
     offset = next(truth for truth in TRUTHS if truth.law == "power_offset")
     neighbours = replace(USUAL, memory=0.7)
     for truth in TRUTHS:
@@ -186,7 +188,7 @@ def _law_row(truth: Truth, spread: Spread, name: str, n_seeds: int, n: int, repl
 
 
 def of_crossings(n: int, replicates: int) -> Iterator[Row]:
-    """Intervals of a crossing; those that leave the range count as reaching to infinity."""
+    """Coverage of intervals of a crossing; an interval that leaves the range counts as unbounded."""
     del replicates
     x = np.linspace(0, 1, 5)
     for name, slope in (("steep", 0.1), ("shallow", 0.02)):
@@ -209,7 +211,7 @@ def of_crossings(n: int, replicates: int) -> Iterator[Row]:
 
 
 def of_refusals(n: int, replicates: int) -> Iterator[Row]:
-    """How often what the data do not determine is refused; a tenth of the simulations."""
+    """How often a fit that the data do not determine is refused; uses a tenth of the simulations."""
     n = max(n // 10, 20)
     generator = np.random.default_rng(0)
     flat, short = np.full(10, 0.5), np.geomspace(8000, 16_000, 10)
@@ -235,7 +237,7 @@ def of_refusals(n: int, replicates: int) -> Iterator[Row]:
 
 
 def of_tests(n: int, replicates: int) -> Iterator[Row]:
-    """How often a true null is rejected at 5%, and equivalence is claimed of a difference of the margin."""
+    """Rejections of a true null at 5%, and equivalence claimed for a difference equal to the margin."""
     del replicates
     for name, run in (("same runs", 0.0), ("new seeds", 0.01)):
         for n_seeds in (2, 3, 5):
@@ -256,7 +258,7 @@ def of_tests(n: int, replicates: int) -> Iterator[Row]:
 
 
 def of_times(n: int, replicates: int) -> Iterator[Row]:
-    """A fit, and 1,000 refits: ours and SciPy's least squares in a loop from the same starts."""
+    """Time of a fit and of 1,000 refits: ours, and SciPy's least squares in a loop from the same points."""
     del n, replicates
     generator = np.random.default_rng(0)
     for truth in TRUTHS:
@@ -278,7 +280,7 @@ def of_times(n: int, replicates: int) -> Iterator[Row]:
 
 
 def _scipy(fit: object, values: np.ndarray) -> float:
-    """SciPy on the problem of `refit`: trust region, Huber, bounds, numerical derivatives, four starts."""
+    """Solve `refit`'s problem with SciPy: trust region, Huber, bounds, numerical derivatives, four starts."""
     law, rows = fit.law, fit.inputs  # type: ignore[attr-defined]
     logs = np.array([one.logarithmic for one in law.parameters])
     low = np.array([one.low for one in law.parameters])

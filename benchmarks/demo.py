@@ -1,9 +1,10 @@
-"""The demo's sweep as a whole process: time, memory, what was shared, and whether a repeat is equal.
+"""The demo's sweep as a whole process: time, memory, what was shared, and whether a repeated run is equal.
 
     python benchmarks/demo.py [--folder DIR] [overrides ...]
 
-Runs `optical-sweeps train -m experiment=demo` in a new folder, then the same command again (which must do
-nothing), then one run of it once more in another folder, and prints a table. Takes as long as the demo itself.
+Runs `optical-sweeps train -m experiment=demo` in a new folder, then the same command again (which must
+execute nothing), then one of its runs in another folder, and prints a table. Takes as long as the demo
+itself.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def measured(folder: Path, arguments: list[str]) -> dict[str, float]:
-    """Wall and CPU seconds and the largest memory of one command line."""
+    """Wall time, CPU time and peak memory of a command."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, "-m", "optical_sweeps", *arguments], cwd=folder, check=True, env=os.environ)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -67,7 +68,7 @@ def medians(records: list[dict]) -> dict[str, float]:
 
 
 def repeat_is_equal(records: list[dict], overrides: list[str]) -> bool:
-    """One trained run of the sweep again, in an empty folder, so that the teacher is trained anew too."""
+    """Repeat one trained run of the sweep in an empty folder, so that the teacher is trained again too."""
     wanted = next(record for record in records if record["training"]["steps"] > 0)
     config = wanted["config"]
     objective = wanted["label"].split()[0]

@@ -1,9 +1,9 @@
-"""Figures of many runs: seconds of `optical-sweeps figures`, and of its parts.
+"""Time of `optical-sweeps figures` and of its parts, for many runs.
 
     python benchmarks/figures.py SWEEP [--runs 1000]
 
-SWEEP is a finished one, such as multirun/demo; its trained runs are copied under new ratios and seeds, their
-per-query scores changed for one query in ten. The command is timed as a person starts it, imports included; its
+SWEEP is a finished sweep, such as multirun/demo. Its trained runs are copied with new ratios and seeds, and
+the per-query scores of one query in ten are changed. The command is timed as a whole, imports included; its
 parts are timed in this process.
 """
 
@@ -33,7 +33,7 @@ SEEDS = 10
 
 
 def multiply(source: Path, folder: Path, count: int) -> None:
-    """Two objectives, ten seeds, and as many ratios as make `count` runs; and the zero-shot run."""
+    """Copy runs of two objectives to ten seeds and as many ratios as `count` needs, plus the zero-shot run."""
     generator = np.random.default_rng(0)
     sources: dict[str, list[tuple[dict, pandas.DataFrame, str]]] = {}
     for path in sorted(source.glob("*/record.json")):
@@ -65,7 +65,7 @@ def timed(what: str) -> Iterator[None]:
 
 
 def parts(folder: Path, output: Path) -> None:
-    """The parts of the command."""
+    """Time the parts of the command."""
     with timed("reading records"):
         runs = read_records(folder, history=False)
     with timed("table of final measures"):

@@ -1,11 +1,11 @@
-"""Random kill -9 over a sweep that several workers run at once, against the same sweep left alone.
+"""Random kill -9 over a sweep with several workers, compared with the same sweep left undisturbed.
 
     python benchmarks/kills.py --kills 100 --runs 20 --workers 2
 
-Every worker is the command `optical-sweeps train -m ...` in a process of its own, forked from one that has
-imported the libraries, so that kills meet work rather than imports. A worker that was killed is started again
-at once. In the end every run has to be done, with the digits of the sweep that was left alone, and no record
-may have been written twice.
+Every worker executes `optical-sweeps train -m ...` in its own process, forked from one that has imported
+the libraries, so that kills interrupt work rather than imports. A killed worker is restarted immediately.
+At the end every run must be done, with the same digits as in the undisturbed sweep, and no record may have
+been written twice.
 """
 
 import argparse
@@ -47,7 +47,7 @@ INCIDENTAL = ("timings", "usage", "finished", "hardware", "shared", "resumed_fro
 
 @dataclass
 class Killed:
-    """A sweep, killed as often as asked, and then finished."""
+    """Results of a sweep that was killed as often as requested and then finished."""
 
     folder: Path
     kills: int = 0
@@ -56,13 +56,13 @@ class Killed:
 
 
 def sweep(runs: int, *more: str) -> tuple[str, ...]:
-    """The command line of a sweep of so many runs: two objectives, seeds."""
+    """The command line of a sweep with this many runs: two objectives, several seeds."""
     seeds = ",".join(map(str, range(1, runs // 2 + 1)))
     return ("train", "-m", *SMALL, *more, "objective=optical,contrastive", f"seed={seeds}")
 
 
 def work(folder: str, arguments: Sequence[str]) -> None:
-    """A worker: the command line in this process; its output goes to a file."""
+    """A worker: execute the command line in this process and write its output to a file."""
     from optical_sweeps.cli import main
 
     os.chdir(folder)
@@ -76,7 +76,7 @@ def work(folder: str, arguments: Sequence[str]) -> None:
 
 
 class Workers:
-    """Processes that run one command each, forked from one that has imported what they need."""
+    """Processes that execute one command each, forked from one that has imported the libraries."""
 
     def __init__(self, folder: Path, arguments: Sequence[str], count: int) -> None:
         self.folder, self.arguments = folder, arguments
@@ -85,14 +85,14 @@ class Workers:
         self.processes = [self._start() for _ in range(count)]
 
     def replace_ended(self) -> None:
-        """Start anew in the place of every process that has ended."""
+        """Replace every process that has ended by a new one."""
         for place, process in enumerate(self.processes):
             if not process.is_alive():
                 process.join()
                 self.processes[place] = self._start()
 
     def kill(self, place: int) -> bool:
-        """Whether there was one to be killed."""
+        """Kill a process; return whether there was one to kill."""
         process = self.processes[place]
         alive = process.is_alive()
         process.kill()
@@ -110,7 +110,7 @@ class Workers:
 
 
 def left_alone(folder: Path, arguments: Sequence[str]) -> float:
-    """Run the sweep in one worker; returns the seconds it took."""
+    """Execute the sweep in one worker; return the seconds it took."""
     folder.mkdir(parents=True)
     start = time.monotonic()
     workers = Workers(folder, arguments, 1)
@@ -124,10 +124,10 @@ def left_alone(folder: Path, arguments: Sequence[str]) -> float:
 def kill_and_finish(
     folder: Path, arguments: Sequence[str], *, kills: int, runs: int, workers: int, seed: int, limit: float
 ) -> Killed:
-    """Run the sweep with `workers` at once and kill them at random moments; then let them finish.
+    """Execute the sweep with several workers, kill them at random moments, then let them finish.
 
-    Most moments are so many logged rows away, so that the kills spread over the work; some are a time away, so
-    that they meet what logs no row: start, teacher, index, search, writing.
+    Most moments are a number of logged rows apart, so that the kills are spread over the training. Some are
+    a time apart, so that they also interrupt what logs no row: start-up, teacher, index, search, writing.
 
     Args:
         limit: seconds after which the sweep is given up.
@@ -155,7 +155,7 @@ def kill_and_finish(
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What of two sweeps' results is not the same, to the last bit; one line each."""
+    """One line for each result that differs between two sweeps, compared to the last bit."""
     records = [_records(folder) for folder in (one, other)]
     found = [f"only in one: {run}" for run in sorted(set(records[0]) ^ set(records[1]))]
     for run in sorted(set(records[0]) & set(records[1])):
@@ -165,7 +165,7 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def resumptions(folder: Path) -> dict[str, list[int]]:
-    """The steps at which each run was taken up again."""
+    """The steps at which each run was resumed."""
     return {run: json.loads(path.read_text())["resumed_from"] for run, path in _records(folder).items()}
 
 
@@ -183,7 +183,7 @@ def _results(run: Path) -> dict[str, Any]:
 
 
 def _tensors(path: Path) -> dict[str, bytes]:
-    """By name; the file's own bytes depend on a hash order that differs from process to process."""
+    """Tensors by name; the file's bytes depend on a hash order that differs between processes."""
     from safetensors.torch import load_file
 
     return {name: tensor.numpy().tobytes() for name, tensor in load_file(path).items()}

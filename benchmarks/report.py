@@ -1,10 +1,10 @@
-"""A report of many runs: seconds to write it, its size, and seconds until a browser has drawn it.
+"""Time and size of the HTML page of many runs, and the time until a browser has drawn it.
 
     python benchmarks/report.py SWEEP [--runs 1000]
 
-SWEEP is a finished one, such as multirun/demo; its runs are copied under new ratios and seeds, their per-query
-scores changed for one query in ten. The browser is the system's Chromium, driven by playwright; without them
-only the writing is measured.
+SWEEP is a finished sweep, such as multirun/demo. Its runs are copied with new ratios and seeds, and the
+per-query scores of one query in ten are changed. The browser is the system's Chromium, driven by
+playwright; without them only the writing is measured.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from optical_sweeps.sweeps.grid import Grid
 
 
 def multiply(source: Path, folder: Path, count: int) -> None:
-    """A sweep of `count` runs, made of the trained ones of `source`."""
+    """Create a sweep of `count` runs from the trained runs of `source`."""
     generator = np.random.default_rng(0)
     trained = [path for path in sorted(source.glob("*/record.json")) if "zero-shot" not in path.read_text()]
     tables = {path: pandas.read_parquet(path.with_name("per_query.parquet")) for path in trained}
@@ -49,7 +49,7 @@ def multiply(source: Path, folder: Path, count: int) -> None:
 
 
 def seconds_in_browser(page: Path) -> float | None:
-    """From the start of loading until curves, tables and the comparison are drawn; the median of 5."""
+    """Seconds from the start of loading until curves, tables and comparison are drawn; median of 5."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     try:
         from playwright.sync_api import sync_playwright

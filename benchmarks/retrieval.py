@@ -1,4 +1,4 @@
-"""Retrieval beside its peers: exact MaxSim, indexing, a million passages, measures, approximate search.
+"""Retrieval compared with other libraries: exact MaxSim, indexing, a million passages, measures, PLAID.
 
     python benchmarks/retrieval.py search   --peers PYTHON [--passages 100000]      about 10 minutes
     python benchmarks/retrieval.py index    --peers PYTHON --debian FOLDER          about 15 minutes
@@ -6,14 +6,14 @@
     python benchmarks/retrieval.py measures                                         about 1 minute
     python benchmarks/retrieval.py agreement --debian FOLDER [--plaid PYTHON]       about 10 minutes
 
-PYTHON is the interpreter of an environment with the peers: torch of the same version, pylate 1.1.2,
-sentence-transformers, maxsim-cpu 0.1.0. `--plaid` names one with fast-plaid and the torch it was compiled
-against. Every figure is the median of --repeats calls after one to warm up; programs take turns, --rounds
-times. Each runs in a process of its own, whose peak memory is told. `--json FILE` keeps all figures.
+PYTHON is the interpreter of an environment with the peers: the same version of torch, pylate 1.1.2,
+sentence-transformers, maxsim-cpu 0.1.0. `--plaid` names an environment with fast-plaid and the torch it was
+compiled for. Every number is the median of --repeats calls after a warm-up call. Programs take turns,
+--rounds times, each in its own process, whose peak memory is reported. `--json FILE` writes all numbers.
 
-`search`: token vectors are drawn once, of length 1, rounded to 8 bits and back, so that every store and every
-peer holds the same vectors but for float16's rounding, and the ten best can be compared. Peers get float32, the
-documents sorted by length and padded within chunks, outside of the time measured.
+`search`: token vectors of length 1 are drawn once and rounded to 8 bits, so that every index and every peer
+has the same vectors apart from float16's rounding, and the ten best documents can be compared. Peers get
+float32 with documents sorted by length and padded within chunks, outside the measured time.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def machine() -> dict[str, object]:
-    """What two cores can do: products of float32 and of whole numbers, and bytes read from memory."""
+    """What two cores can do: float32 and integer products, and bytes read from memory."""
     import torch
 
     a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
@@ -90,7 +90,7 @@ def machine() -> dict[str, object]:
 
 
 def median(work: Callable[[], object], repeats: int) -> float:
-    """Seconds of a call, after one to warm up."""
+    """Median seconds of a call, after one warm-up call."""
     work()
     return statistics.median(seconds(work) for _ in range(repeats))
 
@@ -102,13 +102,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def peak_gb() -> float:
-    """Of this program alone: getrusage would tell the larger of its own and of its parent's."""
+    """Peak memory of this program; getrusage would report the larger of its own and its parent's."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1e6
 
 
 def in_process(python: str, *words: str) -> dict:
-    """What another process of this file prints."""
+    """Run a part of this file in another process and return what it prints."""
     command = [python, __file__, *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -118,7 +118,7 @@ def in_process(python: str, *words: str) -> dict:
 
 
 def search_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """Exact MaxSim beside the peers, for single queries and batches."""
+    """Exact MaxSim compared with the peers, for single queries and batches."""
     draw_passages(folder, arguments.passages)
     tokens = int(np.load(folder / "offsets.npy")[-1])
     rows: dict[str, list[dict]] = {name: [] for name in (*OURS, *PEERS)}
@@ -158,7 +158,7 @@ def search_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object
 
 
 def flops(tokens: int) -> int:
-    """Of one query, in the product alone."""
+    """FLOP of one query in the product alone."""
     return 2 * tokens * QUERY_TOKENS * DIM
 
 
@@ -168,7 +168,7 @@ def merged(told: list[dict]) -> dict:
 
 
 def draw_passages(folder: Path, passages: int) -> None:
-    """Stores of every precision, and plain arrays for the peers: the same vectors in all."""
+    """Indexes of every precision, and plain arrays for the peers, all with the same vectors."""
     from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
     from optical_sweeps.retrieval.shards import quantise
     from optical_sweeps.retrieval.token_index import TokenIndex
@@ -201,7 +201,7 @@ def unit(rng: np.random.Generator, rows: int) -> np.ndarray:
 
 
 def searcher(folder: str, name: str, repeats: str) -> dict[str, object]:
-    """One program's queries a second, its memory, and what it found for the first queries."""
+    """Queries per second and memory of one program, and its results for the first queries."""
     queries = np.load(Path(folder) / "queries.npy")
     search = SEARCHERS[name](Path(folder))
     search(queries[:1])
@@ -232,7 +232,7 @@ def ours(dtype: str) -> Callable[[Path], Callable[[np.ndarray], list[list[int]]]
 
 
 def padded_chunks(folder: Path) -> list[tuple[np.ndarray, object]]:
-    """(document numbers, padded vectors [documents, longest, DIM]) in chunks of like length."""
+    """(document numbers, padded vectors [documents, longest, DIM]) in chunks of similar length."""
     import torch
 
     offsets, vectors = np.load(folder / "offsets.npy"), np.load(folder / "vectors.npy", mmap_mode="r")
@@ -285,7 +285,7 @@ def einsum_scores(queries: object, documents: object) -> object:
 
 
 def maxsim_cpu(folder: Path) -> Callable[[np.ndarray], list[list[int]]]:
-    """Its dense call, in runs of equal length: nothing is padded."""
+    """maxsim-cpu's dense function on groups of equal length, so that nothing is padded."""
     import maxsim_cpu
 
     offsets, vectors = np.load(folder / "offsets.npy"), np.load(folder / "vectors.npy", mmap_mode="r")
@@ -338,7 +338,7 @@ SEARCHERS: dict[str, Callable[[Path], Callable[[np.ndarray], list[list[int]]]]] 
 
 
 def index_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """Documents a second into an index, beside PyLate's encode: one model, text and length, two precisions."""
+    """Documents per second into an index, compared with PyLate's encode, in two precisions."""
     texts = debian_documents(arguments.debian, arguments.documents)[1]
     (folder / "texts.json").write_text(json.dumps(texts))
     save_backbone(folder / "model")
@@ -362,7 +362,7 @@ def index_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]
 
 
 def debian_documents(folder: Path, count: int) -> tuple[list[str], list[str]]:
-    """Ids and texts at even distances of the collection."""
+    """Ids and texts of evenly spaced documents of the collection."""
     import gzip
 
     with gzip.open(folder / "docs.tsv.gz", "rt", encoding="utf-8") as lines:
@@ -372,7 +372,7 @@ def debian_documents(folder: Path, count: int) -> tuple[list[str], list[str]]:
 
 
 def save_backbone(folder: Path) -> None:
-    """The offline multilingual-e5-small, whole, in the layout that PyLate reads."""
+    """Save the complete offline multilingual-e5-small in the layout that PyLate reads."""
     from optical_sweeps.encoders.e5_backbone import E5SmallOffline
 
     backbone = E5SmallOffline(layers=4, prune_vocabulary=False).build(None)
@@ -445,7 +445,7 @@ def pylate_encode(folder: Path, precision: str) -> Callable[[list[str]], int]:
 
 
 def million_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """A million passages of 50 tokens, indexed and searched; memory watched all the while."""
+    """Index and search a million passages of 50 tokens, and watch the memory."""
     from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
     from optical_sweeps.retrieval.build_index import build_index
     from optical_sweeps.retrieval.index_settings import IndexSettings
@@ -484,7 +484,7 @@ def million_part(arguments: argparse.Namespace, folder: Path) -> dict[str, objec
 
 
 class MemoryWatch:
-    """The largest resident memory of this process, looked at ten times a second: in all, and its own alone."""
+    """Peak resident memory of this process, sampled ten times per second: in total, and its own only."""
 
     def __enter__(self) -> "MemoryWatch":
         self.most = {"VmRSS": 0, "RssAnon": 0}
@@ -512,7 +512,7 @@ class MemoryWatch:
 
 
 def measures_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """5,000 queries by 1,000 documents, from the run file to the means; beside pytrec_eval's values."""
+    """5,000 queries by 1,000 documents, from run file to means; compared with pytrec_eval's values."""
     import pytrec_eval
 
     from optical_sweeps.evaluation.measures import Measure, evaluate, warm_up
@@ -555,9 +555,10 @@ def measures_part(arguments: argparse.Namespace, folder: Path) -> dict[str, obje
 
 
 def agreement_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """nDCG@10 of exact search in three precisions, of PLAID, of BM25 and of BM25 reranked.
+    """nDCG@10 of exact search in three precisions, of PLAID, of BM25, and of BM25 reranked.
 
-    Documents of Debian; a query is the title of a document, which is relevant to it and not in its text.
+    The documents are Debian's. A query is the title of a document, which is its relevant document and does
+    not contain the title in its text.
     """
     from optical_sweeps.encoders.e5_backbone import E5SmallOffline
     from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
@@ -621,7 +622,7 @@ def joined(texts: list[np.ndarray]) -> object:
 
 
 def plaid_worker(folder: str) -> dict[str, object]:
-    """In the environment that fast-plaid was compiled for."""
+    """Run PLAID in the environment that fast-plaid was compiled for."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
     from optical_sweeps.retrieval.plaid import PlaidIndex, PlaidSettings, build_plaid

@@ -1,18 +1,23 @@
-"""What the sweeping itself costs: planning, looking, skipping, starting; and what a sweep saves.
+"""Overhead of sweeping (planning, status, skipping, starting), and what a sweep saves.
 
     python benchmarks/sweeps.py [--points 10000] [--runs 6] [--json FILE] [--demo COMMANDS | --full]
 
-Everything happens in a temporary folder. Prints a table; the numbers are those of this machine as it is now.
+Everything happens in a temporary folder. Prints a table of this machine's current numbers.
 
-plan     a grid of so many points over seven keys, as `train -m` and `sweep plan` do it, in a process that has
-         imported what it needs and read its corpus; beside it the whole command, cold
+plan     a grid of this many points over seven keys, planned as by `train -m` and `sweep plan`, in a process
+         that
+         has imported its libraries and read its corpus; and the whole command, cold
 status   `sweep status` of as many finished runs
-skip     the same sweep again, all of it done: seconds a finished point, beyond the command's own
-start    seconds that a run in a sweep takes more than `verbs.perform.perform` called directly (tiny backbone,
-         invented corpus, 5 steps; W&B disabled, and offline)
-demo     the demo's sweep as one command against its runs as cold commands of their own that share nothing, each
-         with its own artifact store. --demo K measures K of them, of every kind in turn, and says what all
-         would take if the others took as long as those of their kind; --full measures all.
+skip     the same sweep again when all of it is done: seconds per finished point, without the command's
+         start-up
+start    seconds that a run takes in a sweep beyond a direct call of its pipeline (tiny backbone, synthetic
+         corpus,
+         5 steps; W&B disabled, and offline)
+demo     the demo's sweep as one command, compared with its runs as separate cold commands that share
+         nothing, each
+         with its own artifact store. --demo K measures K of them, alternating between kinds, and
+  extrapolates to
+         all; --full measures all.
 """
 
 import argparse
@@ -60,7 +65,7 @@ def main() -> None:
 
 
 def grid_of(points: int) -> tuple[str, ...]:
-    """Overrides of a grid of so many points: 2 objectives, 5 totals, 10 learning rates, many ratios."""
+    """Overrides of a grid of this many points: 2 objectives, 5 totals, 10 learning rates, many ratios."""
     ratios = max(1, points // 100)
     return (
         "objective=optical,contrastive",
@@ -92,7 +97,7 @@ def planning(points: int) -> Rows:
 
 
 def looking(points: int) -> Rows:
-    """On the planned sweep, with a finished run made up for every point."""
+    """Status of the planned sweep, with an invented finished run for every point."""
     from optical_sweeps.sweeps.grid import Grid
 
     grid = Grid.load(Path("multirun/planned"))
@@ -119,7 +124,7 @@ def looking(points: int) -> Rows:
 
 
 def starting(runs: int, mode: str) -> Rows:
-    """Seconds a run in a sweep and by itself, in one process each, the first of each left out."""
+    """Seconds of a run in a sweep and on its own, in one process each, without the first of each."""
     logger = ("logger=disabled",) if mode == "disabled" else ("logger.mode=offline",)
     settings = (*TINY, *logger, f"sweep.name=start-{mode}")
     swept = in_a_process("sweep", settings, runs)
@@ -181,9 +186,9 @@ def in_a_process(kind: str, settings: Sequence[str], runs: int) -> list[float]:
 
 
 def demo(commands: int | None, workers: int) -> Rows:
-    """The demo as `make demo` sweeps it, and as commands that share nothing but the environment's kernels.
+    """The demo as `make demo` sweeps it, and as commands that share only the environment's compiled kernels.
 
-    Workers take a thread each, a command of its own takes all cores; each is the faster way for its case.
+    Workers use one thread each, separate commands use all cores; each is the faster choice for its case.
     """
     parallel = ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}", "machine.threads=1")
     with tempfile.TemporaryDirectory(prefix="demo-benchmark-") as name, contextlib.chdir(name):
@@ -218,7 +223,7 @@ def demo(commands: int | None, workers: int) -> Rows:
 
 
 def _in_turn(kinds: dict[str, list[int]]) -> Iterator[int]:
-    """One of every kind, then another of every kind: those that make up most first."""
+    """One run of every kind, then another of every kind, the most frequent kinds first."""
     queues = sorted((list(of) for of in kinds.values()), key=len, reverse=True)
     while any(queues):
         for queue in queues:

