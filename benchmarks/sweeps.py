@@ -5,19 +5,14 @@
 Everything happens in a temporary folder. Prints a table of this machine's current numbers.
 
 plan     a grid of this many points over seven keys, planned as by `train -m` and `sweep plan`, in a process
-         that
-         has imported its libraries and read its corpus; and the whole command, cold
+         that has imported its libraries and read its corpus; and the whole command, cold
 status   `sweep status` of as many finished runs
-skip     the same sweep again when all of it is done: seconds per finished point, without the command's
-         start-up
+skip     the same sweep again when all of it is done: seconds per finished point, without start-up
 start    seconds that a run takes in a sweep beyond a direct call of its pipeline (tiny backbone, synthetic
-         corpus,
-         5 steps; W&B disabled, and offline)
-demo     the demo's sweep as one command, compared with its runs as separate cold commands that share
-         nothing, each
-         with its own artifact store. --demo K measures K of them, alternating between kinds, and
-  extrapolates to
-         all; --full measures all.
+         corpus, 5 steps; W&B disabled, and offline)
+demo     the demo's sweep as one command, compared with its runs as separate cold commands that share nothing,
+         each with its own artifact store. --demo K measures K of them, alternating between kinds, and
+         extrapolates to all; --full measures all.
 """
 
 import argparse

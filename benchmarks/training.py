@@ -1,7 +1,6 @@
 """Distillation compared with other libraries: pairs per second at equal backbone, texts and optimiser.
 
-    [BENCHMARK_LENGTH=64] python benchmarks/training.py --peers PYTHON [--debian FOLDER] [--threads 1]
-  [--parts]
+    [BENCHMARK_LENGTH=64] python benchmarks/training.py --peers PYTHON [--debian FOLDER] [--threads 1] [--parts]
 
 Takes about 10 minutes.
 
@@ -15,17 +14,13 @@ first steps are not counted.
 What each program computes for a pair:
 
 - `optical`, `mse`: our distillation as in `train`: a forward pass without padding, with stored tokens and
-  teacher
-  vectors; with buckets (`training.batch_tokens`) and without.
+  teacher vectors; with buckets (`training.batch_tokens`) and without.
 - `sentence-transformers mse`: its recipe for multilingual distillation, MSELoss on the mean vector with
-  precomputed
-  teacher vectors as labels. Only the translation is encoded, half of its usual work.
+  precomputed teacher vectors as labels. Only the translation is encoded, half of its usual work.
 - `pylate distillation`: losses.Distillation with a query and two documents, the smallest number with a
-  distribution;
-  PyLate's student encodes the documents too.
+  distribution; PyLate's student encodes the documents too.
 - `pylate one text`: PyLate's model, collator and trainer with the sentence only, and MSE on the mean of its
-  token
-  vectors: the same work as ours.
+  token vectors: the same work as ours.
 
 `--parts` shows where the advantage comes from: our training with the padded forward pass of the backbone.
 The extra cost of a teacher that encodes the English side in every epoch, or of tokenising in every epoch,
@@ -65,7 +60,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", action="store_true")
-    parser.add_argument("--only", nargs="*", help="names of programs, in place of all")
+    parser.add_argument("--only", nargs="*", help="names of programs (default: all)")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if arguments.worker:
