@@ -47,6 +47,8 @@ from optical_sweeps.training.training_checkpoints import UnusableCheckpoint
 from optical_sweeps.training.training_checkpoints import read as read_checkpoint
 
 EXAMPLES = int(os.environ.get("OPTICAL_SWEEPS_FUZZ_EXAMPLES", "25"))
+LONG = "OPTICAL_SWEEPS_FUZZ_EXAMPLES" in os.environ
+"""A long run draws new examples each time; CI repeats the same ones."""
 SECONDS = 5
 """No example of a few hundred bytes may take longer, on a busy machine."""
 
@@ -200,7 +202,13 @@ def mutated(seed: bytes, edits: Iterable[tuple[int, int, bytes, int]]) -> bytes:
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=not LONG,
+    suppress_health_check=list(HealthCheck),
+)
 @given(data=st.data())
 def test_a_reader_returns_values_or_a_user_error(name, data):
     reader = READERS[name]

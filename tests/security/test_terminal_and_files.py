@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import stat
+import zipfile
 
 import pytest
 
@@ -288,3 +289,15 @@ def test_an_error_on_standard_error_is_plain(monkeypatch):
         cli.main()
     assert "\x1b" not in stream.getvalue()
     assert "\\u001b[2Jnope" in stream.getvalue()
+
+
+def test_an_archive_of_an_unknown_version_is_one_line(tmp_path):
+    """Found by fuzzing: zipfile raises NotImplementedError for a version that it does not know."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a", "text")
+    content = bytearray(file.getvalue())
+    content[content.index(b"PK\x01\x02") + 6] = 92
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.zip:1: damaged zip \(zip file version 9\.2\)"):
+        list(read_lines(tmp_path / "a.zip"))

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
             elif magic == ZSTD_MAGIC:
                 yield _limited(path, io.BufferedReader(_ZstdReader(path, file), CHUNK))
             elif magic == ZIP_MAGIC:
-                archive = stack.enter_context(zipfile.ZipFile(file))
+                archive = stack.enter_context(_archive(file))
                 yield _limited(path, stack.enter_context(_open_member(archive, path, member)))
             else:
                 yield file
@@ -99,9 +100,21 @@ def _limited(path: Path, file: io.BufferedIOBase) -> io.BufferedIOBase:
     return io.BufferedReader(_LimitedReader(path, file), CHUNK)
 
 
+def _archive(file: io.BufferedReader) -> zipfile.ZipFile:
+    """The zip archive in a file.
+
+    Raises:
+        BadZipFile: it is damaged; zipfile raises other exceptions too, depending on the byte that is wrong.
+    """
+    try:
+        return zipfile.ZipFile(file)
+    except (NotImplementedError, ValueError, OverflowError, IndexError, struct.error) as error:
+        raise zipfile.BadZipFile(str(error)) from None
+
+
 def _open_member(archive: zipfile.ZipFile, path: Path, member: str | None) -> io.BufferedIOBase:
     files = [info.filename for info in archive.infolist() if not info.is_dir()]
-    shown = ", ".join(sorted(files)[:5]) or "none"
+    shown = " ".join(", ".join(sorted(files)[:5]).split()) or "none"
     if member is None:
         if len(files) != 1:
             raise UserError(
