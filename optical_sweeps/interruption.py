@@ -71,7 +71,8 @@ def interruptible() -> Iterator[Interruption]:
     """Note signals within the block, and restore the previous handlers after it.
 
     If the block ends by `Interrupted`, the previous handler is called with its signal: submitit's requeues the
-    job, Python's own raises KeyboardInterrupt for Ctrl-C.
+    job, Python's own raises KeyboardInterrupt for Ctrl-C. If the block completes its work although a signal was
+    received, an enclosing block or sweep is told, so that it does not start further work.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
@@ -89,6 +90,53 @@ def interruptible() -> Iterator[Interruption]:
         raise
     finally:
         _restore(before)
+    if interruption.received is not None:
+        _pass_on(interruption.received, before[interruption.received])
+
+
+@contextmanager
+def stopping(before: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Raise `Interrupted` at once for a signal within the block, except inside a nested `interruptible`.
+
+    Ctrl-C stays a KeyboardInterrupt. A nested block notes signals itself, and passes on what it received.
+
+    Args:
+        before: called with the signal, before the exception is raised; further signals are ignored meanwhile.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in handled:
+            signal.signal(each, signal.SIG_IGN)
+        before(signal.Signals(number))
+        raise Interrupted(number)
+
+    _ENCLOSING.add(stop)
+    previous: dict[signal.Signals, object] = {
+        number: signal.getsignal(number) for number in SIGNALS if number != signal.SIGINT
+    }
+    handled = [number for number, handler in previous.items() if handler is not signal.SIG_IGN]
+    for number in handled:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        _ENCLOSING.discard(stop)
+        _restore(previous)
+
+
+_ENCLOSING: set[object] = {signal.default_int_handler}
+"""Handlers, besides those of `Interruption`, that get a signal which came too late for a nested block."""
+
+
+def _pass_on(number: signal.Signals, handler: object) -> None:
+    """Call the handler of an enclosing block; those of other libraries would restart work that is complete."""
+    if callable(handler) and (
+        handler in _ENCLOSING or isinstance(getattr(handler, "__self__", None), Interruption)
+    ):
+        handler(number, None)
 
 
 def ignore_signals(_: int) -> None:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from optical_sweeps.interruption import SIGNALS, Interrupted, Interruption, interruptible
+from optical_sweeps.interruption import SIGNALS, Interrupted, Interruption, interruptible, stopping
 
 
 def test_ignored_signals_stay_ignored():
@@ -96,6 +96,55 @@ def test_the_previous_handler_gets_the_signal_after_the_work():
         assert received == [signal.SIGUSR2]
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+def test_a_signal_that_comes_too_late_for_a_block_reaches_the_enclosing_one():
+    """A run that writes its results completes; the next run must not start."""
+    with interruptible() as outer:
+        with interruptible():
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            outer.check()
+        outer.received = None
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_sweep_stops_after_the_run_that_completed_in_spite_of_a_signal(number):
+    before, stops, reached = handlers(), [], []
+
+    def work() -> None:
+        with stopping(stops.append):
+            with interruptible():
+                signal.raise_signal(number)
+                reached.append("results written")
+            reached.append("the next run")
+
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Interrupted):
+        work()
+    assert reached == ["results written"]
+    assert stops == ([] if number == signal.SIGINT else [number])
+    assert handlers() == before
+
+
+def test_a_complete_job_is_not_handed_to_another_librarys_handler():
+    """Submitit's would requeue it."""
+    received = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: received.append(number))
+    with interruptible():
+        signal.raise_signal(signal.SIGUSR2)
+    signal.signal(signal.SIGUSR2, before)
+    assert received == []
+
+
+def test_between_runs_a_signal_stops_a_sweep_at_once():
+    def work() -> None:
+        with stopping(lambda number: None):
+            signal.raise_signal(signal.SIGTERM)
+            pytest.fail("went on")
+
+    with pytest.raises(Interrupted) as raised:
+        work()
+    assert raised.value.signal == signal.SIGTERM
 
 
 def test_other_threads_leave_the_handlers_alone():

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 BEAT = 30.0
@@ -33,9 +34,48 @@ def beating(path: Path, beat: float = BEAT) -> Iterator[None]:
         thread.join()
 
 
+@dataclass(frozen=True)
+class _Sight:
+    """What this process saw of a file: its modification time, since when, and whether that was a new beat."""
+
+    modified: int
+    since: float
+    advanced: bool
+
+
+_SIGHTS: dict[Path, _Sight] = {}
+
+
+def silence(path: Path) -> float:
+    """Seconds, by this process's own clock, since it first saw the file's present modification time.
+
+    Raises:
+        OSError: the file cannot be read; FileNotFoundError if its owner has ended.
+    """
+    return time.monotonic() - _look(path).since
+
+
 def is_fresh(path: Path, beat: float = BEAT) -> bool:
-    """Whether the last sign of life is recent; the clocks of two hosts may differ by some seconds."""
+    """Whether the last sign of life is recent.
+
+    If this process saw the file change, only its own clock counts. Otherwise the file's time is compared with
+    this host's clock, which may differ from the owner's: take nothing from an owner for this reason alone.
+    """
     try:
-        return time.time() - path.stat().st_mtime < MAX_MISSED * beat
+        sight = _look(path)
     except OSError:
         return False
+    age = time.monotonic() - sight.since if sight.advanced else time.time() - sight.modified / 1e9
+    return age < MAX_MISSED * beat
+
+
+def _look(path: Path) -> _Sight:
+    try:
+        modified = path.stat().st_mtime_ns
+    except OSError:
+        _SIGHTS.pop(path, None)
+        raise
+    before = _SIGHTS.get(path)
+    if before is None or before.modified != modified:
+        _SIGHTS[path] = _Sight(modified, time.monotonic(), before is not None and modified > before.modified)
+    return _SIGHTS[path]

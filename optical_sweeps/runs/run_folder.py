@@ -21,10 +21,11 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from optical_sweeps.atomic_files import replacing
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.limits import read_json
 from optical_sweeps.runs.failure import failure
-from optical_sweeps.runs.heartbeat import BEAT, beating, is_fresh
+from optical_sweeps.runs.heartbeat import BEAT, beating, is_fresh, silence
 
 RECORD_SCHEMA = 1
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -126,7 +127,7 @@ class RunFolder:
         except Timeout:
             raise RunIsTaken(str(self.path)) from None
         try:
-            if self._works_elsewhere() and not self._is_dead():
+            if self._is_owned_elsewhere() and not self._is_dead():
                 raise RunIsTaken(str(self.path))
             self.failure_path.unlink(missing_ok=True)
             shutil.rmtree(self.path / "wreck", ignore_errors=True)
@@ -159,26 +160,37 @@ class RunFolder:
         return False
 
     def _works_elsewhere(self) -> bool:
-        """Whether a process of another host works here: some file systems do not share locks between hosts.
+        """Whether a process of another host seems to work here: some file systems do not share locks."""
+        return self._is_owned_elsewhere() and is_fresh(self.owner_path, self.beat)
+
+    def _is_owned_elsewhere(self) -> bool:
+        """Whether a process of another host worked here and did not end properly, or still works.
 
         A job that Slurm requeued continues its own work, whatever host it ran on before.
         """
         owner, me = self.owner(), _me()
-        if not owner or owner.get("host") == me["host"] or not is_fresh(self.owner_path, self.beat):
+        if not owner or owner.get("host") == me["host"]:
             return False
         return owner.get("slurm_job") is None or owner.get("slurm_job") != me["slurm_job"]
 
     def _is_dead(self) -> bool:
-        """Whether the owner on another host gives no further sign of life; the caller holds the lock."""
-        last = self.owner_path.stat().st_mtime_ns
-        until = time.monotonic() + 2.5 * self.beat
-        while time.monotonic() < until:
-            time.sleep(self.beat / 10)
-            try:
-                if self.owner_path.stat().st_mtime_ns != last:
+        """Whether the owner on another host gives no further sign of life; the caller holds the lock.
+
+        The owner's clock may be wrong, so this watches whether its beats go on. Runs of a sweep are seen when
+        their states are read, so that only the first one waits.
+        """
+        limit = 2.5 * self.beat
+        try:
+            quiet = silence(self.owner_path)
+            if quiet < limit:
+                echo(f"{self.path}: owned by another host; watching {limit - quiet:.0f} s for signs of life")
+            while quiet < limit:
+                time.sleep(self.beat / 10)
+                quiet, before = silence(self.owner_path), quiet
+                if quiet < before:
                     return False
-            except FileNotFoundError:
-                return True
+        except FileNotFoundError:
+            return True
         return True
 
 

@@ -1,10 +1,12 @@
 """Performs points of a sweep one after another in this process, for a Slurm task and for `sweep retry`."""
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import stopping
 from optical_sweeps.runs.run_folder import RunFolder, State
 from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.grid import Grid, GridPoint
@@ -46,7 +48,7 @@ def run_points(
     Raises:
         UserError: the config itself does not compose.
     """
-    with hydra_app(config, config_dir) as app:
+    with hydra_app(config, config_dir) as app, stopping(echo_stop):
         planner = Planner(Composer(app.loader, app.master))
         return [
             _run_point(app, planner, point, number, len(overrides))
@@ -62,6 +64,11 @@ def run_grid_runs(grid: Grid, runs: Sequence[str]) -> list[PointResult]:
             _run_point(app, planner, grid.point_of[run].overrides, grid.place_of[run], len(grid.runs))
             for run in runs
         ]
+
+
+def echo_stop(number: signal.Signals) -> None:
+    """Print one line on the signal that stops the points' runs."""
+    echo(f"stopped by {number.name}; run the same command again to continue")
 
 
 def _run_point(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import stopping
 from optical_sweeps.runs.failure import CAUSES
 from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.grid import Grid
 from optical_sweeps.sweeps.hydra_app import hydra_app
-from optical_sweeps.sweeps.points import PointResult, run_grid_runs
+from optical_sweeps.sweeps.points import PointResult, echo_stop, run_grid_runs
 
 
 def runs_to_retry(grid: Grid, causes: Sequence[str], runs: Sequence[str]) -> list[str]:
@@ -44,7 +45,7 @@ def retry_here(grid: Grid, runs: Sequence[str]) -> list[PointResult]:
     if not runs:
         return []
     config_dir = None if grid.config_dir is None else str(Path(grid.config_dir).resolve())
-    with contextlib.chdir(start_folder(grid)):
+    with contextlib.chdir(start_folder(grid)), stopping(echo_stop):
         results = run_grid_runs(replace(grid, config_dir=config_dir), runs)
     for run, result in zip(runs, results, strict=False):
         if result.run not in ("", run):

@@ -1,6 +1,8 @@
 """The sweep of a multirun: plan and check the grid, save it, launch what is missing, sum up."""
 
+import signal
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, runtime_checkable
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -12,11 +14,13 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from optical_sweeps.checks import Count
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError, first_line
+from optical_sweeps.interruption import stopping
 from optical_sweeps.redaction import HIDDEN, redacted
 from optical_sweeps.runs.run_folder import State, write_text
 from optical_sweeps.settings import from_mapping, settings
 from optical_sweeps.sweeps.grid import Grid, GridPoint, describe
 from optical_sweeps.sweeps.grid_planning import plan_grid
+from optical_sweeps.sweeps.worker_processes import end_workers
 
 OWN_LAUNCHERS = "hydra_plugins.optical_sweeps."
 LISTED_FAILURES = 10
@@ -102,7 +106,8 @@ def _launch(plugin: SweeperPlugin, options: SweeperSettings, grid: Grid, runs: S
     for first in range(0, len(jobs), size):
         batch = runs[first : first + size]
         try:
-            launcher.launch(jobs[first : first + size], initial_job_idx=first)
+            with _stopping(launcher, grid):
+                launcher.launch(jobs[first : first + size], initial_job_idx=first)
         except UserError:
             raise
         except Exception as error:  # one lost job must not lose the batches that follow
@@ -112,9 +117,28 @@ def _launch(plugin: SweeperPlugin, options: SweeperSettings, grid: Grid, runs: S
             return
 
 
+def _stopping(launcher: Launcher, grid: Grid) -> AbstractContextManager[None]:
+    """On SIGTERM, stop the sweep and the launcher's workers; the jobs of our own launchers continue."""
+    if _is_own(launcher):
+        return nullcontext()
+
+    def stop(number: signal.Signals) -> None:
+        end_workers(lambda: any(folder.state() == "running" for folder in grid.runs.values()))
+        echo(
+            f"sweep stopped by {number.name}: {describe(_states(grid, grid))} in {grid.folder}; "
+            "run the same command again to continue"
+        )
+
+    return stopping(stop)
+
+
+def _is_own(launcher: Launcher) -> bool:
+    return type(launcher).__module__.startswith(OWN_LAUNCHERS)
+
+
 def _jobs(grid: Grid, runs: Sequence[str], launcher: Launcher) -> list[tuple[str, ...]]:
     # Our own launchers look up runs and labels in the grid, by the points' overrides.
-    if type(launcher).__module__.startswith(OWN_LAUNCHERS):
+    if _is_own(launcher):
         return [grid.point_of[run].overrides for run in runs]
     return [job_of(grid.point_of[run], grid.place_of[run], len(grid.runs)) for run in runs]
 

@@ -77,6 +77,29 @@ def test_joblib_with_two_processes_gives_the_same(swept, unswept, there):
     assert measures(unswept) == measures(swept[0])
 
 
+def test_sigterm_ends_a_joblib_sweep_with_its_workers(swept, unswept, environment, here):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    long = ("training.epochs=2000", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    program = [sys.executable, "-m", "optical_sweeps", *FOUR, *long]
+    process = subprocess.Popen(program, cwd=unswept, env=environment, **pipes)
+    try:
+        while len(list((unswept / FOLDER).glob("*/metrics.jsonl"))) < 2:
+            assert process.poll() is None
+            time.sleep(0.05)
+        owners = [json.loads(path.read_text())["pid"] for path in (unswept / FOLDER).glob("*/owner.json")]
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=5)
+        out, err = process.communicate(timeout=5)  # the workers have these pipes too
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (75, ""), out
+    assert "sweep stopped by SIGTERM" in out
+    assert len(owners) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in owners)
+    assert set(states(unswept).values()) <= {"stale", "missing"}
+
+
 def test_two_processes_at_once_do_no_run_twice(swept, unswept, environment):
     program = [sys.executable, "-m", "optical_sweeps", *FOUR]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

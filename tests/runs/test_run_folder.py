@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,11 +117,16 @@ def owned_elsewhere(folder: RunFolder, **facts: object) -> None:
     write_json(folder.owner_path, {"host": "another", "pid": 1, "slurm_job": None, **facts})
 
 
-def test_another_hosts_sign_of_life_expires(folder):
+def hours_ago(path: Path) -> None:
+    old = time.time() - 3600
+    os.utime(path, (old, old))
+
+
+def test_another_hosts_sign_of_life_expires(tmp_path):
+    folder = RunFolder(tmp_path / "run", beat=0.1)
     owned_elsewhere(folder)
     assert folder.state() == "running"
-    old = time.time() - 3600
-    os.utime(folder.owner_path, (old, old))
+    hours_ago(folder.owner_path)
     assert folder.state() == "stale"
     with folder.claim():
         assert folder.state() == "running"
@@ -133,6 +139,44 @@ def test_another_host_that_is_alive_keeps_the_folder(tmp_path, start):
     with beating(folder.owner_path, 0.05), pytest.raises(RunIsTaken), folder.claim():
         pytest.fail("two hosts in one folder")
     assert folder.owner()["host"] == "another"
+
+
+@pytest.mark.parametrize("offset", [-7200, -150, 150, 7200])
+def test_a_live_owner_keeps_the_folder_whatever_its_clock_says(tmp_path, offset):
+    folder = RunFolder(tmp_path / "run", beat=1.0)
+    owned_elsewhere(folder)
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(0.05):
+            now = time.time() + offset
+            os.utime(folder.owner_path, (now, now))
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        time.sleep(0.1)
+        with pytest.raises(RunIsTaken), folder.claim():
+            pytest.fail("two hosts in one folder")
+        assert folder.state() == "running"  # its beats were seen, so no clock is compared
+    finally:
+        ended.set()
+        thread.join()
+    assert folder.owner()["host"] == "another"
+
+
+def test_the_runs_of_a_dead_owner_are_watched_together(tmp_path, monkeypatch):
+    folders = [RunFolder(tmp_path / name, beat=0.1) for name in "abc"]
+    for folder in folders:
+        owned_elsewhere(folder)
+        hours_ago(folder.owner_path)
+        assert folder.state() == "stale"
+    with folders[0].claim():
+        pass
+    monkeypatch.setattr("optical_sweeps.runs.run_folder.time.sleep", lambda seconds: pytest.fail("waited"))
+    for folder in folders[1:]:
+        with folder.claim():
+            pass
 
 
 def test_another_host_that_is_dead_loses_the_folder(tmp_path):
