@@ -68,7 +68,8 @@ def script_text(settings: SlurmSettings, submission: Path, longest: int, trust: 
     return _SCRIPT.format(
         setup="\n".join(settings.setup),
         exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in _exports(settings).items()),
-        launch="srun --kill-on-bad-exit=1" if settings.processes > 1 else "",
+        # by default srun follows SBATCH_EXPORT or sbatch's --export=NONE, and drops the exports above
+        launch="srun --export=ALL --kill-on-bad-exit=1" if settings.processes > 1 else "",
         program=_program(settings),
         submission=shlex.quote(str(submission)),
         trust=shlex.join(trust),

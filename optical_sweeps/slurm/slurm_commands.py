@@ -205,11 +205,21 @@ def _call(program: str, *arguments: str, timeout: int = 60, variables: Mapping[s
     return done.stdout
 
 
+_COMMAND_VARIABLES = ("SQUEUE_", "SCANCEL_", "SBATCH_", "SALLOC_", "SCONTROL_")
+"""Variables that act as options of Slurm's commands: a user sets them for commands typed by hand."""
+
+_LOCATION = {"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_SACK_SOCKET"}
+"""Variables that only say where the cluster is and how to authenticate."""
+
+
 def _environment() -> dict[str, str]:
-    """This process's environment, without what a surrounding job would pass on to the jobs it submits."""
-    if "SLURM_JOB_ID" not in os.environ:
-        return dict(os.environ)
-    return {k: v for k, v in os.environ.items() if k == "SLURM_CONF" or not k.startswith(("SLURM_", "SRUN_"))}
+    """This process's environment, without options of Slurm's commands and variables of a surrounding job.
+
+    What the user wants of a job is a setting of `hydra.launcher`, so that every job of a sweep gets it.
+    """
+    of_job = ("SLURM_", "SRUN_") if "SLURM_JOB_ID" in os.environ else ()
+    foreign = (*_COMMAND_VARIABLES, *of_job)
+    return {k: v for k, v in os.environ.items() if k in _LOCATION or not k.startswith(foreign)}
 
 
 def _reason(program: str, output: str) -> str:

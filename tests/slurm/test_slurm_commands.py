@@ -1,9 +1,12 @@
 """What Slurm's commands print, read back."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optical_sweeps.slurm import slurm_commands as slurm
 from optical_sweeps.slurm.slurm_commands import Task, _reason, parse_limits, parse_queue
 from optical_sweeps.slurm.submission import packed
 
@@ -80,3 +83,38 @@ def test_packs_hold_every_run_once_in_order_and_fit_the_limit(runs, size, most):
         assert all(packs)
     assert len(packed(names, size, most)) <= most
     assert max(map(len, packed(names, size))) <= size
+
+
+def stand_in(folder: Path, program: str, body: str) -> None:
+    """A stand-in for one of Slurm's commands, found first on PATH."""
+    folder.mkdir(exist_ok=True)
+    (folder / program).write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
+    (folder / program).chmod(0o755)
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "commands"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    return folder
+
+
+def test_options_in_the_users_environment_do_not_reach_slurms_commands(commands, tmp_path, monkeypatch):
+    for program, prints in (("sbatch", "12"), ("squeue", ""), ("scancel", ""), ("scontrol", "")):
+        stand_in(commands, program, f"env > {tmp_path}/{program}.env; echo {prints}")
+    options = ("SQUEUE_STATES", "SQUEUE_FORMAT", "SCANCEL_STATE", "SBATCH_WAIT", "SBATCH_EXPORT")
+    for name in options:
+        monkeypatch.setenv(name, "RUNNING")
+    kept = {"SLURM_CONF": "/etc/elsewhere.conf", "SLURM_CLUSTERS": "big", "MINE": "1"}
+    for name, value in kept.items():
+        monkeypatch.setenv(name, value)
+    slurm.submit(Path("script.sh"), [])
+    slurm.queue(["name"])
+    slurm.cancel(["12"])
+    slurm.limits()
+    for program in ("sbatch", "squeue", "scancel", "scontrol"):
+        lines = (tmp_path / f"{program}.env").read_text(encoding="utf-8").splitlines()
+        seen = dict(line.partition("=")[::2] for line in lines)
+        assert not set(options) & set(seen), program
+        assert {name: seen[name] for name in kept} == kept

@@ -223,6 +223,37 @@ def test_account_constraint_setup_and_container_reach_the_task(quick_sweep: Quic
     assert seen["SLURM_JOB_NODELIST"].endswith("-b")  # the only node with that feature
 
 
+def test_options_in_the_users_environment_change_nothing(quick_sweep: QuickSweep, monkeypatch):
+    for name, value in (("SQUEUE_STATES", "RUNNING"), ("SCANCEL_STATE", "RUNNING"), ("SBATCH_WAIT", "1")):
+        monkeypatch.setenv(name, value)
+    quick_sweep.ask({"u1": "ok"})
+    assert quick_sweep.submit(sbatch=["--hold"])  # returns, though the job waits
+    assert quick_sweep.states() == {"u1": "queued"}
+    assert quick_sweep.submit() is None
+    cancel(quick_sweep.folder, ["u1"])
+    monkeypatch.delenv("SQUEUE_STATES")
+    quick_sweep.until_over(60)
+
+
+@pytest.mark.parametrize("options", [[], ["--export=NONE"]])
+def test_exports_reach_the_processes_of_srun(quick_sweep: QuickSweep, tmp_path, monkeypatch, options):
+    monkeypatch.setenv("SBATCH_EXPORT", "NONE")
+    seer = tmp_path / "seer"
+    seer.write_text('#!/bin/sh\nenv > "$1.$SLURM_PROCID"; shift\nexec "$@"\n')
+    seer.chmod(0o755)
+    quick_sweep.ask({"w1": "ok"})
+    quick_sweep.submit(
+        tasks_per_node=2, prefix=f"{seer} {tmp_path}/seen", environment={"MORE": "of it"}, sbatch=options
+    )
+    quick_sweep.until_over()
+    for rank in (0, 1):
+        lines = (tmp_path / f"seen.{rank}").read_text().splitlines()
+        seen = dict(line.partition("=")[::2] for line in lines)
+        assert (seen["MORE"], seen["WANDB_MODE"], seen["HF_HUB_OFFLINE"]) == ("of it", "offline", "1")
+        assert "OMP_NUM_THREADS" in seen
+    assert quick_sweep.states() == {"w1": "done"}
+
+
 def test_the_users_limit_makes_longer_packs(quick_sweep: QuickSweep):
     quick_sweep.ask({f"m{number}": "ok" for number in range(7)})
     submission = quick_sweep.submit(max_submit=3)
