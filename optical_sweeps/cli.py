@@ -121,14 +121,27 @@ def run_hydra(config: str, task: Callable[["DictConfig"], object], words: Sequen
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from optical_sweeps.sweeps.override_text import quoted_overrides
     from optical_sweeps.sweeps.run_id_resolver import register_resolvers
 
+    _refuse_two_modes(words)
     register_resolvers()
-    sys.argv = [sys.argv[0], *words]
+    sys.argv = [sys.argv[0], *quoted_overrides(words)]
     try:
         hydra.main(config_path=str(conf_folder()), config_name=config, version_base="1.3")(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(hydra_message(error)) from error
+
+
+def _refuse_two_modes(words: Sequence[str]) -> None:
+    """Hydra prints or sweeps, and ends in a traceback when told to do both."""
+    flags = [word.partition("=")[0] for word in words]
+    printing = [flag for flag in flags if flag in ("-c", "--cfg", "-i", "--info")]
+    if printing and (multirun := [flag for flag in flags if flag in ("-m", "--multirun")]):
+        raise UsageError(
+            f"{printing[0]} prints the config of one run; leave out {multirun[0]}, "
+            "or list the runs of a grid with: optical-sweeps sweep plan"
+        )
 
 
 def _names(group: str) -> list[str]:

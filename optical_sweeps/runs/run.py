@@ -33,6 +33,8 @@ from optical_sweeps.runs.provenance import code_version
 from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.runs.run_folder import RunFolder
 
+LONGEST_NAME = 255
+"""Bytes of a file's name that Linux and macOS accept."""
 Config = dict[str, Any]
 """A resolved config: plain containers, without Hydra's own section."""
 
@@ -97,7 +99,7 @@ class Run(ABC):
     @property
     def sweep(self) -> Path:
         """The folder of the sweep that the run is part of: `<paths.sweeps>/<sweep.name>`."""
-        return Path(_text_at(self.config, "paths", "sweeps"), _text_at(self.config, "sweep", "name"))
+        return sweep_folder(self.config)
 
     @property
     def folder(self) -> Path:
@@ -161,6 +163,22 @@ class Run(ABC):
                 }
             )
         return True
+
+
+def sweep_folder(config: Config) -> Path:
+    """`<paths.sweeps>/<sweep.name>` of a resolved config.
+
+    Raises:
+        UserError: one of them has no value, or a file system accepts no folder of that name.
+    """
+    for section, key in (("paths", "sweeps"), ("sweep", "name")):
+        longest = max(text_at(config, section, key).split("/"), key=lambda part: len(part.encode()))
+        if (size := len(longest.encode())) > LONGEST_NAME:
+            raise UserError(
+                f"{section}.{key}: {longest[:20]}... has {size} bytes, and file systems accept {LONGEST_NAME} "
+                "in a folder's name; shorten it"
+            )
+    return Path(text_at(config, "paths", "sweeps"), text_at(config, "sweep", "name"))
 
 
 def run_id(facts: Mapping[str, object]) -> str:
@@ -240,11 +258,14 @@ def _class(name: str) -> type[Run]:
     return value
 
 
-def _text_at(config: Config, section: str, key: str) -> str:
+def text_at(config: Config, section: str, key: str) -> str:
+    """The text under `section.key`; raises UserError if there is none."""
     values = config.get(section)
     value = values.get(key) if isinstance(values, Mapping) else None
     if not isinstance(value, str) or not value:
-        raise UserError(f"{section}.{key}: no value; the runs' folders are <paths.sweeps>/<sweep.name>/<id>")
+        raise UserError(
+            f"{section}.{key}: no value; every run needs one (its folder: <paths.sweeps>/<sweep.name>/<id>)"
+        )
     return value
 
 

@@ -8,6 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from optical_sweeps.errors import UserError
+from optical_sweeps.sweeps.override_text import quoted_overrides
 
 
 def expand(
@@ -24,7 +25,7 @@ def expand(
         UserError: a swept key has no list of values, as with `interval(0,1)`.
     """
     texts = [f"{key}={value}" for key, value in params.items()] + list(arguments)
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(texts)
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(quoted_overrides(texts))
     by_key = {override.get_key_element(): _values(override) for override in parsed}
     return list(itertools.product(*by_key.values()))
 
@@ -45,4 +46,4 @@ def _values(override: Override) -> list[str]:
         return [text if override.is_delete() else f"{key}={override.get_value_element_as_str()}"]
     if not override.is_discrete_sweep():
         raise UserError(f"{override.input_line}: has no list of values; write them out, or use range(...)")
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    return quoted_overrides([f"{key}={value}" for value in override.sweep_string_iterator()])

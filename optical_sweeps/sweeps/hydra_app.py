@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from optical_sweeps.errors import UserError, hydra_message
 from optical_sweeps.sweeps.conf_folder import conf_folder
+from optical_sweeps.sweeps.override_text import quoted_overrides
 from optical_sweeps.sweeps.run_id_resolver import register_resolvers
 from optical_sweeps.sweeps.task import perform
 
@@ -78,7 +79,7 @@ def hydra_app(
         try:
             master = hydra.compose_config(
                 config_name=config,
-                overrides=["hydra.mode=MULTIRUN", *overrides],
+                overrides=["hydra.mode=MULTIRUN", *quoted_overrides(overrides)],
                 run_mode=RunMode.MULTIRUN,
                 with_log_configuration=False,
             )

@@ -29,7 +29,7 @@ from optical_sweeps.objectives.interface import Objective
 from optical_sweeps.objectives.interface import check as check_objective
 from optical_sweeps.retrieval.index_settings import IndexSettings
 from optical_sweeps.runs.resolved_config import resolved
-from optical_sweeps.runs.run import Config, run_id
+from optical_sweeps.runs.run import Config, run_id, sweep_folder, text_at
 from optical_sweeps.runs.spec.identity import IDENTITY_SCHEMA, fact, numeric_facts
 from optical_sweeps.runs.spec.languages import Languages
 from optical_sweeps.settings import build, build_as, from_mapping
@@ -75,6 +75,8 @@ class RunSpec:
     def from_plain(cls, config: Config) -> "RunSpec":
         """Build every part of a resolved config; raises as `from_config` does."""
         allow_foreign_classes(config.get(ALLOW_KEY, []))
+        sweep_folder(config)
+        text_at(config, "paths", "artifacts")
         return cls(
             config=config,
             corpus=corpus_of(_section(config, "data")),
@@ -90,7 +92,7 @@ class RunSpec:
             index=_part(config, "index", IndexSettings),
             machine=_part(config, "machine", Machine),
             logger=_part(config, "logger", WandbSettings),
-            seed=whole_number("seed", config["seed"], least=0),
+            seed=whole_number("seed", config.get("seed"), least=0),
         )
 
     def check(self, *, devices: bool = True) -> None:
@@ -105,7 +107,8 @@ class RunSpec:
         if devices:
             _check_machine(self)
         for check, sections in CHECKS.items():
-            key = (str(Path.cwd()), check.__name__, *(json.dumps(self.config[name]) for name in sections))
+            texts = (json.dumps(_section(self.config, name)) for name in sections)
+            key = (str(Path.cwd()), check.__name__, *texts)
             if key not in _passed:
                 check(self)
                 _passed.add(key)
@@ -156,7 +159,7 @@ class RunSpec:
     @property
     def sweep(self) -> Path:
         """The folder of the sweep that the run is part of."""
-        return Path(str(_section(self.config, "paths")["sweeps"]), str(_section(self.config, "sweep")["name"]))
+        return sweep_folder(self.config)
 
     @property
     def folder(self) -> Path:
@@ -166,7 +169,7 @@ class RunSpec:
     @property
     def artifacts(self) -> Path:
         """The absolute path of the artifact store; what a process has read of it is cached by path."""
-        return Path(str(_section(self.config, "paths")["artifacts"])).absolute()
+        return Path(text_at(self.config, "paths", "artifacts")).absolute()
 
     @property
     def shared_note(self) -> Path:
@@ -215,6 +218,8 @@ def _content(name: str, section: Mapping[str, object]) -> str | None:
 
 
 def _section(config: Config, name: str) -> dict[str, Any]:
+    if name not in config:
+        raise UserError(f"{name}: no such section; a run needs every section, so remove ~{name}")
     section = config[name]
     if not isinstance(section, dict):
         raise UserError(f"{name}: {section!r} is not a section; choose one, such as {name}=default")
