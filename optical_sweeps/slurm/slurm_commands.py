@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,10 @@ _JOB = re.compile(r"(?P<job>\d+)(?:\+\d+)?(?:_(?:\[(?P<many>[^\]]+)\]|(?P<one>\d
 
 class SlurmError(UserError):
     """Slurm is not installed, does not answer, or refuses; the message gives its reason in one line."""
+
+
+class SubmissionUnknown(SlurmError):
+    """Nobody answered whether a job was accepted: it may be in the queue, under its name."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ def is_here() -> bool:
 
 
 def submit(
+    name: str,
     script: Path,
     options: Sequence[str],
     arguments: Sequence[str] = (),
@@ -86,22 +92,59 @@ def submit(
 ) -> str:
     """Submit a batch script and return the job's number.
 
+    If sbatch ends without an answer, the job is looked up by its name: the controller may have accepted it.
+
     Args:
+        name: the job's name, which no other job has.
         variables: further variables of sbatch's environment, which the job inherits.
 
     Raises:
         SlurmError: Slurm is not installed, or refuses; its reason is quoted.
+        SubmissionUnknown: Slurm does not say whether it accepted the job.
     """
-    output = _call(
-        "sbatch", "--parsable", *options, str(script), *arguments, timeout=300, variables=variables
-    ).strip()
+    command = ("--parsable", f"--job-name={name}", *options, str(script), *arguments)
+    try:
+        output = _call("sbatch", *command, timeout=300, variables=variables).strip()
+    except SlurmError as error:
+        if not _NO_ANSWER.search(str(error)):
+            raise
+        number = _accepted(name, error)
+        if number is None:
+            raise
+        return number
     number = output.splitlines()[-1].split(";")[0] if output else ""
     if not number.isdigit():
         raise SlurmError(f"sbatch: no job number in its output {output!r}; check with squeue --me")
     return number
 
 
-def queue(names: Sequence[str]) -> list[Task]:
+_NO_ANSWER = re.compile(
+    r"timed? ?out|no answer in|Zero Bytes|Unable to contact|connection failure", re.IGNORECASE
+)
+"""Errors of sbatch after which the controller may have accepted the job nevertheless."""
+
+_LOOK_UPS = (0.0, 2.0, 5.0, 10.0)
+"""Seconds to wait before each look-up of a job whose submission got no answer."""
+
+
+def _accepted(name: str, error: SlurmError) -> str | None:
+    """The number of the job of this name; None if Slurm answers that there is none, also after a while."""
+    answered = False
+    for seconds in _LOOK_UPS:
+        time.sleep(seconds)
+        try:
+            tasks = queue([name], "--states=all")  # a short job may have ended by now
+        except SlurmError:
+            continue
+        answered = True
+        if tasks:
+            return tasks[0].job
+    if answered:
+        return None
+    raise SubmissionUnknown(f"{error}; squeue does not answer either, so the job {name} may have been accepted")
+
+
+def queue(names: Sequence[str], *options: str) -> list[Task]:
     """The tasks in the queue whose job has one of these names; one call for all.
 
     Raises:
@@ -110,8 +153,8 @@ def queue(names: Sequence[str]) -> list[Task]:
     if not names:
         return []
     # SLURM_BITSTR_LEN: by default squeue abbreviates long lists of tasks
-    options = ("--noheader", f"--format={_FORMAT}", f"--name={','.join(names)}")
-    return parse_queue(_call("squeue", *options, variables={"SLURM_BITSTR_LEN": "0"}))
+    format_and_names = ("--noheader", f"--format={_FORMAT}", f"--name={','.join(names)}")
+    return parse_queue(_call("squeue", *format_and_names, *options, variables={"SLURM_BITSTR_LEN": "0"}))
 
 
 def cancel(ids: Sequence[str]) -> None:
@@ -122,6 +165,15 @@ def cancel(ids: Sequence[str]) -> None:
     """
     if ids:
         _call("scancel", "--quiet", *ids)
+
+
+def cancel_named(name: str) -> None:
+    """Cancel the jobs of this name; none is no error.
+
+    Raises:
+        SlurmError: Slurm is not installed, or does not answer.
+    """
+    _call("scancel", "--quiet", f"--name={name}")
 
 
 def signal(task: str, name: str) -> None:

@@ -1,6 +1,7 @@
 """Submits runs of a sweep to Slurm: in packs, in job arrays, after a job that builds what they share."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -51,6 +52,8 @@ def submit(
     """
     sweep.mkdir(parents=True, exist_ok=True)
     with FileLock(sweep / ".submit.lock"):
+        for known, job, task in list(tasks_in_queue(submissions_of(sweep))):
+            _adopt(known.folder, job, task)
         earlier = submissions_of(sweep)
         queued = runs_in_queue(earlier)
         new = [run for run in runs if run not in queued]
@@ -185,6 +188,8 @@ def _submit_jobs(submission: Submission) -> Submission:
     for job in submission.jobs:
         try:
             number = _submit_job(submission, job, preparation, before)
+        except slurm.SubmissionUnknown as error:
+            raise _unknown(submission, job, error) from None
         except slurm.SlurmError as error:
             raise _with_submitted(submission, error) from None
         submission = submitted(submission, job, number)
@@ -200,6 +205,7 @@ def _submit_job(submission: Submission, job: Job, preparation: str | None, befor
     if job.role == "prepare":
         alone = settings.for_preparation()
         return slurm.submit(
+            submission.job_name(job),
             submission.script,
             [*_job_options(submission, job, "prepare-%j"), *alone.options()],
             ["prepare"],
@@ -212,17 +218,38 @@ def _submit_job(submission: Submission, job: Job, preparation: str | None, befor
     if after:
         # Without the second option a task whose preparation failed would wait forever.
         options += [f"--dependency={','.join(after)}", "--kill-on-invalid-dep=yes"]
-    return slurm.submit(submission.script, [*options, *settings.options()], [str(job.first)], settings.secrets)
+    return slurm.submit(
+        submission.job_name(job),
+        submission.script,
+        [*options, *settings.options()],
+        [str(job.first)],
+        settings.secrets,
+    )
 
 
 def _job_options(submission: Submission, job: Job, log: str) -> list[str]:
     """sbatch's options of a single job; a percent sign in the folder's name is escaped."""
     logs = str(submission.folder / "logs").replace("%", "%%")
     return [
-        f"--job-name={submission.job_name(job)}",
         f"--chdir={submission.started_in}",
         f"--output={logs}/{log}.log",
     ]
+
+
+def _unknown(submission: Submission, job: Job, error: slurm.SlurmError) -> slurm.SlurmError:
+    """The error of a job that may be queued; its submission stays, so that its runs are found by name."""
+    if job.role == "prepare":  # no array waits for it
+        with suppress(slurm.SlurmError):
+            slurm.cancel_named(submission.job_name(job))
+    return slurm.SlurmError(
+        f"{error}; when Slurm answers again, give the same command: runs in the queue are not submitted twice"
+    )
+
+
+def _adopt(folder: Path, job: Job, task: slurm.Task) -> None:
+    """Save the number of a job that Slurm accepted without an answer."""
+    if job.job is None and job in (submission := Submission.load(folder)).jobs:
+        submitted(submission, job, task.job)
 
 
 def _with_submitted(submission: Submission, error: slurm.SlurmError) -> slurm.SlurmError:

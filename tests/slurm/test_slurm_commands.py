@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from optical_sweeps.slurm import slurm_commands as slurm
 from optical_sweeps.slurm.slurm_commands import Task, _reason, parse_limits, parse_queue
-from optical_sweeps.slurm.submission import packed
+from optical_sweeps.slurm.slurm_settings import SlurmSettings
+from optical_sweeps.slurm.submission import packed, submit
+from optical_sweeps.slurm.submission_plan import submissions_of
 
 STRETCHES = st.lists(
     st.tuples(st.integers(0, 50), st.integers(0, 6), st.integers(1, 3)), min_size=1, max_size=6
@@ -109,7 +111,7 @@ def test_options_in_the_users_environment_do_not_reach_slurms_commands(commands,
     kept = {"SLURM_CONF": "/etc/elsewhere.conf", "SLURM_CLUSTERS": "big", "MINE": "1"}
     for name, value in kept.items():
         monkeypatch.setenv(name, value)
-    slurm.submit(Path("script.sh"), [])
+    slurm.submit("name", Path("script.sh"), [])
     slurm.queue(["name"])
     slurm.cancel(["12"])
     slurm.limits()
@@ -118,3 +120,43 @@ def test_options_in_the_users_environment_do_not_reach_slurms_commands(commands,
         seen = dict(line.partition("=")[::2] for line in lines)
         assert not set(options) & set(seen), program
         assert {name: seen[name] for name in kept} == kept
+
+
+TIMED_OUT = (
+    "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1"
+)
+
+
+def test_a_job_that_was_accepted_without_an_answer_is_found_by_its_name(commands, monkeypatch):
+    monkeypatch.setattr(slurm, "_LOOK_UPS", (0.0, 0.0, 0.0))
+    stand_in(commands, "sbatch", TIMED_OUT)
+    queue = commands / "queue"
+    body = f"[ -e {queue} ] || {{ touch {queue}; exit; }}; echo '12_[0-3]|PENDING|Priority|name'"
+    stand_in(commands, "squeue", body)  # shown at the second look
+    assert slurm.submit("name", Path("script.sh"), []) == "12"
+
+
+def test_a_job_that_was_not_accepted_is_an_error(commands, monkeypatch):
+    monkeypatch.setattr(slurm, "_LOOK_UPS", (0.0, 0.0))
+    stand_in(commands, "sbatch", TIMED_OUT)
+    stand_in(commands, "squeue", "true")
+    with pytest.raises(slurm.SlurmError, match="Socket timed out") as raised:
+        slurm.submit("name", Path("script.sh"), [])
+    assert not isinstance(raised.value, slurm.SubmissionUnknown)
+
+
+def test_where_nobody_answers_the_submission_is_kept_and_adopted_later(commands, tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "_LOOK_UPS", (0.0,))
+    stand_in(commands, "scontrol", "echo MaxArraySize = 10")
+    stand_in(commands, "sbatch", TIMED_OUT)
+    stand_in(commands, "squeue", "exit 1")
+    sweep, lines = tmp_path / "sweep", []
+    with pytest.raises(slurm.SlurmError, match="give the same command"):
+        submit(sweep, ["a", "b"], SlurmSettings(), [], echo=lines.append)
+    (kept,) = submissions_of(sweep)
+    name = kept.job_name(kept.jobs[0])
+    stand_in(commands, "squeue", f"echo '12_[0-1]|PENDING|Priority|{name}'")
+    stand_in(commands, "sbatch", "echo 13; exit 1")
+    assert submit(sweep, ["a", "b"], SlurmSettings(), [], echo=lines.append) is None
+    assert lines == ["2 of 2 runs are in the queue already"]
+    assert submissions_of(sweep)[0].jobs[0].job == "12"
