@@ -146,25 +146,67 @@ def join(world: int, device: str) -> Ranks:
 
 
 def _environment() -> tuple[int, int, int]:
-    """Rank, world size and local rank as the launcher set them; (0, 1, 0) without a launcher."""
+    """Rank, world size and local rank as the launcher set them; (0, 1, 0) without a launcher.
+
+    What a launcher leaves out is taken from Slurm's variables.
+
+    Raises:
+        UserError: a variable is missing, or not a number.
+    """
     environment = os.environ
     if "RANK" in environment and "WORLD_SIZE" in environment:
-        return int(environment["RANK"]), int(environment["WORLD_SIZE"]), int(environment["LOCAL_RANK"])
-    if "SLURM_STEP_ID" in environment and int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-        _set_slurm_rendezvous()
-        return (
-            int(environment["SLURM_PROCID"]),
-            int(environment["SLURM_STEP_NUM_TASKS"]),
-            int(environment["SLURM_LOCALID"]),
-        )
-    return 0, 1, 0
+        rank, world = _number("RANK"), _number("WORLD_SIZE")
+        if world == 1:
+            return rank, world, _number("LOCAL_RANK") if "LOCAL_RANK" in environment else 0
+        local_rank = _number("LOCAL_RANK", "SLURM_LOCALID")
+    elif "SLURM_STEP_ID" in environment and _number("SLURM_STEP_NUM_TASKS", default="1") > 1:
+        rank, world = _number("SLURM_PROCID"), _number("SLURM_STEP_NUM_TASKS")
+        local_rank = _number("SLURM_LOCALID")
+    else:
+        return 0, 1, 0
+    _set_rendezvous()
+    return rank, world, local_rank
 
 
-def _set_slurm_rendezvous() -> None:
-    """Let the processes of a job step meet on its first node, at a port derived from the job's number."""
-    os.environ.setdefault("MASTER_ADDR", first_node(os.environ["SLURM_STEP_NODELIST"]))
-    step = int(os.environ["SLURM_JOB_ID"]) * 100 + int(os.environ["SLURM_STEP_ID"])
-    os.environ.setdefault("MASTER_PORT", str(15_000 + step % 20_000))
+def _number(*names: str, default: str | None = None) -> int:
+    """The value of the first of these variables that is set."""
+    name, text = _variable(*names, default=default)
+    if not text.isascii() or not text.isdigit():
+        raise UserError(f"environment variable {name}={text!r} is not a number; {_START}")
+    return int(text)
+
+
+def _variable(*names: str, default: str | None = None) -> tuple[str, str]:
+    for name in names:
+        if text := os.environ.get(name, "").strip():
+            return name, text
+    if default is None:
+        raise UserError(f"environment variable {names[0]} is not set, but several processes train; {_START}")
+    return names[0], default
+
+
+_START = "use srun or torchrun, or set RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT"
+
+
+def _set_rendezvous() -> None:
+    """Let the processes meet on the first node of the job step, at a port derived from the job's number."""
+    if not os.environ.get("MASTER_ADDR"):
+        if not any(os.environ.get(name) for name in _NODE_LISTS):
+            _variable("MASTER_ADDR")
+        name, nodes = _variable(*_NODE_LISTS)
+        try:
+            os.environ["MASTER_ADDR"] = first_node(nodes)
+        except ValueError as error:
+            raise UserError(f"environment variable {name}: {error}; {_START}") from None
+    if not os.environ.get("MASTER_PORT"):
+        if not os.environ.get("SLURM_JOB_ID"):
+            _variable("MASTER_PORT")
+        step = _number("SLURM_JOB_ID") * 100 + _number("SLURM_STEP_ID", default="0")
+        os.environ["MASTER_PORT"] = str(15_000 + step % 20_000)
+    _number("MASTER_PORT")
+
+
+_NODE_LISTS = ("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST")
 
 
 def first_node(nodes: str) -> str:
