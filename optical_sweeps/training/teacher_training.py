@@ -12,7 +12,6 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.encoders.tokenized_texts import TokenBatch
@@ -33,25 +32,23 @@ from optical_sweeps.training.teacher_settings import TeacherSettings
 def train_teacher(
     settings: TeacherSettings,
     encoder: TokenEncoder,
-    examples: Sequence[RelevantPair] | Triples,
+    triples: Triples,
     context: TrainingContext,
 ) -> TokenEncoder:
     """Train an encoder in place and freeze it; on a CPU the same arguments give the same weights.
 
     Args:
+        triples: queries with positives and negatives, or with positives only.
         context: its machine has a single device.
 
     Raises:
+        UserError: there is no triple.
         Interrupted: the process was asked to stop; a checkpoint of the last step is stored.
         NotFinite: the loss is NaN or infinite.
     """
     training = settings.training
     encoder.freeze(embeddings=training.freeze_embeddings, layers=training.freeze_layers).train()
-    dataset = (
-        RelevanceTriples(examples, encoder)
-        if isinstance(examples, Triples)
-        else RelevancePairs(examples, encoder)
-    )
+    dataset = RelevanceTriples(triples, encoder)
     seed = derive_seed("teacher", settings.seed)
     order = EpochBatches(len(dataset), training.batch_size, training.epochs, seed)
     data = OrderedDataModule(dataset, order, context.machine.workers)
@@ -89,37 +86,15 @@ class RelevanceBatch:
         )
 
 
-class RelevancePairs(Dataset[RelevanceBatch]):
-    """Batches of relevant pairs, indexed by lists of positions; tokenised once."""
-
-    def __init__(self, pairs: Sequence[RelevantPair], encoder: TokenEncoder) -> None:
-        if not pairs:
-            raise UserError("teacher: the corpus has no query-document pair to train on")
-        concepts = {pair.concept: number for number, pair in enumerate(pairs)}
-        self.encoder = encoder
-        self.queries = encoder.tokenize_texts([pair.query for pair in pairs], "query")
-        self.documents = encoder.tokenize_texts([pair.document for pair in pairs], "document")
-        self.concepts = torch.tensor([concepts[pair.concept] for pair in pairs])
-
-    def __len__(self) -> int:
-        return len(self.concepts)
-
-    def __getitem__(self, items: Sequence[int]) -> RelevanceBatch:
-        concepts = self.concepts[torch.as_tensor(items)]
-        return RelevanceBatch(
-            queries=self.encoder.collate(self.queries.take(items), "query"),
-            documents=self.encoder.collate(self.documents.take(items), "document"),
-            concepts=concepts,
-            document_concepts=concepts,
-        )
-
-
 class RelevanceTriples(Dataset[RelevanceBatch]):
     """Batches of triples, indexed by lists of positions; texts are read from disk and tokenised per batch."""
 
     def __init__(self, triples: Triples, encoder: TokenEncoder) -> None:
         if not len(triples):
-            raise UserError("teacher: there is no triple to train on; name others in teacher.triples")
+            raise UserError(
+                "teacher: there is no example to train on; choose a corpus with query-document pairs, or name "
+                "triples in teacher.triples"
+            )
         self.triples, self.encoder = triples, encoder
 
     def __len__(self) -> int:

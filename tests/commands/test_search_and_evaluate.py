@@ -207,7 +207,7 @@ def test_cache_lists_verifies_and_prunes(study, tmp_path, capsys, monkeypatch):
     assert "freed" in capsys.readouterr().out
     assert len(ArtifactStore("artifacts").ls()) == before - 1
     call("cache", "prune", "--kind", "teacher")
-    assert {entry.kind for entry in ArtifactStore("artifacts").ls()} <= {"index", "english", "tokens", "start"}
+    assert {entry.kind for entry in ArtifactStore("artifacts").ls()} <= {"index", "english", "tokens"}
     call("cache", "prune", "--all")
     assert ArtifactStore("artifacts").ls() == []
 

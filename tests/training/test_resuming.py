@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from optical_sweeps.corpora.collections import RelevantPair
+from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import Interrupted, interruptible
 from optical_sweeps.objectives import Contrastive, Optical
@@ -192,7 +193,7 @@ def test_a_checkpoint_of_another_run_is_skipped(study, encoder):
 
 
 def test_a_teacher_resumes_exactly(tmp_path):
-    pairs = [RelevantPair(a, b, a) for a, b in zip(WORDS, CODED, strict=True)]
+    triples = Triples.of_pairs([RelevantPair(a, b, a) for a, b in zip(WORDS, CODED, strict=True)])
     recipe = TeacherSettings(replace(SETTINGS, batch_size=5, epochs=4, validate_every=None))
     machine = Machine(accelerator="cpu", checkpoint_seconds=0)
 
@@ -204,7 +205,7 @@ def test_a_teacher_resumes_exactly(tmp_path):
                 raise Killed
 
         context = TrainingContext(machine, tmp_path, progress=progress, checkpoints=checkpoints)
-        return train_teacher(recipe, start, pairs, context).state_dict()
+        return train_teacher(recipe, start, triples, context).state_dict()
 
     alone = train(None)
     checkpoints = TrainingCheckpoints(tmp_path, "a teacher")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
 from optical_sweeps.encoders.tiny_backbone import TinyBackbone
@@ -110,12 +109,6 @@ def same(one, other) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_pairs_as_triples_train_the_same_teacher():
-    pairs = [RelevantPair(a, b, a) for a, b in zip(WORDS, CODED, strict=True)]
-    recipe = TeacherSettings(SETTINGS)
-    assert same(train(recipe, pairs), train(recipe, Triples.of_pairs(pairs)))
-
-
 @pytest.mark.parametrize("loss", ["pairwise", "both"])
 def test_a_teacher_on_triples_resumes_exactly(tmp_path, loss):
     recipe = TeacherSettings(SETTINGS, loss=loss, negatives="bm25")
@@ -153,5 +146,5 @@ def test_contradictory_settings_are_refused():
             TeacherSettings(replace(SETTINGS, **{name: 64}))
     with pytest.raises(UserError, match=r"teacher\.mining\.depth: 3 less skip 3"):
         NegativeMining(depth=3, skip=3)
-    with pytest.raises(UserError, match="there is no triple to train on"):
+    with pytest.raises(UserError, match="there is no example to train on"):
         train(TeacherSettings(SETTINGS), Triples((), (), np.zeros((0, 3), np.int32)))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from optical_sweeps.corpora.collections import RelevantPair
+from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
 from optical_sweeps.encoders.tiny_backbone import TinyBackbone
 from optical_sweeps.encoders.token_encoder import TokenEncoder
@@ -169,13 +170,13 @@ def test_half_precision_trains(encoder, tmp_path, precision):
 
 
 def test_a_teacher_learns_its_pairs_and_is_reproducible(encoder, tmp_path):
-    pairs = [RelevantPair(a, b, a) for a, b in zip(WORDS, CODED, strict=True)]
+    triples = Triples.of_pairs([RelevantPair(a, b, a) for a, b in zip(WORDS, CODED, strict=True)])
     recipe = TeacherSettings(
         TrainingSettings(batch_size=6, epochs=60, learning_rate=3e-3, freeze_embeddings=False)
     )
     backbone = TinyBackbone(layers=1, hidden_size=32, heads=2)
     starts = [TokenEncoder(backbone.build([*WORDS, *CODED]), encoder.settings) for _ in range(2)]
-    teachers = [train_teacher(recipe, start, pairs, TrainingContext(MACHINE, tmp_path)) for start in starts]
+    teachers = [train_teacher(recipe, start, triples, TrainingContext(MACHINE, tmp_path)) for start in starts]
     states = [teacher.state_dict() for teacher in teachers]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     queries = teachers[0].encode(WORDS, "query")

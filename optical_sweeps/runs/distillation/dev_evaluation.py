@@ -7,7 +7,6 @@ from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.runs.distillation.drift import DriftProbe
 from optical_sweeps.runs.distillation.run_metrics import RunMetrics
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult
-from optical_sweeps.runs.distillation.start_scores import StartScores
 from optical_sweeps.runs.distillation.student_search import StudentSearch
 from optical_sweeps.runs.shared.prepare import SharedResources
 from optical_sweeps.runs.spec.run_spec import RunSpec
@@ -26,32 +25,29 @@ class DevEvaluation:
     def __init__(
         self, spec: RunSpec, shared: SharedResources, search: StudentSearch, metrics: RunMetrics
     ) -> None:
-        self.spec, self.shared, self.search, self.metrics = spec, shared, search, metrics
+        self.spec, self.search, self.metrics = spec, search, metrics
         self.probe = DriftProbe.of_run(spec, shared)
 
     def evaluate(self, student: TokenEncoder, step: int) -> float:
-        """The dev score of a student in training; runs that start from one student share that of step 0."""
-        if step == 0:
-            start = StartScores(self.spec, self.shared.teacher, student, self.search)
-            scores: dict[str, float] = self.shared.builds.get(start)
-        else:
-            self.result = self.search.evaluate(student, "dev")
-            scores = self.result.metrics()
-        self.drift = self.probe.measure(student)
+        """Measure the student, log the measures at this step, and return the main one over all languages."""
+        result = self._measure(student)
+        scores = result.metrics()
         self.metrics.log_metrics({**scores, **self.drift}, step)
         return scores[f"dev/{self.spec.evaluation.main_measure}/group:all"]
 
     def measure_untrained(self, student: TokenEncoder) -> None:
         """Measure the student of a run that trains nothing, and start the log with it."""
-        self.result = self.search.evaluate(student, "dev")
-        self.drift = self.probe.measure(student)
         self.metrics.load_state_dict({})
-        self.metrics.log_metrics({**self.result.metrics(), **self.drift}, 0)
+        self.evaluate(student, 0)
 
     def measure_trained(self, student: TokenEncoder, training: TrainingResult) -> None:
         """Measure a trained student, unless its last validation has; an earlier best step is logged again."""
-        is_earlier = self.spec.training.keep == "best" and training.best_step != training.steps
-        if is_earlier or self.result is None:
-            self.result, self.drift = self.search.evaluate(student, "dev"), self.probe.measure(student)
-        if is_earlier:
-            self.metrics.log_metrics({**self.result.metrics(), **self.drift}, training.best_step)
+        if self.spec.training.keep == "best" and training.best_step != training.steps:
+            self.evaluate(student, training.best_step)
+        elif self.result is None:  # an earlier process trained and measured it
+            self._measure(student)
+
+    def _measure(self, student: TokenEncoder) -> EvaluationResult:
+        """Search dev with the student, and measure its drift."""
+        self.result, self.drift = self.search.evaluate(student, "dev"), self.probe.measure(student)
+        return self.result

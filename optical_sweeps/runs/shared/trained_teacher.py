@@ -1,14 +1,13 @@
 """The teacher of a study: trained here, or loaded from the checkpoint of another program."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from optical_sweeps.console import echo
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
-from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.triples import Triples
 from optical_sweeps.encoders.build_encoder import build_token_encoder
 from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
@@ -118,10 +117,9 @@ class TrainedTeacher(_Teacher):
             miner = None
             assert isinstance(self.spec.encoder, TokenEncoderSettings)
             encoder = build_token_encoder(self.spec.encoder, self.spec.backbone, self._vocabulary)
-        if settings.negatives == "none":
-            examples = self._examples
-        else:
-            examples = builds.get(HardNegatives(self._triples(), settings.mining, miner))
+        triples = self._triples
+        if settings.negatives != "none":
+            triples = builds.get(HardNegatives(triples, settings.mining, miner))
         with builds.progress("teacher") as advance:
             context = TrainingContext(
                 self.spec.machine.single_device,
@@ -130,12 +128,12 @@ class TrainedTeacher(_Teacher):
                 progress=advance,
                 checkpoints=self.checkpoints(builds),
             )
-            teacher = train_teacher(settings, encoder, examples, context)
+            teacher = train_teacher(settings, encoder, triples, context)
         save_encoder(teacher, folder / "encoder")
 
     def source(self) -> str:
         kind = "query-document pairs" if self.spec.teacher.reads_pairs else "triples"
-        return f"training on {len(self._examples)} {kind}"
+        return f"training on {len(self._triples)} {kind}"
 
     def checkpoints(self, builds: ArtifactBuilds) -> TrainingCheckpoints:
         """The state of an interrupted training, beside the entry; the leading dot hides it from the store."""
@@ -154,18 +152,15 @@ class TrainedTeacher(_Teacher):
             return []
         if self.spec.teacher.reads_pairs:
             return self.texts()
-        return [*self.texts(), *(text for stretch in self._triples().texts() for text in stretch)]
+        return [*self.texts(), *(text for stretch in self._triples.texts() for text in stretch)]
 
     @cached_property
-    def _examples(self) -> Sequence[RelevantPair] | Triples:
+    def _triples(self) -> Triples:
         """The examples without mined negatives."""
         if self.spec.teacher.reads_pairs:
-            return tuple(self.spec.corpus.relevant_pairs())
+            return Triples.of_pairs(self.spec.corpus.relevant_pairs())
         assert self._settings.triples is not None
         return self._settings.triples.triples()
-
-    def _triples(self) -> Triples:
-        return self._examples if isinstance(self._examples, Triples) else Triples.of_pairs(self._examples)
 
     def _examples_fingerprint(self) -> str:
         if not self.spec.teacher.reads_pairs:
