@@ -45,7 +45,7 @@ def perform(spec: RunSpec, folder: RunFolder, interruption: Interruption) -> Non
     with metrics.closing_on_error():
         student = untrained_student(spec, shared)
         search = StudentSearch(spec, shared.teacher, shared.index_of, folder.path / "indexes", interruption)
-        dev = DevEvaluation(spec, search, metrics)
+        dev = DevEvaluation(spec, shared, search, metrics)
         checkpoints = TrainingCheckpoints(folder.path / "checkpoints", spec.id, echo)
         facts, seconds_before = UNTRAINED, 0.0
         if spec.objective.trains:
