@@ -1,5 +1,6 @@
 """`export`: write a run's student or a teacher as a folder for transformers or PyLate."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -33,31 +34,41 @@ def run(config: DictConfig, run: Path | None) -> None:
     content = {**resolved(config), "run": run}
     chosen = from_root(ExportSettings, content)
     if run is not None and chosen.checkpoint is None:
-        encoder = _encoder_of_run(content, chosen.part)
+        encoder = _encoder_of_run(content, chosen)
     elif run is None and chosen.checkpoint is not None:
-        encoder = _encoder_of_folder(chosen.checkpoint)
+        encoder = _encoder_of_folder(chosen.checkpoint, chosen)
     else:
         raise UserError("give a run's folder, such as multirun/demo/0123456789ab, or checkpoint=DIR")
     export(encoder.to("cpu"), chosen.to, chosen.format)
     echo(f"{chosen.to}: {chosen.format}, {encoder.settings.dim} dimensions, {encoder.name}")
 
 
-def _encoder_of_folder(checkpoint: Path) -> "TokenEncoder":
+def _encoder_of_folder(checkpoint: Path, chosen: ExportSettings) -> "TokenEncoder":
     """The encoder of a folder, or of the folder `encoder` in an entry of the artifact store."""
+    from optical_sweeps.encoders.colbert_formats.export_encoder import check_export
     from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
 
     nested = checkpoint / "encoder"
+    teacher = ColbertTeacher(nested if nested.is_dir() else checkpoint)
     try:
-        return ColbertTeacher(nested if nested.is_dir() else checkpoint).load()
+        check_export(teacher.stated_settings(), chosen.to, chosen.format)
+        return teacher.load()
     except UserError as error:
         raise UserError(str(error).replace("teacher.path", "checkpoint", 1)) from None
 
 
-def _encoder_of_run(content: Mapping[str, object], part: str) -> "TokenEncoder":
+def _encoder_of_run(content: Mapping[str, object], chosen: ExportSettings) -> "TokenEncoder":
+    from optical_sweeps.encoders.colbert_formats.export_encoder import check_export
+    from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+    from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
     from optical_sweeps.runs.distillation.query_encoders import finished_run, trained_student
     from optical_sweeps.runs.shared.prepare import teacher_of
 
     folder, spec = finished_run(content)
+    if isinstance(spec.encoder, TokenEncoderSettings):
+        check_export(dataclasses.asdict(spec.encoder), chosen.to, chosen.format)
+    elif isinstance(spec.teacher, ColbertTeacher):
+        check_export(spec.teacher.stated_settings(), chosen.to, chosen.format)
     spec.machine.prepare()
     teacher = teacher_of(spec)
-    return teacher if part == "teacher" else trained_student(folder, spec, teacher)
+    return teacher if chosen.part == "teacher" else trained_student(folder, spec, teacher)

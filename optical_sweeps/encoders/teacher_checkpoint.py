@@ -58,6 +58,10 @@ class ColbertTeacher:
         assert isinstance(length, int)
         return length
 
+    def stated_settings(self) -> Mapping[str, object]:
+        """The encoder's settings that the folder states."""
+        return self._open().settings
+
     def load(self) -> "TokenEncoder":
         """The encoder, frozen.
 

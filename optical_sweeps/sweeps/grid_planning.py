@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.conf import HydraConf
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from optical_sweeps.console import Advance, progress
@@ -99,6 +99,36 @@ def plan_points(
     return planned
 
 
+class _PlanningComposer(Composer):
+    """Refuses what a point's config says of its whole sweep but cannot decide."""
+
+    def __init__(self, loader: ConfigLoaderImpl, master: DictConfig, arguments: Sequence[str]) -> None:
+        super().__init__(loader, master)
+        keys = {text.partition("=")[0].lstrip("+~") for text in arguments}
+        self._keys = keys
+        self._params: Mapping[str, object] = master.hydra.sweeper.get("params") or {}
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        config = super().compose(overrides)
+        params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+        lost = [
+            key for key, value in params.items() if key not in self._keys and self._params.get(key) != value
+        ]
+        if lost:
+            raise UserError(
+                f"hydra.sweeper.params: a swept config has swept values of its own ({', '.join(lost)}), which "
+                "a sweep over configs does not read; sweep one at a time, or write them on the command line"
+            )
+        names = [OmegaConf.select(config, key) for key in ("paths.sweeps", "sweep.name")]
+        folder = OmegaConf.select(config, "hydra.sweep.dir")
+        if None not in (*names, folder) and Path(str(folder)) != Path(*map(str, names)):
+            raise UserError(
+                f"hydra.sweep.dir: {folder}, but runs belong into <paths.sweeps>/<sweep.name>; leave it out, "
+                "and set paths.sweeps and sweep.name"
+            )
+        return config
+
+
 def plan_grid(master: DictConfig, loader: ConfigLoaderImpl, arguments: Sequence[str]) -> PlannedGrid:
     """The grid that a multirun's config and overrides describe, every point composed and checked.
 
@@ -107,11 +137,15 @@ def plan_grid(master: DictConfig, loader: ConfigLoaderImpl, arguments: Sequence[
     """
     points = expand(master.hydra.sweeper.get("params") or {}, arguments, loader)
     on_slurm = str(master.hydra.launcher.get("_target_")).endswith(".SlurmLauncher")
-    planner = Planner(Composer(loader, master), devices=not on_slurm)
+    planner = Planner(_PlanningComposer(loader, master, arguments), devices=not on_slurm)
     with progress("checking the grid") as advance:
         planned = plan_points(points, planner, advance)
+    sweep = planned[-1].sweep
+    if sweep != Path(str(master.hydra.sweep.dir)):  # swept recipes name their sweep themselves
+        with read_write(master):
+            master.hydra.sweep.dir = str(sweep)
     grid = Grid(
-        Path(str(master.hydra.sweep.dir)),
+        sweep,
         tuple(each.point for each in planned),
         str(master.hydra.job.config_name),
         config_dir_of(master.hydra),

@@ -8,10 +8,10 @@ import pytest
 import torch
 import transformers
 
-from optical_sweeps.encoders.colbert_formats.export_encoder import export
+from optical_sweeps.encoders.colbert_formats.export_encoder import check_export, export
 from optical_sweeps.encoders.colbert_formats.load_colbert import load_checkpoint
 from optical_sweeps.encoders.colbert_formats.open_colbert import open_checkpoint
-from optical_sweeps.encoders.encoder_settings import CheckpointEncoderSettings
+from optical_sweeps.encoders.encoder_settings import CheckpointEncoderSettings, TokenEncoderSettings
 from optical_sweeps.encoders.model_folders import folder_digest
 from optical_sweeps.encoders.saved_encoders import fingerprint, load_encoder, save_encoder
 from optical_sweeps.encoders.teacher_checkpoint import check_agreement
@@ -298,3 +298,13 @@ def test_unknown_tokens_are_refused(encoder):
     for change in ({"query_marker": "[nowhere]"}, {"skip_tokens": ("[nowhere]",)}):
         with pytest.raises(UserError, match=r"'\[nowhere\]' is not in the vocabulary of a model"):
             TokenEncoder(backbone, dataclasses.replace(encoder.settings, **change))
+
+
+def test_an_export_is_refused_from_the_settings_alone(tmp_path):
+    """PyLate keeps every token of a query; encoder=e5 excludes special tokens."""
+    e5 = TokenEncoderSettings(query_prefix="query: ", use_special_tokens=False, query_augmentation=False)
+    with pytest.raises(UserError, match=r"format: pylate does not support encoder.query_augmentation=False"):
+        check_export(dataclasses.asdict(e5), tmp_path / "out", "pylate")
+    check_export(dataclasses.asdict(e5), tmp_path / "out", "huggingface")
+    with pytest.raises(UserError, match="exists already"):
+        check_export(dataclasses.asdict(e5), tmp_path, "huggingface")

@@ -36,8 +36,7 @@ def export(encoder: TokenEncoder, folder: Path | str, format: Format) -> None:
         UserError: the folder exists, or PyLate does not support the encoder's settings.
     """
     folder = Path(folder)
-    if folder.exists():
-        raise UserError(f"to: {folder} exists already; name another folder, or remove it")
+    check_export(dataclasses.asdict(encoder.settings), folder, format)
     if format == "pylate" and (problem := _unsupported_by_pylate(encoder)):
         raise UserError(f"format: {problem}, or export with format=huggingface")
     with new_folder(folder) as part:
@@ -46,6 +45,18 @@ def export(encoder: TokenEncoder, folder: Path | str, format: Format) -> None:
             _write_pylate(encoder, part)
         else:
             _write_huggingface(encoder, part)
+
+
+def check_export(settings: Mapping[str, object], folder: Path, format: Format) -> None:
+    """Refuse an export from the encoder's settings alone, before the encoder is loaded.
+
+    Raises:
+        UserError: the folder exists, or PyLate does not support a setting.
+    """
+    if folder.exists():
+        raise UserError(f"to: {folder} exists already; name another folder, or remove it")
+    if format == "pylate" and (problem := _setting_unknown_to_pylate(settings)):
+        raise UserError(f"format: {problem}, or export with format=huggingface")
 
 
 def _write_huggingface(encoder: TokenEncoder, folder: Path) -> None:
@@ -102,7 +113,17 @@ def _unsupported_by_pylate(encoder: TokenEncoder) -> str | None:
 
     PyLate has one marker per side, pads every query with mask tokens, and excludes none of a query's tokens.
     """
-    settings = encoder.settings
+    if problem := _setting_unknown_to_pylate(dataclasses.asdict(encoder.settings)):
+        return problem
+    if (leading := len(encoder.text_tokenizer.leading)) != 1:
+        return (
+            f"pylate inserts its marker after the first token, but {encoder.name} begins texts with {leading} "
+            "special tokens; choose another backbone"
+        )
+    return None
+
+
+def _setting_unknown_to_pylate(settings: Mapping[str, object]) -> str | None:
     required = {
         "query_augmentation": True,
         "use_special_tokens": True,
@@ -111,16 +132,11 @@ def _unsupported_by_pylate(encoder: TokenEncoder) -> str | None:
         "document_prefix": "",
     }
     for name, value in required.items():
-        if (actual := getattr(settings, name)) != value:
+        if (actual := settings.get(name, value)) != value:
             return f"pylate does not support encoder.{name}={actual!r}; train with encoder=markers"
     for name in ("query_marker", "document_marker"):
-        if getattr(settings, name) is None:
+        if settings.get(name) is None:
             return f"pylate inserts a marker, and encoder.{name} is null; train with encoder=markers"
-    if (leading := len(encoder.text_tokenizer.leading)) != 1:
-        return (
-            f"pylate inserts its marker after the first token, but {encoder.name} begins texts with {leading} "
-            "special tokens; choose another backbone"
-        )
     return None
 
 
