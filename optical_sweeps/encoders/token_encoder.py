@@ -5,7 +5,7 @@ d dimensions of a token vector, h hidden size of the backbone.
 """
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ Progress = Callable[[int, int], None]
 """(items done, items in all)."""
 Allocate = Callable[[tuple[int, int], type[np.float32]], np.ndarray]
 """(shape, type) -> a writable array."""
+STRETCH = 1 << 14
+"""Texts tokenized in one call, during which the process cannot react to a signal."""
 
 
 class TokenEncoder(nn.Module):
@@ -106,7 +108,7 @@ class TokenEncoder(nn.Module):
             precision: of the backbone's matrix products; normalisation, sums and the projection stay float32.
             allocate: creates the array of the vectors, such as one that is mapped to a file.
         """
-        tokens = texts if isinstance(texts, TokenizedTexts) else self.tokenize_texts(texts, side)
+        tokens = texts if isinstance(texts, TokenizedTexts) else self._tokenize_all(list(texts), side, progress)
         order = by_length(tokens)
         offsets = offsets_of(self.text_tokenizer.participating(tokens, side))
         vectors = allocate((int(offsets[-1]), self.settings.dim), np.float32)
@@ -122,6 +124,19 @@ class TokenEncoder(nn.Module):
         finally:
             self.train(training)
         return RaggedEmbeddings(np.asarray(vectors), offsets)
+
+    def _tokenize_all(self, texts: Sequence[str], side: Side, progress: Progress | None) -> TokenizedTexts:
+        """Like `tokenize_texts`, with calls of `progress` in between, since they can raise to stop the work."""
+        parts = []
+        for start in range(0, max(len(texts), 1), STRETCH):
+            if progress is not None and start:
+                progress(0, len(texts))
+            parts.append(self.tokenize_texts(texts[start : start + STRETCH], side))
+        if len(parts) == 1:
+            return parts[0]
+        ids, masks = [part.ids for part in parts], [part.mask for part in parts]
+        lengths = np.concatenate([part.lengths for part in parts])
+        return TokenizedTexts(np.concatenate(ids), np.concatenate(masks), offsets_of(lengths))
 
     @torch.inference_mode()
     def _encode_batch(
