@@ -183,11 +183,15 @@ def test_retry_runs_what_failed_by_cause_from_anywhere(again, here, tmp_path):
         folder.record_path.unlink()
         write_json(folder.failure_path, {"error": "X", "message": "it was so", "cause": cause})
     (tmp_path / "elsewhere").mkdir()
-    done = here(tmp_path / "elsewhere", "sweep", "retry", str(again / FOLDER), "--cause", "memory")
+    retry = ("sweep", "retry", str(again / FOLDER), "--cause", "memory")
+    refused = here(tmp_path / "elsewhere", *retry)  # a folder does not choose the user's config folder
+    assert refused.code == 1
+    assert "if you trust them, add --config-dir" in refused.err
+    done = here(tmp_path / "elsewhere", *retry, "--config-dir", str(again / "studies"))
     assert (done.code, done.err) == (0, "")
     assert re.search(MEASURED, done.lines[-1])
     assert sorted(states(again).values()) == ["done", "done", "done", "failed"]
-    told = here(again, "sweep", "retry", str(FOLDER), "--json")
+    told = here(again, "sweep", "retry", str(FOLDER), "--config-dir", "studies", "--json")
     result = json.loads(told.out.splitlines()[-1])
     assert (result["runs"], [each["state"] for each in result["results"]]) == ([other], ["done"])
     assert measures(again) == before
