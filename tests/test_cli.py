@@ -123,6 +123,14 @@ TEXTS = (
     "-x",
     "--help",
     "고양이",
+    "قطة",
+    "l'eau",
+    "cats, dogs",
+    "50% off #1",
+    "{a: [b]}",
+    "a\\b",
+    "~x",
+    "+x=1",
 )
 """Texts that Hydra's override grammar or argparse would refuse or change."""
 

@@ -28,6 +28,10 @@ FOLDERS = {
     "sweep": ("SWEEP", "the sweep's folder, such as multirun/demo"),
     "run": ("RUN", "the folder of a finished run, such as multirun/demo/0123456789ab"),
 }
+STANDARD_INPUT = "-"
+"""A value that stands for standard input."""
+BYTE_ORDER_MARK = "\ufeff"
+"""What some editors write first."""
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -259,3 +263,13 @@ def free_text(option: str, text: str) -> str:
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise UserError(f"{option}: {text!r} is not valid in the terminal's encoding; use UTF-8") from None
         return text
+
+
+def text_or_line(option: str, text: str) -> str:
+    """`text`, or the next line of standard input if it is `-`.
+
+    Raises:
+        UserError: as in `free_text`.
+    """
+    line = sys.stdin.readline() if text == STANDARD_INPUT else text
+    return free_text(option, line.removeprefix(BYTE_ORDER_MARK).rstrip("\r\n"))

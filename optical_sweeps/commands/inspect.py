@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from optical_sweeps.checks import one_of
-from optical_sweeps.commands.arguments import free_text
+from optical_sweeps.commands.arguments import text_or_line
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--pair", metavar="TEXT", help="a sentence in the student's language")
-    parser.add_argument("--english", metavar="TEXT", help="the English translation of --pair")
+    parser.add_argument("--pair", metavar="TEXT", help="a sentence in the student's language; - reads a line")
+    parser.add_argument("--english", metavar="TEXT", help="the English translation of --pair; - reads a line")
 
 
 def run(config: DictConfig, run: Path | None, pair: str | None = None, english: str | None = None) -> None:
@@ -78,7 +78,7 @@ def _texts(pair: str | None, english: str | None, settings: "InspectSettings") -
         raise UserError("--pair, --english: give both, a sentence and its translation")
     if settings.row is not None:
         raise UserError("--pair, row: give one of them")
-    return free_text("--pair", pair), free_text("--english", english)
+    return text_or_line("--pair", pair), text_or_line("--english", english)
 
 
 def _write_table(table: "PaperTable", stem: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from omegaconf import DictConfig
 
 from optical_sweeps.checks import Count, one_of
-from optical_sweeps.commands.arguments import add_json, free_text
+from optical_sweeps.commands.arguments import BYTE_ORDER_MARK, STANDARD_INPUT, add_json, free_text
 from optical_sweeps.console import echo, echo_json
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 300
 """Longer passages are shortened on a terminal."""
-STANDARD_INPUT = "-"
 
 
 @settings("")
@@ -80,13 +79,15 @@ def read_queries(query: str | None, queries: str | None) -> list[tuple[str, str]
         UserError: neither or both, an unreadable file, or no query.
     """
     if query is not None and queries is None:
-        text = sys.stdin.read().strip("\r\n") if query == STANDARD_INPUT else query
+        text = (
+            sys.stdin.read().removeprefix(BYTE_ORDER_MARK).strip("\r\n") if query == STANDARD_INPUT else query
+        )
         return [("query", free_text("--query", text))]
     if queries is None or query is not None:
         raise UserError("--query, --queries: give one of them: --query TEXT, or --queries FILE")
     lines: Iterable[tuple[int, str]]
     if queries == STANDARD_INPUT:
-        lines = enumerate((line.rstrip("\r\n") for line in sys.stdin), start=1)
+        lines = enumerate((line.removeprefix(BYTE_ORDER_MARK).rstrip("\r\n") for line in sys.stdin), start=1)
         lines = [(n, free_text(f"--queries: line {n}", line)) for n, line in lines if line.strip()]
     else:
         lines = _file_lines(Path(queries))
@@ -94,7 +95,8 @@ def read_queries(query: str | None, queries: str | None) -> list[tuple[str, str]
     for number, line in lines:
         name, tab, text = line.partition("\t")
         if line.strip():
-            pairs.append((name, text) if tab else (str(number), line))
+            where = f"--queries: {queries}:{number}"
+            pairs.append((name, free_text(where, text)) if tab else (str(number), free_text(where, line)))
     if not pairs:
         raise UserError(f"--queries: {queries}: no query in it; write one per line")
     return pairs

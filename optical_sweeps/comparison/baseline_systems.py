@@ -244,7 +244,7 @@ class MeasuredBaseline(SharedArtifact[SystemFacts]):
     name: str
 
     kind = "system"
-    recipe = 3
+    recipe = 4
     announced_from = math.inf
 
     def key(self) -> Mapping[str, object]:

@@ -25,6 +25,8 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.settings import key_of, nested, settings
 
 Format = Literal["auto", "tsv", "moses", "jsonl", "tmx", "gettext"]
+OnFault = Literal["refuse", "skip"]
+"""What to do with a part of a file that cannot be used: stop, or count it."""
 SUFFIXES: dict[str, Format] = {".tmx": "tmx", ".po": "gettext", ".mo": "gettext"}
 
 
@@ -152,7 +154,7 @@ class BitextSources:
 
     sources: Annotated[tuple[BitextSource, ...], BeforeValidator(_sources)] = ()
     filters: Annotated[BitextFilters, BeforeValidator(_filters)] = field(default_factory=BitextFilters)
-    on_fault: Literal["refuse", "skip"] = "refuse"
+    on_fault: OnFault = "refuse"
     seed: NonNegativeInt = 0
 
     def has(self, language: str) -> bool:
@@ -160,7 +162,8 @@ class BitextSources:
         return any(source.has(language) for source in self.sources)
 
     def check(self, language: str) -> None:
-        """Refuse a language without a source, and missing files."""
+        """Refuse a language without a source or of an unknown script, and missing files."""
+        self.filters.check(language)
         for source in self._sources(language):
             for path in source.paths(language):
                 if not split_member(path)[0].is_file():
@@ -180,7 +183,7 @@ class BitextSources:
         translations: list[str] = []
         tests = self.filters.tests(language)  # for all sources, since duplicates occur across them
         for source in self._sources(language):
-            for pair in self._read_pairs(source, language, report):
+            for pair in usable_pairs(source, language, self.on_fault, report, key="data.bitexts.on_fault"):
                 if (failed := refusal(tests, pair)) is not None:
                     report.dropped[failed] += 1
                     continue
@@ -198,16 +201,27 @@ class BitextSources:
             raise UserError(f"data.bitexts.sources: none has bitext of {language!r}; add one")
         return sources
 
-    def _read_pairs(self, source: BitextSource, language: str, report: BitextReport) -> Iterator[Pair]:
-        name = source.name(language)
-        for pair in source.pairs(language):
-            if not isinstance(pair, Fault):
-                report.read[name] += 1
-                yield pair
-            elif self.on_fault == "refuse":
-                raise UserError(f"{pair.message}; or set data.bitexts.on_fault to skip")
-            else:
-                report.faults[pair.kind] += 1
+
+def usable_pairs(
+    source: BitextSource, language: str, on_fault: OnFault, report: BitextReport, key: str
+) -> Iterator[Pair]:
+    """The pairs of a source that can be used; `report` counts them and the parts that are skipped.
+
+    Args:
+        key: the config key of `on_fault`, for messages.
+
+    Raises:
+        UserError: at the first fault, if faults are refused.
+    """
+    name = source.name(language)
+    for pair in source.pairs(language):
+        if not isinstance(pair, Fault):
+            report.read[name] += 1
+            yield pair
+        elif on_fault == "refuse":
+            raise UserError(f"{pair.message}; or set {key} to skip")
+        else:
+            report.faults[pair.kind] += 1
 
 
 def _filled(pattern: str, language: str) -> str:

@@ -15,7 +15,7 @@ from optical_sweeps.checks import Count, Fraction
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.path_patterns import check_pattern
 from optical_sweeps.corpora.perturbations.lexicon import lexicon_fingerprint, read_lexicon
-from optical_sweeps.corpora.words import folded, set_apart, word_spans
+from optical_sweeps.corpora.words import folded, lowered, set_apart, word_spans
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.settings import key_of, settings
@@ -77,7 +77,8 @@ class CodeSwitching:
         Raises:
             UserError: there is no such file, or a line is invalid.
         """
-        into_english = read_lexicon(self._path(language), folded)
+        # words are looked up by their folded form, but written into texts as they are
+        into_english = read_lexicon(self._path(language), folded if self.side == "translation" else lowered)
         if self.side == "translation":
             return {word: {english: 1.0} for word, english in into_english.items()}
         words_of: dict[str, list[str]] = {}
@@ -123,7 +124,7 @@ def _switched_sentence(
         last_end = end
         threshold = random.random()
         (other,) = random.choices(*choices[word])
-        if threshold < share and other != word:  # a name that is the same in both keeps its capitals
+        if threshold < share and folded(other) != word:  # a name that is the same in both keeps its capitals
             parts += [sentence[copied:start], set_apart(other, sentence, start, end)]
             copied = end
     return "".join([*parts, sentence[copied:]])

@@ -33,12 +33,14 @@ class Documents:
 
     Args:
         known_fingerprint: the fingerprint of the content, if it was computed before.
+        repeated: number of documents that were skipped because their ids were repeated.
     """
 
     language: str
     ids: Sequence[str]
     texts: Sequence[str]
     known_fingerprint: str | None = field(default=None, repr=False, compare=False)
+    repeated: int = field(default=0, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)

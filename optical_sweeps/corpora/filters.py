@@ -5,17 +5,36 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from optical_sweeps.checks import Count, Fraction
 from optical_sweeps.corpora.language_id import LanguageIdentifier
+from optical_sweeps.corpora.language_tags import base_language
 from optical_sweeps.corpora.languages import ENGLISH
 from optical_sweeps.corpora.readers.bitext import Pair
-from optical_sweeps.corpora.scripts import script_share, scripts_of
+from optical_sweeps.corpora.scripts import is_script, script_share, scripts_of
+from optical_sweeps.corpora.words import folded, visible
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import key_of, settings
 
+FILTERS = "data.bitexts.filters"
 Test = Callable[[str, str], bool]
 """Whether a pair of (English, translation) passes."""
+
+
+def _scripts(value: object) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{value!r} is not a mapping; write {{tt: [Latn]}}")
+    scripts = {}
+    for language, codes in value.items():
+        codes = [codes] if isinstance(codes, str) else codes
+        known = isinstance(codes, list | tuple) and [code for code in codes if is_script(str(code))]
+        if not known or len(known) != len(codes):
+            raise ValueError(f"{language}: {codes!r} is not a list of ISO 15924 codes; write [Cyrl, Latn]")
+        scripts[str(language)] = tuple(known)
+    return scripts
 
 
 @settings("data.bitexts.filters", kw_only=True)
@@ -27,11 +46,14 @@ class BitextFilters:
         max_length: largest length of either side.
         max_ratio: largest ratio of the longer side to the shorter. Chinese and Japanese with English need
             about 5.
-        drop_copies: drop pairs whose sides are equal except for case.
+        drop_copies: drop pairs whose sides are equal except for case and invisible characters.
         min_script_share: smallest share of a side's letters in its language's scripts, in [0, 1].
+        scripts: language -> ISO 15924 codes of the scripts of its text, for languages that Unicode's CLDR does
+            not list or that the data write in another script.
         language_id: an identifier of languages; a side that it takes for another language is dropped.
         min_language_probability: smallest probability at which the identifier's answer counts.
-        drop_duplicates: keep only the first of equal pairs.
+        drop_duplicates: keep only the first of equal pairs; white space, invisible characters and the
+            composition of accents make no difference.
     """
 
     min_length: Count = 1
@@ -42,6 +64,9 @@ class BitextFilters:
     language_id: LanguageIdentifier | None = None
     min_language_probability: Fraction = 0.9
     drop_duplicates: bool = True
+    scripts: Annotated[Mapping[str, tuple[str, ...]], BeforeValidator(_scripts)] = field(
+        default_factory=dict, hash=False
+    )
 
     def __post_init__(self) -> None:
         if self.max_length is not None and self.max_length < self.min_length:
@@ -51,6 +76,24 @@ class BitextFilters:
         if self.max_ratio is not None and self.max_ratio < 1:
             raise UserError(f"{key_of('max_ratio')}: {self.max_ratio!r} is below 1 and drops all; raise it")
 
+    def check(self, language: str) -> None:
+        """Refuse a language whose script is unknown if the share of its script is to be tested.
+
+        Raises:
+            UserError: it is.
+        """
+        if self.min_script_share is not None:
+            self._scripts_of(language)
+
+    def _scripts_of(self, language: str) -> tuple[str, ...]:
+        scripts = self.scripts.get(language) or scripts_of(language)
+        if scripts is None:
+            raise UserError(
+                f"{FILTERS}.min_script_share: the script of {language!r} is unknown; name it as "
+                f"{FILTERS}.scripts={{{language}: [Latn]}}, or set min_script_share to null"
+            )
+        return scripts
+
     def tests(self, language: str) -> dict[str, Test]:
         """Name -> test for the pairs of one language, cheapest first; the test of duplicates keeps a record."""
         tests: dict[str, Test] = {"length": self._has_length}
@@ -59,7 +102,7 @@ class BitextFilters:
         if self.drop_copies:
             tests["copy"] = _is_no_copy
         if self.min_script_share is not None:
-            tests["script"] = _script_test(language, self.min_script_share)
+            tests["script"] = _script_test(self._scripts_of(language), self.min_script_share)
         if self.drop_duplicates:  # before language identification, which is slow
             tests["duplicate"] = _duplicate_test()
         if self.language_id is not None:
@@ -106,8 +149,12 @@ class BitextReport:
         """A line for the log: `fi: 664 of 700 pairs; dropped: 30 duplicate, 6 ratio; skipped: none`."""
         return (
             f"{self.language}: {self.kept:,} of {sum(self.read.values()):,} pairs; "
-            f"dropped: {_listed(self.dropped)}; skipped: {_listed(self.faults)}"
+            f"dropped: {_listed(self.dropped)}; skipped: {self.skipped()}"
         )
+
+    def skipped(self) -> str:
+        """What was skipped, by kind: `2 columns, 1 blank`, or `none`."""
+        return _listed(self.faults)
 
 
 def _listed(counts: Counter[str]) -> str:
@@ -115,7 +162,7 @@ def _listed(counts: Counter[str]) -> str:
 
 
 def _is_no_copy(english: str, translation: str) -> bool:
-    return english.casefold() != translation.casefold()
+    return folded(english) != folded(translation)
 
 
 def _duplicate_test() -> Test:
@@ -123,7 +170,8 @@ def _duplicate_test() -> Test:
     seen: set[bytes] = set()
 
     def is_new(english: str, translation: str) -> bool:
-        digest = hashlib.blake2b(f"{english}\0{translation}".encode(), digest_size=8).digest()
+        text = f"{visible(english)}\0{visible(translation)}"
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         count = len(seen)
         seen.add(digest)
         return len(seen) > count
@@ -131,8 +179,8 @@ def _duplicate_test() -> Test:
     return is_new
 
 
-def _script_test(language: str, least: float) -> Test:
-    english_scripts, scripts = scripts_of(ENGLISH), scripts_of(language)
+def _script_test(scripts: tuple[str, ...], least: float) -> Test:
+    english_scripts = ("Latn",)
 
     def is_in_script(english: str, translation: str) -> bool:
         return script_share(english, english_scripts) >= least and script_share(translation, scripts) >= least
@@ -143,7 +191,7 @@ def _script_test(language: str, least: float) -> Test:
 def _language_test(language: str, identifier: LanguageIdentifier, least_probability: float) -> Test:
     def may_be(text: str, expected: str) -> bool:
         identified, probability = identifier.identify(text)
-        return identified == expected or probability < least_probability
+        return base_language(identified) == base_language(expected) or probability < least_probability
 
     def are_in_language(english: str, translation: str) -> bool:
         return may_be(english, ENGLISH) and may_be(translation, language)

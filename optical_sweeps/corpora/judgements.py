@@ -49,6 +49,7 @@ def judged_collection(
         "queries_without_text": len(no_text),
         "judged_documents_not_there": len(absent),
         "queries_without_relevant_document": len(kept) - len(relevant),
+        "documents_with_a_repeated_id": documents.repeated,
     }
     return Collection(
         name,

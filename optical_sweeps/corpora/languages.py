@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from optical_sweeps.checks import Strings
+from optical_sweeps.corpora.language_tags import base_language
 from optical_sweeps.errors import UserError
 
 ENGLISH = "en"
@@ -41,8 +42,9 @@ def _at_least_one(languages: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _without_english(languages: tuple[str, ...]) -> tuple[str, ...]:
-    if ENGLISH in _at_least_one(languages):
-        raise ValueError("'en' is the teacher's language; name only languages to distil into")
+    for language in _at_least_one(languages):
+        if base_language(language) == ENGLISH:
+            raise ValueError(f"{language!r} is the teacher's language; name only languages to distil into")
     return languages
 
 

@@ -1,91 +1,84 @@
-"""Writing systems: the scripts of each language, and the share of a text in a script."""
+"""Writing systems by ISO 15924 code: the scripts of each language, and the share of a text in a script."""
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
-SCRIPT_RANGES: Mapping[str, str] = MappingProxyType(
+import regex
+
+from optical_sweeps.corpora.language_tags import base_language, likely_script, parsed
+
+_PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "latin": "A-Za-zªºÀ-ÖØ-öø-ʸᴀ-ᶿḀ-ỿⱠ-ⱿꜢ-ꟿﬀ-ﬆＡ-Ｚａ-ｚ",
-        "greek": "Ͱ-Ͽἀ-῿",
-        "cyrillic": "Ѐ-ԯᲀ-ᲈⷠ-ⷿꙀ-ꚟ",
-        "armenian": "Ա-֏ﬓ-ﬗ",
-        "hebrew": "\u05d0-\u05f2\ufb1d-\ufb4f",  # as code points: normalisation would decompose them
-        "arabic": "ؠ-يٮ-ۓە-ۼݐ-ݿࡰ-ࢎࢠ-ࣉﭐ-﷿ﹰ-ﻼ",
-        "devanagari": "\u0900-\u097f\ua8e0-\ua8ff",
-        "bengali": "\u0980-\u09ff",
-        "gurmukhi": "\u0a00-\u0a7f",
-        "gujarati": "\u0a80-\u0aff",
-        "tamil": "\u0b80-\u0bff",
-        "telugu": "\u0c00-\u0c7f",
-        "kannada": "\u0c80-\u0cff",
-        "malayalam": "\u0d00-\u0d7f",
-        "sinhala": "\u0d80-\u0dff",
-        "thai": "\u0e00-\u0e7f",
-        "lao": "\u0e80-\u0eff",
-        "burmese": "\u1000-\u109f\uaa60-\uaa7f",
-        "georgian": "Ⴀ-ჿᲐ-Ჿⴀ-ⴭ",
-        "hangul": "ᄀ-ᇿ㄰-㆏ꥠ-꥿가-힣ힰ-ퟻ",
-        "ethiopic": "ሀ-፼ᎀ-᎙ⶀ-ⷞꬁ-ꬮ",
-        "khmer": "\u1780-\u17dd",
-        "kana": "ぁ-ゟァ-ヿㇰ-ㇿｦ-ﾟ",
-        "han": "々〇㐀-䶿一-鿿\uf900-\ufaff\U00020000-\U0003ffff",
+        "Jpan": ("Hani", "Hira", "Kana"),
+        "Kore": ("Hang", "Hani"),
+        "Hans": ("Hani",),
+        "Hant": ("Hani",),
+        "Hanb": ("Hani", "Bopo"),
+        "Hrkt": ("Hira", "Kana"),
+        "Aran": ("Arab",),
+        "Latf": ("Latn",),
+        "Latg": ("Latn",),
+        "Cyrs": ("Cyrl",),
+        "Geok": ("Geor",),
     }
 )
-"""Script -> ranges of its letters and marks, for a character class of a regular expression."""
+"""Codes of ISO 15924 for several of Unicode's scripts, or for a variant of one."""
 
-_SCRIPTS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        **dict.fromkeys(("be", "bg", "kk", "ky", "mk", "mn", "ru", "tg", "uk"), ("cyrillic",)),
-        **dict.fromkeys(("ar", "ckb", "fa", "ps", "sd", "ug", "ur"), ("arabic",)),
-        **dict.fromkeys(("hi", "mr", "ne", "sa"), ("devanagari",)),
-        **dict.fromkeys(("as", "bn"), ("bengali",)),
-        **dict.fromkeys(("am", "ti"), ("ethiopic",)),
-        **dict.fromkeys(("he", "yi"), ("hebrew",)),
-        "sr": ("cyrillic", "latin"),
-        "ja": ("han", "kana"),
-        "ko": ("hangul", "han"),
-        "zh": ("han",),
-        "el": ("greek",),
-        "gu": ("gujarati",),
-        "hy": ("armenian",),
-        "ka": ("georgian",),
-        "km": ("khmer",),
-        "kn": ("kannada",),
-        "lo": ("lao",),
-        "ml": ("malayalam",),
-        "my": ("burmese",),
-        "pa": ("gurmukhi",),
-        "si": ("sinhala",),
-        "ta": ("tamil",),
-        "te": ("telugu",),
-        "th": ("thai",),
-    }
-)
+_WRITTEN_IN_TWO: Mapping[str, tuple[str, ...]] = MappingProxyType({"sr": ("Cyrl", "Latn")})
+"""Languages with two scripts in daily use, unless the code names one."""
 
 
-def scripts_of(language: str) -> tuple[str, ...]:
-    """The scripts of a language; Latin for a language that is not listed (`pt-BR` counts as `pt`)."""
-    return _SCRIPTS_OF.get(language.replace("_", "-").split("-")[0].casefold(), ("latin",))
+def scripts_of(language: str) -> tuple[str, ...] | None:
+    """Unicode's scripts of a language, from the code's script subtag or CLDR's likely subtags.
 
+    None if the language is not in CLDR's table and the code names no script.
 
-def script_share(text: str, scripts: tuple[str, ...]) -> float:
-    """The share of a text's letters that are in one of `scripts`, in [0, 1]; 1 for a text without a letter.
-
-    >>> script_share("Рыба and чипсы", ("cyrillic",))
-    0.75
+    >>> scripts_of("tat"), scripts_of("uz-Cyrl"), scripts_of("ja"), scripts_of("xx")
+    (('Cyrl',), ('Cyrl',), ('Hani', 'Hira', 'Kana'), None)
     """
-    if text.isascii() and "latin" in scripts:  # most English texts; the general path takes 30 us
-        return 1.0
-    rest = _runs(tuple(SCRIPT_RANGES)).sub("", text)
-    letters = len(text) - len(rest) + sum(map(str.isalpha, rest))
-    if not letters:
-        return 1.0
-    return (len(text) - len(_runs(scripts).sub("", text))) / letters
+    tag = parsed(language)
+    if tag is not None and not tag.script and not tag.territory and base_language(language) in _WRITTEN_IN_TWO:
+        return _WRITTEN_IN_TWO[base_language(language)]
+    script = likely_script(language)
+    if script is None or not all(is_script(part) for part in _PARTS.get(script, (script,))):
+        return None
+    return _PARTS.get(script, (script,))
 
 
 @cache
-def _runs(scripts: tuple[str, ...]) -> re.Pattern[str]:
-    """Runs of letters, so that there is one match for a word and not for each letter."""
-    return re.compile(f"[{''.join(SCRIPT_RANGES[script] for script in scripts)}]+")
+def is_script(code: str) -> bool:
+    """Whether Unicode has letters of a script with this ISO 15924 code."""
+    if not (len(code) == 4 and code.isascii() and code.isalpha()) or code in ("Zinh", "Zyyy", "Zzzz"):
+        return False
+    try:
+        regex.compile(rf"\p{{Script={code}}}")
+    except regex.error:
+        return False
+    return True
+
+
+def script_share(text: str, scripts: tuple[str, ...]) -> float:
+    """The share of a text's letters and marks that are in one of `scripts`, in [0, 1]; 1 if there are none.
+
+    Letters and marks that many scripts use (Unicode's scripts Common and Inherited) are not counted.
+
+    >>> script_share("Рыба and чипсы", ("Cyrl",))
+    0.75
+    """
+    if text.isascii() and "Latn" in scripts:  # most English texts; the general path is slower
+        return 1.0
+    letters = len(text) - len(_ALL_LETTERS.sub("", text))
+    if not letters:
+        return 1.0
+    return (len(text) - len(letters_of(scripts).sub("", text))) / letters
+
+
+_ALL_LETTERS = regex.compile(r"(?V1)[[\p{L}\p{M}\p{Nl}]--[\p{Script=Zyyy}\p{Script=Zinh}]]+")
+
+
+@cache
+def letters_of(scripts: tuple[str, ...]) -> "regex.Pattern[str]":
+    """Runs of letters and marks, so that there is one match for a word and not for each letter."""
+    members = "".join(rf"\p{{Script={script}}}" for script in scripts)
+    return regex.compile(rf"(?V1)[[\p{{L}}\p{{M}}\p{{Nl}}]&&[{members}]]+")

@@ -1,6 +1,6 @@
 """Translates queries into English with a model of the Hugging Face hub: Marian, NLLB or M2M100.
 
-Languages are named by ISO 639-1 codes. NLLB's names of common languages are listed below; `codes` gives others.
+Languages are named by BCP 47 tags. NLLB's names of common languages are listed below; `codes` gives others.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from optical_sweeps.checks import Count
+from optical_sweeps.corpora.language_tags import base_language, likely_script
 from optical_sweeps.corpora.path_patterns import check_pattern
 from optical_sweeps.encoders.model_folders import HubModel, quiet_transformers
 from optical_sweeps.encoders.token_encoder import Progress
@@ -21,14 +22,12 @@ from optical_sweeps.settings import key_of, settings
 if TYPE_CHECKING:
     import transformers
 
-FLORES = {
-    "ar": "arb_Arab", "bn": "ben_Beng", "cs": "ces_Latn", "da": "dan_Latn", "de": "deu_Latn",
-    "en": "eng_Latn", "es": "spa_Latn", "fa": "pes_Arab", "fi": "fin_Latn", "fr": "fra_Latn",
-    "hi": "hin_Deva", "id": "ind_Latn", "it": "ita_Latn", "ja": "jpn_Jpan", "ko": "kor_Hang",
-    "mr": "mar_Deva", "nl": "nld_Latn", "pl": "pol_Latn", "pt": "por_Latn", "ru": "rus_Cyrl",
-    "sk": "slk_Latn", "so": "som_Latn", "sw": "swh_Latn", "te": "tel_Telu", "th": "tha_Thai",
-    "tl": "tgl_Latn", "uk": "ukr_Cyrl", "vi": "vie_Latn", "yo": "yor_Latn", "zh": "zho_Hans",
-}  # fmt: skip
+FLORES = (
+    "arb_Arab", "ben_Beng", "ces_Latn", "dan_Latn", "deu_Latn", "eng_Latn", "fin_Latn", "fra_Latn", "hin_Deva",
+    "ind_Latn", "ita_Latn", "jpn_Jpan", "kor_Hang", "mar_Deva", "nld_Latn", "pes_Arab", "pol_Latn", "por_Latn",
+    "rus_Cyrl", "slk_Latn", "som_Latn", "spa_Latn", "swh_Latn", "tel_Telu", "tgl_Latn", "tha_Thai", "ukr_Cyrl",
+    "vie_Latn", "yor_Latn", "zho_Hans",
+)  # fmt: skip
 """NLLB's names of languages (FLORES-200: language and script)."""
 
 
@@ -124,12 +123,13 @@ class Translator:
             return self.codes[language]
         if self.family != "nllb":
             return language
-        if language not in FLORES:
+        names = [name for name in FLORES if _language_and_script(name) == _language_and_script(language)]
+        if not names:
             raise UserError(
                 f"translator.codes: NLLB's name of {language} is not known here; give it, such as "
                 f"+translator.codes.{language}=xxx_Latn"
             )
-        return FLORES[language]
+        return names[0]
 
     def _target_token(self, tokenizer: "transformers.PreTrainedTokenizerBase") -> int:
         name = self._code("en")
@@ -169,3 +169,8 @@ class Translator:
         name = self.name.format(language=language)
         remedy = "remove bm25_machine and teacher_machine from systems"
         return HubModel("translator.name", name, self.revision, remedy)
+
+
+def _language_and_script(code: str) -> tuple[str, str | None]:
+    script = likely_script(code)
+    return base_language(code), "Kore" if script == "Hang" else script  # CLDR's name of hangul with hanja

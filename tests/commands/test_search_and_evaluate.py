@@ -106,8 +106,12 @@ def test_queries_end_at_line_feeds_and_a_byte_order_mark_is_ignored(there, tmp_p
 
 
 @pytest.mark.parametrize(
-    "text", ["été", "a=b", "1e3", "true", "${oc.env:HOME}", "'half open", "-x", "고양이, قطة #1"]
-)
+    "text",
+    [
+        "été", "고양이", "قطة", "l'eau", "cats, dogs", "a=b", "50% off #1", "1e3", "true", "${oc.env:HOME}",
+        "-x", "'half open", "--help", "query=x", "{a: [b]}", "a\\b", 'say "yes"', "null", "नमस्ते", "\u200fשלום",
+    ],
+)  # fmt: skip
 def test_a_query_is_searched_as_it_is_written(there, capsys, monkeypatch, text):
     for query, standard_input in ((text, ""), ("-", f"{text}\n")):
         monkeypatch.setattr("sys.stdin", io.StringIO(standard_input))
@@ -117,7 +121,7 @@ def test_a_query_is_searched_as_it_is_written(there, capsys, monkeypatch, text):
 
 
 def test_queries_are_read_from_standard_input(there, capsys, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("q1\tété\n\n50% off #1\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffq1\tété\n\n50% off #1\n"))
     search.run(composed("search", "k=1"), there, queries="-", as_json=True)
     results = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert [(result["id"], result["query"]) for result in results] == [("q1", "été"), ("3", "50% off #1")]
@@ -131,6 +135,7 @@ def test_queries_are_read_from_standard_input(there, capsys, monkeypatch):
         ([], {}, "--query, --queries: give one"),
         ([], {"query": " "}, "--query: empty"),
         ([], {"query": "\udcff"}, "--query: '\\udcff' is not valid in the terminal's encoding"),
+        ([], {"queries": "-"}, "--queries: -:2: '\\udcff' is not valid in the terminal's encoding"),
         ([], {"queries": "nothing.tsv"}, "--queries: nothing.tsv: cannot be read (No such file"),
         (["k=0"], {"query": "a"}, "k: 0"),
         (["language=xx"], {"query": "a"}, "language: 'xx'"),
@@ -140,7 +145,8 @@ def test_queries_are_read_from_standard_input(there, capsys, monkeypatch):
         (["checkpoint=multirun"], {"query": "a", "run": None}, "name one, such as data=emoji"),
     ],
 )
-def test_a_bad_search_is_one_line(there, overrides, options, message):
+def test_a_bad_search_is_one_line(there, monkeypatch, overrides, options, message):
+    monkeypatch.setattr("sys.stdin", io.StringIO("fine\n\udcff\n"))
     with pytest.raises(UserError) as error:
         search.run(composed("search", *overrides), **{"run": there, **options})
     assert message in str(error.value)

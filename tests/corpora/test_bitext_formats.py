@@ -308,3 +308,24 @@ def test_zstandard_without_its_package(tmp_path, monkeypatch):
     (tmp_path / "fi.tsv.zst").write_bytes(zstandard.compress(tsv(PAIR)))
     with pytest.raises(UserError, match=r"fi.tsv.zst: Zstandard needs an extra package; pip install zstandard"):
         list(tsv_pairs(tmp_path / "fi.tsv.zst", "fi"))
+
+
+@pytest.mark.parametrize("window", [10, 27, 28, 30, 31])
+def test_zstandard_windows_of_every_length(tmp_path, window):
+    """`zstd --long=28` and beyond; a frame of unknown size keeps the window that it was written with."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=window)
+    writer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    data = writer.compress(tsv(PAIR)) + writer.flush()
+    assert zstandard.get_frame_parameters(data).window_size == 1 << window
+    (tmp_path / "file").write_bytes(data)
+    assert list(tsv_pairs(tmp_path / "file", "fi")) == PAIR
+
+
+def test_tabs_in_parallel_files_are_white_space(tmp_path):
+    (tmp_path / "en").write_text("He left\tearly.\nGood day.\n\ttab\t\n\t\n", encoding="utf-8")
+    (tmp_path / "fi").write_text("Hän lähti.\nHyvää\tpäivää.\nsarkain\nx\n", encoding="utf-8")
+    *pairs, fault = moses_pairs(tmp_path / "en", tmp_path / "fi", "fi")
+    assert pairs == [("He left early.", "Hän lähti."), ("Good day.", "Hyvää päivää."), ("tab", "sarkain")]
+    assert fault.message.startswith(
+        f"{tmp_path}/en:4: the line of English is empty; fill it or delete it in both"
+    )

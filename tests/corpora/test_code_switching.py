@@ -76,7 +76,7 @@ def test_a_lexicon_of_files_in_both_directions(tmp_path):
 
 
 def test_words_of_a_lexicon_match_the_spelling_of_texts(tmp_path):
-    """Case folding would change the last letter of Greek words and the German sz."""
+    """Words are found by their folded form, and written with final sigma and sharp s."""
     lines = {"el": "δρόμος\troad\n", "de": "Straße\troad\n", "fr": "cafe\u0301\troad\n"}
     own = {"el": "Δρόμος", "de": "Straße", "fr": "café"}
     files = str(tmp_path / "{language}.txt")

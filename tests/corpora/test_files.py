@@ -131,6 +131,7 @@ def test_the_fingerprint_depends_on_how_files_are_read_but_not_on_their_place(fo
         {"languages": ["fi"]},
         {"document_columns": "title"},
         {"separator": " "},
+        {"on_fault": "skip"},
         {"languages": ["cs", "fi"]},
     ]
     assert len({before, *(files_corpus(folder, **c).fingerprint() for c in changed)}) == len(changed) + 1
@@ -222,10 +223,47 @@ def test_bad_files_name_their_line(folder, name, text, read, message):
     assert failure(lambda: read(files_corpus(folder))).startswith(f"{folder / name}{message}")
 
 
-def test_a_document_without_the_searched_column_is_named(folder):
-    put(folder, "docs.tsv.gz", "d1\tCat\tText\nd2\t\tText\n")
+def test_an_empty_document_keeps_its_place(folder):
+    """As in the collections of ir_datasets: every judged id is found."""
+    put(folder, "docs.tsv.gz", "d1\tCat\tText\nd2\t\tText\nd3\t\t\n")
+    assert files_corpus(folder).documents().texts == ("Cat. Text", "Text", "")
+    assert files_corpus(folder, document_columns="title").documents().texts == ("Cat", "", "")
+
+
+def test_documents_without_any_searched_column_are_refused(folder):
+    put(folder, "docs.tsv.gz", "d1\tText\nd2\tText\n")
     message = failure(lambda: files_corpus(folder, document_columns="title").documents())
-    assert message.startswith(f"{folder}/docs.tsv.gz: document 'd2' has no title")
+    assert message.startswith(f"{folder}/docs.tsv.gz: no document has a title; fill it, or change data.doc")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "fi.po",
+            'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "a cat"\nmsgstr ""\n',
+        ),
+        ("fi.po", '#, fuzzy\nmsgid "a"\nmsgstr "b"\n'),
+        ("fi.tmx", "<tmx><body/></tmx>"),
+        ("fi.tsv", "no tab\n"),
+    ],
+)
+def test_a_bitext_without_a_pair_is_one_line(folder, name, content):
+    put(folder, name, content)
+    corpus = files_corpus(folder, languages=["fi"], bitext_file=name, on_fault="skip")
+    assert failure(lambda: corpus.bitext("fi")).startswith(
+        f"{folder}/{name}: no pair of English and fi (skipped: "
+    )
+
+
+def test_faults_of_the_bitext_are_skipped_and_counted(folder):
+    put(folder, "fi/bitext.train.tsv.gz", "horse\thevonen\nno tab\ncow\t\npig\tsika\n")
+    message = failure(lambda: files_corpus(folder).bitext("fi"))
+    assert message.startswith(f"{folder}/fi/bitext.train.tsv.gz:2: 1 columns")
+    assert message.endswith("or set data.on_fault to skip")
+    corpus = files_corpus(folder, on_fault="skip")
+    assert corpus.bitext("fi").translations == ("hevonen", "sika")
+    assert dict(corpus.bitext_reports()["fi"].faults) == {"columns": 1, "blank": 1}
 
 
 def test_an_unconfigured_language_is_refused(folder):

@@ -5,10 +5,13 @@ import json
 import locale
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 
 import pytest
 
 from optical_sweeps.corpora.builders.ir_datasets_collections import IrDatasetsCollections
+from optical_sweeps.corpora.readers.ir_dataset import IrDataset
+from optical_sweeps.errors import UserError
 from tests.support.provider_files import (
     CLIRMATRIX,
     MIRACL,
@@ -366,3 +369,60 @@ def test_another_encoding_than_utf8_is_refused(irds, monkeypatch):
     monkeypatch.setattr(locale, "getpreferredencoding", lambda _: "ISO-8859-1")
     message = failure(lambda: IrDatasetsCollections(languages=["sw"], test="miracl/{language}/dev"))
     assert message.endswith("ir_datasets would read files as ISO-8859-1, not UTF-8; set PYTHONUTF8=1")
+
+
+@pytest.fixture
+def repeating(irds_without_files, tmp_path):
+    """MIRACL's Swahili with repeated ids, an empty document and half surrogate pairs."""
+    folder = irds_without_files / "miracl" / "v1.0" / "sw"
+    rows = [("1#0", "Paka"), ("2#0", ""), ("1#0", "Paka tena"), ("3#0", "Mbwa \ud83d"), ("1#0", "Mwisho")]
+    documents = "".join(json.dumps({"docid": name, "title": "", "text": text}) + "\n" for name, text in rows)
+    put_gzip(folder / "docs" / "docs-0.jsonl.gz", documents)
+    put(folder / "dev" / "topics.tsv", "q1\tpaka yuko wapi\nq1\tpaka\nq2\tmbwa\nq2\tmbwa\n")
+    put(folder / "dev" / "qrels.tsv", "q1 Q0 1#0 1\nq2 Q0 2#0 1\n")
+
+    def repeating(**settings):
+        given = {"languages": ["sw"], "test": "miracl/{language}/dev", "dev_fraction": 0, "complete": False}
+        return IrDatasetsCollections(**(given | {"cache": tmp_path / "cache"} | settings))
+
+    return repeating
+
+
+def test_repeated_ids_of_a_provider_are_refused_with_the_remedy(repeating):
+    message = failure(lambda: repeating().collection("sw", "test"))
+    assert message.startswith(
+        "document id '1#0' is repeated in the collection; give each document a distinct id"
+    )
+    assert message.endswith("or set on_duplicate to first")
+
+
+def test_the_first_of_repeated_ids_is_kept_and_the_others_counted(repeating):
+    for _ in range(2):  # packed, and from the pack
+        test = repeating(on_duplicate="first").collection("sw", "test")
+        assert list(test.documents.ids) == ["1#0", "2#0", "3#0"]
+        assert list(test.documents.texts) == ["Paka", "", "Mbwa \ufffd"]
+        assert test.queries.texts == ("paka yuko wapi", "mbwa")
+        assert test.left_out == {"documents_with_a_repeated_id": 2}
+
+
+def test_a_repeated_query_with_another_text_is_refused(irds_without_files, tmp_path, repeating):
+    with pytest.raises(
+        UserError, match=r"^miracl/sw/dev: query id 'q1' is repeated with another text; set on_dup"
+    ):
+        IrDataset("miracl/sw/dev").queries()
+
+
+def test_half_surrogate_pairs_of_queries_are_replaced(repeating, monkeypatch):
+    class Query(NamedTuple):
+        query_id: str
+        text: str
+
+        def default_text(self):
+            return self.text
+
+    class Handler:
+        def queries_iter(self):
+            yield Query("q\ud83d", "paka \ude00")
+
+    monkeypatch.setattr(IrDataset, "_unfiltered_queries", lambda self: Handler())
+    assert IrDataset("miracl/sw/dev").queries() == {"q\ufffd": "paka \ufffd"}

@@ -22,7 +22,7 @@ from optical_sweeps.corpora.perturbations.lexicon import (
     read_lexicon,
 )
 from optical_sweeps.corpora.perturbations.units import clusters, words
-from optical_sweeps.corpora.scripts import SCRIPT_RANGES, script_share
+from optical_sweeps.corpora.scripts import script_share, scripts_of
 from optical_sweeps.errors import UserError
 
 SENTENCES = {
@@ -145,9 +145,8 @@ def test_the_level_is_the_share_of_letters_with_an_error():
 
 @pytest.mark.parametrize(("language", "sentence"), SENTENCES.items())
 def test_errors_stay_in_the_script(language, sentence):
-    scripts = tuple(
-        script for script in SCRIPT_RANGES if script_share(sentence, (script,)) and script != "latin"
-    ) or ("latin",)
+    scripts = scripts_of(language)
+    assert script_share(sentence, scripts) == 1.0
     new = changed("typing", 1.0, sentence, language=language)
     assert new != sentence
     assert script_share(new, scripts) == 1.0

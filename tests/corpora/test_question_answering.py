@@ -7,7 +7,7 @@ import pytest
 
 from optical_sweeps.corpora.builders.pair_sources import FilePairs
 from optical_sweeps.corpora.builders.tydi_qa import TydiQaCollections
-from optical_sweeps.corpora.builders.xor_tydi import XorTydiCollections
+from optical_sweeps.corpora.builders.xor_tydi import XorTydiCollections, read_questions
 from optical_sweeps.encoders.build_encoder import build_token_encoder
 from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
 from optical_sweeps.encoders.tiny_backbone import TinyBackbone
@@ -141,6 +141,10 @@ def test_the_name_of_a_file_tells_its_language(tydi, tmp_path, ending):
         ),
         ({"dev": []}, "{root}/dev.json: its layout is not that of SQuAD's"),
         (
+            {"dev": squad(paragraph("a", ("finnish-1", "b")), paragraph("c", ("finnish-1", "d")))},
+            "{root}/dev.json: question id 'finnish-1' is repeated; give each question a distinct id",
+        ),
+        (
             {"dev": squad(paragraph("a", ("klingon-1", "b")))},
             "{root}/dev.json: question 'klingon-1' names no language",
         ),
@@ -250,4 +254,23 @@ def test_bad_settings_of_xor_tydi(xor):
     source = xor(questions_file="none.jsonl")
     assert failure(lambda: source.collection("ja", "test")).startswith(
         "data.collections.questions_file: there is no file"
+    )
+
+
+def test_half_surrogate_pairs_are_replaced_wherever_text_enters(tydi, tmp_path):
+    """JSON can spell them, but no encoding and no tokenizer accepts them."""
+    half = squad(paragraph("Kissa \ud83d istuu.", ("finnish-\ud83d-1", "Missä \ude00 kissa?")))
+    half["data"][0]["title"] = "T\udc00"
+    source = tydi(train=half, dev=half, languages=["fi"], titles=True)
+    test = source.collection("fi", "test")
+    assert (test.queries.ids, test.queries.texts) == (("finnish-\ufffd-1",), ("Missä \ufffd kissa?",))
+    assert test.documents.texts == ("T\ufffd Kissa \ufffd istuu.",)
+    assert test.fingerprint()
+    line = {"id": "x1", "lang": "fi", "question": "Kuka?", "answers": ["Caf\ud83d", "Café"]}
+    (tmp_path / "xor.jsonl").write_text(json.dumps(line) + "\n")
+    (question,) = read_questions(tmp_path / "xor.jsonl")
+    assert question.answers == ("Caf\ufffd", "Café")
+    (tmp_path / "xor.jsonl").write_text(json.dumps({**line, "question": "\ude00?"}) + "\n")
+    assert failure(lambda: list(read_questions(tmp_path / "xor.jsonl"))).startswith(
+        f"{tmp_path}/xor.jsonl:1: the field 'question' has half a surrogate pair; correct it"
     )

@@ -1,19 +1,20 @@
 """A corpus from a user's own files: bitext, documents, queries and TREC qrels in one folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Annotated
 
 from optical_sweeps.checks import Count, FilePath
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
-from optical_sweeps.corpora.bitext_sources import BitextSource, Files
+from optical_sweeps.corpora.bitext_sources import BitextSource, Files, OnFault, usable_pairs
 from optical_sweeps.corpora.collections import SPLITS, Collection, Documents, Queries, RelevantPair, Split
 from optical_sweeps.corpora.document_text import DocumentText
+from optical_sweeps.corpora.filters import BitextReport
 from optical_sweeps.corpora.languages import ENGLISH, TargetLanguages, requested_language
 from optical_sweeps.corpora.path_patterns import check_pattern, placeholders
 from optical_sweeps.corpora.read_once import read_once
-from optical_sweeps.corpora.readers.bitext import strict_bitext
 from optical_sweeps.corpora.readers.digests import file_digest
 from optical_sweeps.corpora.readers.documents import read_documents
 from optical_sweeps.corpora.readers.relevant_pairs import read_relevant_pairs, with_concepts
@@ -42,6 +43,8 @@ class FilesCorpus(DocumentText):
         separator: the text between title and text.
         relevant_pairs_file: TSV of English query and document to train a teacher on, disjoint from dev and
             test (this is not checked); null pairs title and text of the documents that no qrels judge.
+        on_fault: what to do with lines of the bitext that cannot be used: refuse stops with file and line, skip
+            counts them.
         relevant_pairs_drawn: number of those pairs to draw, the same in every study; null takes all.
 
     Raises:
@@ -57,6 +60,7 @@ class FilesCorpus(DocumentText):
     separator: str = ". "
     relevant_pairs_file: Annotated[str, placeholders()] | None = None
     relevant_pairs_drawn: Count | None = None
+    on_fault: OnFault = "refuse"
 
     def __post_init__(self) -> None:
         if not self.root.is_dir():
@@ -81,7 +85,7 @@ class FilesCorpus(DocumentText):
     @read_once
     def fingerprint(self) -> str:
         """A hash of the bytes of every file, and of the settings that determine how they are read."""
-        texts = ["files", *self.languages, self.document_columns, self.separator]
+        texts = ["files", *self.languages, self.document_columns, self.separator, self.on_fault]
         for name, path in self._files():
             texts += [name, file_digest(path).hex()]
         if self.relevant_pairs_drawn is not None:
@@ -96,7 +100,24 @@ class FilesCorpus(DocumentText):
             str(self._path(pattern, language)).replace("{", "{{").replace("}", "}}")
             for pattern in self.bitext_file
         )
-        return strict_bitext(language, BitextSource(files=files).pairs(language))
+        source, report = BitextSource(files=files), BitextReport(language)
+        pairs = list(usable_pairs(source, language, self.on_fault, report, key="data.on_fault"))
+        if not pairs:
+            raise UserError(
+                f"{source.name(language)}: no pair of English and {language} (skipped: {report.skipped()}); "
+                "translate some lines or messages, or change data.bitext_file"
+            )
+        report.kept = len(pairs)
+        self._reports[language] = report
+        return Bitext(language, *map(tuple, zip(*pairs, strict=True)))
+
+    def bitext_reports(self) -> Mapping[str, BitextReport]:
+        """What was skipped, for each language whose bitext has been read."""
+        return self._reports
+
+    @cached_property
+    def _reports(self) -> dict[str, BitextReport]:
+        return {}
 
     @read_once
     def documents(self) -> Documents:
@@ -106,12 +127,9 @@ class FilesCorpus(DocumentText):
             document: self.searched_text(title, text)
             for document, (title, text) in read_documents(path).items()
         }
-        for document, text in texts.items():
-            if not text:
-                raise UserError(
-                    f"{path}: document {document!r} has no {self.document_columns}; fill it, or set "
-                    "data.document_columns to title_and_text"
-                )
+        if not any(texts.values()):
+            columns = self.document_columns.replace("_and_", " or ")
+            raise UserError(f"{path}: no document has a {columns}; fill it, or change data.document_columns")
         return Documents(ENGLISH, tuple(texts), tuple(texts.values()))
 
     @read_once

@@ -92,7 +92,7 @@ class IrDatasetsCollections(IrDatasetsDocuments):
 
     def _topics(self, dataset: IrDataset, language: str, split: Split) -> dict[str, str]:
         if self.queries_file is None:
-            return dataset.queries(self.query_field)
+            return dataset.queries(self.query_field, self.on_duplicate)
         return read_topics(expanded(Path(self.queries_file.format(language=language, split=split))))
 
     def _dev(self, language: str) -> IrDataset | None:

@@ -8,7 +8,7 @@ from optical_sweeps.checks import FilePath
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.corpora.document_text import DocumentText
 from optical_sweeps.corpora.packed import packed_documents
-from optical_sweeps.corpora.readers.ir_dataset import IrDataset
+from optical_sweeps.corpora.readers.ir_dataset import IrDataset, OnDuplicate
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import settings
 
@@ -21,10 +21,13 @@ class IrDatasetsDocuments(DocumentText):
         document_columns: which columns of a document are used: title_and_text, title or text.
         separator: the text between title and text.
         complete: refuse a collection with fewer documents than its provider counts.
+        on_duplicate: what to do with an id that the provider gives to several documents or queries: refuse, or
+            keep the first and count the others.
         cache: folder of the packed files.
     """
 
     complete: bool = True
+    on_duplicate: OnDuplicate = "refuse"
     cache: FilePath = Path("artifacts/collections")
 
     def packed(self, dataset: IrDataset, language: str, folder: Path | None = None) -> Documents:
@@ -38,10 +41,14 @@ class IrDatasetsDocuments(DocumentText):
             "columns": self.document_columns,
             "separator": self.separator,
             "complete": self.complete,
+            "on_duplicate": self.on_duplicate,
         }
         digest = hashlib.blake2b(repr(sorted(facts.items())).encode(), digest_size=4).hexdigest()
         pack = (folder or self.cache) / f"{dataset.id.replace('/', '-')}-{digest}"
-        return packed_documents(pack, language, lambda: self._records(dataset), facts, dataset.documents_stamp)
+        keep_first = self.on_duplicate == "first"
+        return packed_documents(
+            pack, language, lambda: self._records(dataset), facts, dataset.documents_stamp, keep_first
+        )
 
     def _records(self, dataset: IrDataset) -> Iterator[tuple[str, str]]:
         number = 0

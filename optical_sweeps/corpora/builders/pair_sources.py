@@ -57,7 +57,7 @@ class IrDatasetsPairs(IrDatasetsDocuments):
         judged = IrDataset(self.dataset)
         source = judged.documents_dataset()
         documents = self.packed(source, source.documents_language() or ENGLISH)
-        queries = judged.queries()
+        queries = judged.queries(on_duplicate=self.on_duplicate)
         links = [
             (query, document)
             for query, grades in judged.qrels().items()

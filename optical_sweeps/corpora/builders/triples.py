@@ -131,7 +131,13 @@ class IrDatasetTriples(IrDatasetsDocuments):
         source = dataset.documents_dataset()
         documents = self.packed(source, source.documents_language() or ENGLISH, self.documents)
         folder, stamp = self.cache / f"queries-{dataset.id.replace('/', '-')}", dataset.docpairs_stamp
-        queries = packed_documents(folder, "", lambda: dataset.queries().items(), {}, stamp)
+        queries = packed_documents(
+            folder,
+            "",
+            lambda: dataset.queries(on_duplicate=self.on_duplicate).items(),
+            {"on_duplicate": self.on_duplicate},
+            stamp,
+        )
         facts = {"dataset": self.dataset, "limit": self.limit, "seed": self.seed}
         return _Draw(self.cache, facts, 1, dataset.docpairs, stamp).of_ids(queries, documents)
 

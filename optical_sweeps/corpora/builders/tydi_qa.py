@@ -17,6 +17,7 @@ from optical_sweeps.corpora.judgements import judged_collection, sampled_queries
 from optical_sweeps.corpora.languages import known_languages, requested_language
 from optical_sweeps.corpora.read_once import read_once
 from optical_sweeps.corpora.readers.opening import open_bytes
+from optical_sweeps.corpora.well_formed import well_formed
 from optical_sweeps.errors import UserError
 from optical_sweeps.limits import parse_json
 from optical_sweeps.settings import settings
@@ -136,19 +137,27 @@ class _Article(TypedDict, total=False):
 
 
 def read_questions(path: Path) -> Iterator[Question]:
-    """Every question of a SQuAD-style file.
+    """Every question of a SQuAD-style file; half surrogate pairs become U+FFFD.
 
     Raises:
-        UserError: the file cannot be read, has another layout, or the language of a question is unknown.
+        UserError: the file cannot be read, has another layout, or the language of a question is unknown or its
+            id is repeated.
     """
     with open_bytes(path) as file:
         data = file.read()
+    seen: set[str] = set()
     try:
         articles: list[_Article] = parse_json(data)["data"]
         for article in articles:
             for paragraph in article["paragraphs"]:
-                for question in paragraph["qas"]:
-                    yield _question(path, article, paragraph, question)
+                for answered in paragraph["qas"]:
+                    question = _question(path, article, paragraph, answered)
+                    if question.id in seen:
+                        raise UserError(
+                            f"{path}: question id {question.id!r} is repeated; give each question a distinct id"
+                        )
+                    seen.add(question.id)
+                    yield question
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({str(error).splitlines()[0]}); fetch the file again") from None
     except (KeyError, TypeError, AttributeError) as error:
@@ -157,12 +166,15 @@ def read_questions(path: Path) -> Iterator[Question]:
 
 def _question(path: Path, article: _Article, paragraph: _Paragraph, question: _Answered) -> Question:
     """One question; its language is in its id, or in the file's name (the archive of files by language)."""
-    identifier = str(question["id"])
+    identifier = well_formed(str(question["id"]))
     names = (identifier.split("-")[0], path.name.split(".")[0].split("-")[-1])
     language = next((LANGUAGES[name] for name in names if name in LANGUAGES), None)
     if language is None:
         raise UserError(
             f"{path}: question {identifier!r} names no language; its id must begin with one, such as finnish-"
         )
-    title = str(article.get("title") or "").strip()
-    return Question(identifier, language, question["question"].strip(), title, paragraph["context"].strip())
+    title, text, passage = (
+        well_formed(text).strip()
+        for text in (str(article.get("title") or ""), question["question"], paragraph["context"])
+    )
+    return Question(identifier, language, text, title, passage)

@@ -17,6 +17,7 @@ from optical_sweeps.corpora.read_once import read_once
 from optical_sweeps.corpora.readers.ir_dataset import DatasetId, IrDataset
 from optical_sweeps.corpora.readers.json_lines import read_objects, text_field
 from optical_sweeps.corpora.readers.lines import usable
+from optical_sweeps.corpora.well_formed import well_formed
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import settings
 
@@ -113,4 +114,6 @@ def read_questions(path: Path) -> Iterator[Question]:
             raise UserError(
                 f"{path}:{number}: no list of answers; the published test file has none to score by"
             )
-        yield Question(question, language, text, tuple(answer for answer in answers if answer.strip()))
+        yield Question(
+            question, language, text, tuple(well_formed(answer) for answer in answers if answer.strip())
+        )

@@ -46,10 +46,10 @@ def without_diacritics(letter: str) -> str:
     """
     composed = unicodedata.normalize("NFC", letter)
     base = WHOLE_LETTERS.get(composed[0], composed[0])
-    if in_script(base, ("latin", "greek")):
+    if in_script(base, ("Latn", "Grek")):
         bare = "".join(part for part in unicodedata.normalize("NFD", base + composed[1:]) if not _mark(part))
         bare = "".join(WHOLE_LETTERS.get(part, part) for part in bare)
-    elif in_script(base, ("cyrillic", "arabic", "hebrew")):
+    elif in_script(base, ("Cyrl", "Arab", "Hebr")):
         bare = base + "".join(part for part in composed[1:] if not _mark(part))
     else:
         return letter

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
+from optical_sweeps.corpora.language_tags import base_language
 from optical_sweeps.corpora.perturbations.units import is_letter
 
 Rows = tuple[str, str, str]
@@ -82,7 +83,7 @@ def neighbours(letter: str, language: str) -> tuple[str, ...]:
 @cache
 def _beside(language: str) -> Mapping[str, tuple[str, ...]]:
     """Letter -> letters beside it; the layout of the language takes precedence over that of its script."""
-    base = language.replace("_", "-").split("-")[0].casefold()
+    base = base_language(language)
     specific = ((LANGUAGE_ROWS[base],),) if base in LANGUAGE_ROWS else ()
     table: dict[str, tuple[str, ...]] = {}
     for planes in (*specific, *LAYOUTS, *(_indic(start) for start in INDIC_BLOCKS)):

@@ -31,7 +31,7 @@ class Transliteration(Perturbation):
         changes = []
         for start, stop in words(text):
             word = text[start:stop]
-            if any(letter.isalpha() and not in_script(letter, ("latin",)) for letter in word):
+            if any(letter.isalpha() and not in_script(letter, ("Latn",)) for letter in word):
                 threshold, roman = random.random(), anyascii(word).strip()
                 if not any(letter.isupper() for letter in word):
                     roman = roman.lower()  # syllables of Han characters are capitalised

@@ -4,12 +4,18 @@ import re
 import unicodedata
 from functools import cache
 
-from optical_sweeps.corpora.scripts import SCRIPT_RANGES
+import regex
+
+from optical_sweeps.corpora.scripts import letters_of
 
 Span = tuple[int, int]
 
-UNSPACED = ("han", "kana", "thai", "lao", "khmer", "burmese")
-"""Scripts without blanks between words."""
+UNSPACED = (
+    r"\p{Script=Hani}",
+    r"\p{Script=Hira}\p{Script=Kana}ー\u3099\u309aｰﾞﾟ",
+    *(rf"\p{{Script={code}}}" for code in ("Thai", "Laoo", "Khmr", "Mymr")),
+)
+"""Scripts without blanks between words; both kana count as one, with the marks that they share."""
 PIECE = 2
 """Letters of such a script that count as a word, since finding the words needs a segmenter."""
 
@@ -63,8 +69,8 @@ def is_letter(character: str) -> bool:
 
 @cache
 def in_script(character: str, scripts: tuple[str, ...]) -> bool:
-    """Whether a character belongs to one of these scripts."""
-    return re.fullmatch(f"[{''.join(SCRIPT_RANGES[script] for script in scripts)}]", character) is not None
+    """Whether a letter or mark belongs to one of these scripts (ISO 15924)."""
+    return letters_of(scripts).fullmatch(character) is not None
 
 
 def _continues(character: str) -> bool:
@@ -95,6 +101,7 @@ def _pieces(text: str, start: int, stop: int) -> list[Span]:
 
 
 @cache
-def _unspaced() -> re.Pattern[str]:
+def _unspaced() -> "regex.Pattern[str]":
     """Runs of one script each."""
-    return re.compile("|".join(f"[{SCRIPT_RANGES[script]}]+" for script in UNSPACED))
+    letters = (rf"[[\p{{L}}\p{{M}}\p{{Nl}}]&&[{script}]]+" for script in UNSPACED)
+    return regex.compile("(?V1)" + "|".join(letters))

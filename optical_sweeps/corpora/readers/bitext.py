@@ -3,26 +3,15 @@
 Readers yield pairs of (English, translation), and a fault for each line that cannot be used.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.readers.json_lines import JsonObject, objects_or_faults, text_field
-from optical_sweeps.corpora.readers.lines import Fault, columns, lines_or_faults, usable
+from optical_sweeps.corpora.readers.lines import Fault, columns, lines_or_faults
 
 Pair = tuple[str, str]
 """An English text and its translation."""
-
-
-def strict_bitext(language: str, pairs: Iterable[Pair | Fault]) -> Bitext:
-    """All pairs as a bitext.
-
-    Raises:
-        UserError: at the first fault.
-    """
-    checked = [usable(pair) for pair in pairs]
-    return Bitext(language, tuple(english for english, _ in checked), tuple(other for _, other in checked))
 
 
 def tsv_pairs(path: Path, language: str) -> Iterator[Pair | Fault]:
@@ -45,8 +34,8 @@ def moses_pairs(english_path: Path, path: Path, language: str) -> Iterator[Pair 
                 "line k of the other",
             )
             return
-        english = _column(english_path, number, english_line[1], "English")
-        translation = _column(path, number, translated_line[1], language)
+        english = _line(english_path, number, english_line[1], "English")
+        translation = _line(path, number, translated_line[1], language)
         yield _pair(english, translation)
 
 
@@ -72,9 +61,14 @@ def pair_of(
     return _pair(english, translation)
 
 
-def _column(path: Path, number: int, line: str | Fault, name: str) -> str | Fault:
-    fields = line if isinstance(line, Fault) else columns(path, number, line, (name,))
-    return fields if isinstance(fields, Fault) else fields[0]
+def _line(path: Path, number: int, line: str | Fault, name: str) -> str | Fault:
+    """A whole line; a tab in it is white space, since these files have no columns."""
+    if isinstance(line, Fault):
+        return line
+    text = line.replace("\t", " ").strip()
+    return text or Fault(
+        "blank", f"{path}:{number}: the line of {name} is empty; fill it or delete it in both files"
+    )
 
 
 def _pair(english: str | Fault, translation: str | Fault) -> Pair | Fault:

@@ -16,11 +16,12 @@ def read_documents(path: Path) -> dict[str, tuple[str, str]]:
     """Document id -> (title, text), from lines of `id <tab> title <tab> text` or `id <tab> text`.
 
     JSON Lines (a file named `.jsonl`, compressed or not) have the id under `id`, `_id`, `docid` or `doc_id` and
-    the text under `text`, `contents` or `body`; `title` is optional. Title or text may be empty, but not both.
+    the text under `text`, `contents` or `body`; `title` is optional. A document may be empty, as in the
+    collections of providers: it is indexed like any other, so that every judged id is found.
 
     Raises:
         UserError: a wrong number of columns, a missing field, an id that is empty, contains white space or is
-            repeated, a document without text, or an unreadable file.
+            repeated, or an unreadable file.
     """
     documents: dict[str, tuple[str, str]] = {}
     for number, document, title, text in iterate_documents(path):
@@ -38,8 +39,6 @@ def iterate_documents(path: Path) -> Iterator[tuple[int, str, str, str]]:
         if not document:
             raise UserError(f"{path}:{number}: the document id is empty; fill it or delete the line")
         check_id(f"{path}:{number}", "document", document)
-        if not title and not text:
-            raise UserError(f"{path}:{number}: document {document!r} has no text; fill it or delete the line")
         yield number, document, title, text
 
 

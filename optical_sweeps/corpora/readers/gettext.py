@@ -1,24 +1,30 @@
 """Bitext from gettext catalogues, as text (.po) or compiled (.mo): message -> translation.
 
-The header and fuzzy, obsolete and untranslated messages give no pair. The singular is paired with the first
-form and the plural with the last; other forms are skipped.
+The header and fuzzy, obsolete and untranslated messages give no pair. `Plural-Forms` of the header is
+evaluated: the English singular is paired with the form for 1, the plural with the form of most numbers from 2
+to 100; other forms are skipped.
 """
 
 import codecs
+import gettext
 import re
 import struct
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from optical_sweeps.corpora.readers.bitext import Pair
 from optical_sweeps.corpora.readers.lines import BYTE_ORDER_MARK, Fault
 from optical_sweeps.corpora.readers.opening import open_bytes
+from optical_sweeps.corpora.well_formed import well_formed
 from optical_sweeps.errors import UserError
 
 MO_MAGIC = {b"\xde\x12\x04\x95": "<", b"\x95\x04\x12\xde": ">"}
 KEYWORD = re.compile(r'(msgctxt|msgid_plural|msgid|msgstr(?:\[(\d{1,3})\])?)\s*(".*)')
 ESCAPE = re.compile(r'\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|(["\\abfnrtv?\']))')
+PLURAL_FORMS = re.compile(r"^Plural-Forms:.*?plural\s*=\s*([^;\n]*)", re.IGNORECASE | re.MULTILINE)
+MANY = range(2, 101)
 SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
@@ -31,8 +37,7 @@ def gettext_pairs(path: Path) -> Iterator[Pair | Fault]:
     with open_bytes(path) as file:
         data = file.read()  # catalogues are small
     messages = _mo_messages(path, data) if data[:4] in MO_MAGIC else _po_messages(path, data)
-    for message in messages:
-        yield from (message,) if isinstance(message, Fault) else message.pairs()
+    yield from _with_pairs(path, messages)
 
 
 @dataclass
@@ -44,15 +49,14 @@ class _Message:
     forms: dict[int, str] = field(default_factory=dict)
     fuzzy: bool = False
 
-    def pairs(self) -> Iterator[Pair]:
+    def pairs(self, plural_forms: "_PluralForms") -> Iterator[Pair]:
         if self.fuzzy or not self.singular or not self.forms:
             return
-        last = max(self.forms)
-        sides = [(self.singular, self.forms.get(0, ""))]
-        if self.plural is not None and last > 0:
-            sides.append((self.plural, self.forms[last]))
+        sides = [(self.singular, self.forms.get(0 if self.plural is None else plural_forms.of_one, ""))]
+        if self.plural is not None:
+            sides.append((self.plural, self.forms.get(plural_forms.of_many, "")))
         for english, translation in sides:
-            pair = " ".join(english.split()), " ".join(translation.split())
+            pair = _one_line(english), _one_line(translation)
             if all(pair):
                 yield pair
 
@@ -64,6 +68,52 @@ class _Message:
         elif keyword.startswith("msgstr"):
             form = int(keyword[7:-1] or 0) if "[" in keyword else 0
             self.forms[form] = self.forms.get(form, "") + text
+
+
+@dataclass(frozen=True)
+class _PluralForms:
+    """The numbers of the forms that translate an English singular and an English plural."""
+
+    of_one: int
+    of_many: int
+
+    @classmethod
+    def of_header(cls, header: str) -> "_PluralForms":
+        """From the field `Plural-Forms`; gettext's own default, as in English, if there is none.
+
+        Raises:
+            ValueError: its expression cannot be evaluated.
+        """
+        match = PLURAL_FORMS.search(header)
+        if match is None or match[1].strip() == "EXPRESSION":  # of an unfilled template
+            return cls(0, 1)
+        try:
+            form_of = gettext.c2py(match[1])
+            forms = Counter(int(form_of(number)) for number in MANY)
+            return cls(int(form_of(1)), max(forms, key=lambda form: (forms[form], -form)))
+        except (ValueError, ArithmeticError, RecursionError, SyntaxError) as error:
+            raise ValueError(str(error) or type(error).__name__) from None
+
+
+def _with_pairs(path: Path, messages: Iterable[_Message | Fault]) -> Iterator[Pair | Fault]:
+    plural_forms: _PluralForms | None = _PluralForms.of_header("")
+    for message in messages:
+        if isinstance(message, Fault):
+            yield message
+        elif message.singular == "":  # the header, which is the first entry
+            try:
+                plural_forms = _PluralForms.of_header(message.forms.get(0, ""))
+            except ValueError as error:
+                plural_forms = None
+                yield Fault(
+                    "gettext", f"{path}: Plural-Forms cannot be evaluated ({error}); correct the header"
+                )
+        elif plural_forms is not None or message.plural is None:
+            yield from message.pairs(plural_forms or _PluralForms(0, 0))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(well_formed(text).split())
 
 
 def _po_messages(path: Path, data: bytes) -> Iterator[_Message | Fault]:
@@ -79,6 +129,8 @@ def _po_messages(path: Path, data: bytes) -> Iterator[_Message | Fault]:
         if line.startswith("#") or not line:
             if line.startswith("#,"):
                 fuzzy = fuzzy or "fuzzy" in line[2:].replace(",", " ").split()
+            elif line.startswith("#~"):  # a line of an obsolete entry, whose mark it was
+                fuzzy = False
             continue
         match = KEYWORD.fullmatch(line)
         if match and (match[1] in ("msgctxt", "msgid")) and keyword not in (None, "msgctxt"):

@@ -9,14 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
+from optical_sweeps.corpora.well_formed import well_formed
 from optical_sweeps.errors import UserError, first_line
 
 Handle = Any
 """An object of ir_datasets, which has no types: its package, a dataset, or a source of bytes."""
+OnDuplicate = Literal["refuse", "first"]
+"""What to do with a repeated id."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +79,30 @@ class IrDataset:
                     title, text = "", document.default_text()
                 yield document.doc_id, title.strip(), text.strip()
 
-    def queries(self, field: str | None = None) -> dict[str, str]:
-        """Query id -> text of a field; None is the field that the dataset searches by."""
+    def queries(self, field: str | None = None, on_duplicate: OnDuplicate = "refuse") -> dict[str, str]:
+        """Query id -> text of a field; half surrogate pairs become U+FFFD.
+
+        Args:
+            field: None is the field that the dataset searches by.
+            on_duplicate: what to do with a repeated id whose text is another: refuse, or keep the first.
+
+        Raises:
+            UserError: there are no queries or no such field, they cannot be read, or an id is repeated.
+        """
         self._check_has("queries", self._dataset.has_queries())
         if field is not None and field not in self._dataset.queries_cls()._fields:
             known = ", ".join(self._dataset.queries_cls()._fields[1:])
             raise UserError(f"{self.id}: its queries have no field {field!r}; there are {known}")
+        texts: dict[str, str] = {}
         with self._explained("queries"):
-            return {
-                query.query_id: (query.default_text() if field is None else getattr(query, field) or "").strip()
-                for query in self._unfiltered_queries().queries_iter()
-            }
+            for query in self._unfiltered_queries().queries_iter():
+                text = query.default_text() if field is None else getattr(query, field)
+                name, text = well_formed(query.query_id), well_formed(text or "").strip()
+                if texts.setdefault(name, text) != text and on_duplicate == "refuse":
+                    raise UserError(
+                        f"{self.id}: query id {name!r} is repeated with another text; set on_duplicate to first"
+                    )
+        return texts
 
     def _unfiltered_queries(self) -> Handle:
         """The queries without the filters of subsets, which depend on the judgements; we filter by our own.

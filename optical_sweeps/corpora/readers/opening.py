@@ -21,6 +21,8 @@ ZIP_MAGIC = b"PK\x03\x04"
 COMPRESSED_SUFFIXES = (".gz", ".zst", ".zip")
 """Suffixes to skip when a name tells the format; the compression is read from the file's first bytes."""
 CHUNK = 1 << 18
+ZSTD_MAX_WINDOW = 1 << 31
+"""The largest window of the format, as of `zstd --long=31`; a reader allocates what a frame asks for."""
 
 
 class DamagedFileError(UserError):
@@ -147,7 +149,7 @@ class _ZstdReader(io.RawIOBase):
                 f"{path}: Zstandard needs an extra package; pip install zstandard, or decompress the file"
             ) from None
         self._error = zstandard.ZstdError
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_MAX_WINDOW)
         self._file, self._frame, self._decompressed = file, self._decompressor.decompressobj(), b""
         self._inside_frame = False
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.parsers import expat
 
+from optical_sweeps.corpora.language_tags import matches, same_tag
 from optical_sweeps.corpora.languages import ENGLISH
 from optical_sweeps.corpora.readers.bitext import Pair
 from optical_sweeps.corpora.readers.lines import Fault
@@ -22,7 +23,8 @@ NATIVE_CODE = frozenset({"bpt", "ept", "ph", "it", "ut"})
 def tmx_pairs(path: Path, language: str) -> Iterator[Pair | Fault]:
     """Pairs from translation units that have English and `language`, by `xml:lang` (`en-US` is English).
 
-    Units that lack one of the two languages are skipped; several variants of a language are paired in order.
+    Languages are compared as BCP 47 tags (`pt_BR` matches `PT-br` and `por-BR`). Units that lack one of the two
+    languages are skipped; several variants of a language are paired in order, after segments of its own tag.
 
     Raises:
         UserError: the file cannot be read, or declares an entity.
@@ -35,6 +37,7 @@ def tmx_pairs(path: Path, language: str) -> Iterator[Pair | Fault]:
                 yield from units.take_pairs()
             units.parser.Parse(b"", True)
             yield from units.take_pairs()
+        yield from units.missing_languages()
     except expat.ExpatError as error:
         yield from units.take_pairs()
         reason = expat.errors.messages.get(error.code, error.code)
@@ -45,10 +48,12 @@ class _Units:
     """Collects the pairs of the units that are complete while the parser reads."""
 
     def __init__(self, path: Path, language: str) -> None:
-        self.path, self.languages = path, (ENGLISH, language.casefold())
+        self.path, self.languages = path, (ENGLISH, language)
+        self.codes: set[str] = set()
+        self.seen: set[str] = set()
         self.pairs: list[Pair | Fault] = []
-        self.segments: dict[str, list[str]] = {}
-        self.language: str | None = None
+        self.segments: list[tuple[str, str]] = []
+        self.code: str | None = None
         self.text: list[str] | None = None
         self.native_depth = 0
         self.parser = expat.ParserCreate()
@@ -65,10 +70,10 @@ class _Units:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "tu":
-            self.segments = {}
+            self.segments = []
         elif name == "tuv":
-            self.language = self._known_language(attributes.get("xml:lang") or attributes.get("lang") or "")
-        elif name == "seg" and self.language is not None:
+            self._start_variant(attributes.get("xml:lang") or attributes.get("lang") or "")
+        elif name == "seg" and self.code is not None:
             self.text, self.native_depth = [], 0
         elif self.text is not None and name in NATIVE_CODE:
             self.native_depth += 1
@@ -77,9 +82,9 @@ class _Units:
         if name == "tu":
             self._finish_unit()
         elif name == "tuv":
-            self.language = None
-        elif name == "seg" and self.text is not None and self.language is not None:
-            self.segments.setdefault(self.language, []).append(" ".join("".join(self.text).split()))
+            self.code = None
+        elif name == "seg" and self.text is not None and self.code is not None:
+            self.segments.append((self.code, " ".join("".join(self.text).split())))
             self.text = None
         elif self.text is not None and name in NATIVE_CODE:
             self.native_depth -= 1
@@ -97,18 +102,37 @@ class _Units:
             self._fault("xml", f"the entity &{name}; is not declared; write the character")
             self.text = None  # the segment would lack a part
 
-    def _known_language(self, code: str) -> str | None:
-        code = code.casefold().replace("_", "-")
-        return next((language for language in self.languages if f"{code}-".startswith(f"{language}-")), None)
+    def missing_languages(self) -> Iterator[Fault]:
+        """A fault if the file has segments, but none in one of the two languages."""
+        missing = [language for language in self.languages if language not in self.seen]
+        if missing and self.codes:
+            yield Fault(
+                "language",
+                f"{self.path}: no segment in {' or '.join(map(repr, missing))}; the file has "
+                f"{', '.join(sorted(self.codes))}; name the language as one of these",
+            )
+
+    def _start_variant(self, code: str) -> None:
+        known = [language for language in self.languages if matches(code, language)]
+        self.codes.add(code)
+        self.seen.update(known)
+        self.code = code if known else None
+
+    def _segments_of(self, language: str) -> list[str]:
+        """The unit's segments of a language, those of its own tag first."""
+        texts = [
+            (not same_tag(code, language), text) for code, text in self.segments if matches(code, language)
+        ]
+        return [text for _, text in sorted(texts, key=lambda item: item[0])]
 
     def _finish_unit(self) -> None:
-        english, translations = (self.segments.get(language, []) for language in self.languages)
+        english, translations = map(self._segments_of, self.languages)
         for pair in zip(english, translations, strict=False):
             if all(pair):
                 self.pairs.append(pair)
             else:
                 self._fault("blank", "a segment is empty; fill it or delete the unit")
-        self.segments = {}
+        self.segments = []
 
     def _fault(self, kind: str, problem: str) -> None:
         self.pairs.append(Fault(kind, f"{self.path}:{self.parser.CurrentLineNumber}: {problem}"))

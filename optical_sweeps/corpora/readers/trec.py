@@ -1,4 +1,4 @@
-"""TREC qrels, and topics as SGML, TSV or JSON Lines."""
+"""TREC qrels, and topics with tags, as TSV or JSON Lines."""
 
 import re
 from collections.abc import Container, Iterator
@@ -7,9 +7,8 @@ from pathlib import Path
 from optical_sweeps.corpora.ids import check_id
 from optical_sweeps.corpora.readers.json_lines import first_field, is_json_lines, read_objects
 from optical_sweeps.corpora.readers.lines import columns, read_lines, usable
+from optical_sweeps.corpora.readers.trec_topics import has_tags, tagged_topics
 from optical_sweeps.errors import UserError
-
-TOPIC = re.compile(r"<top\b[^>]*>(?P<body>.*?)(?P<end></top>|(?=<top\b)|\Z)", re.IGNORECASE | re.DOTALL)
 
 
 def read_qrels(path: Path, queries: Container[str], documents: Container[str]) -> dict[str, dict[str, int]]:
@@ -47,7 +46,7 @@ def read_qrels(path: Path, queries: Container[str], documents: Container[str]) -
 
 
 def read_topics(path: Path) -> dict[str, str]:
-    """Query id -> text, from lines of `id <tab> text`, TREC topics (`<num>` and `<title>`), or JSON Lines.
+    """Query id -> text, from lines of `id <tab> text`, topics with tags (see `trec_topics`), or JSON Lines.
 
     JSON Lines (by the file's name) have the id under `id`, `_id`, `query_id` or `qid`, and the text under
     `text`, `query`, `question` or `title`.
@@ -70,8 +69,8 @@ def _topics(path: Path) -> Iterator[tuple[int, str, str]]:
     if is_json_lines(path):
         return _json_topics(path)
     lines = list(read_lines(path))
-    is_sgml = next((line for _, line in lines if line.strip()), "").lstrip().lower().startswith("<top")
-    return (_sgml_topics if is_sgml else _tsv_topics)(path, lines)
+    text = "\n".join(line for _, line in lines)
+    return tagged_topics(path, text) if has_tags(text) else _tsv_topics(path, lines)
 
 
 def _json_topics(path: Path) -> Iterator[tuple[int, str, str]]:
@@ -87,23 +86,3 @@ def _tsv_topics(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[int,
     for number, line in lines:
         query, text = usable(columns(path, number, line, ("query id", "text")))
         yield number, query, text
-
-
-def _sgml_topics(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
-    """TREC topics are not XML: elements are not closed, and labels such as `Number:` precede the text."""
-    text = "\n".join(line for _, line in lines)
-    for topic in TOPIC.finditer(text):
-        line_number = text.count("\n", 0, topic.start()) + 1
-        where = f"{path}:{line_number}"
-        if not topic["end"]:
-            raise UserError(f"{where}: the topic is not closed; end it with </top>")
-        query = _element(where, topic["body"], "num", "Number")
-        yield line_number, query, _element(where, topic["body"], "title", "Topic")
-
-
-def _element(where: str, body: str, tag: str, label: str) -> str:
-    match = re.search(rf"<{tag}>\s*(?:{label}\s*:)?(.*?)(?=</?\w+>|\Z)", body, re.IGNORECASE | re.DOTALL)
-    text = " ".join(match[1].split()) if match else ""
-    if not text:
-        raise UserError(f"{where}: the topic has no <{tag}>; give it one")
-    return text

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from optical_sweeps.corpora.readers.json_lines import is_json_lines
 from optical_sweeps.corpora.readers.lines import columns, read_lines, usable
+from optical_sweeps.corpora.well_formed import well_formed
 from optical_sweeps.errors import UserError
 from optical_sweeps.limits import parse_json
 
@@ -37,8 +38,9 @@ def _json_fields(path: Path, number: int, line: str) -> Fields:
     except (ValueError, TypeError, IndexError, RecursionError):
         fields = ()
     are_ids = all(isinstance(field, int | str) and not isinstance(field, bool) for field in fields)
+    fields = tuple(well_formed(str(field)) for field in fields)
     if len(fields) < 3 or not are_ids:
         raise UserError(
             f"{path}:{number}: not a triple; write [query id, id of a relevant document, id of another, ...]"
         )
-    return tuple(map(str, fields))
+    return fields

@@ -47,7 +47,7 @@ class HardNegatives(SharedArtifact[Triples]):
     encoder: TokenEncoder | None
 
     kind = "negatives"
-    recipe = 2
+    recipe = 3
 
     def key(self) -> Mapping[str, object]:
         return {

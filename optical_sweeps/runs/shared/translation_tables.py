@@ -28,7 +28,7 @@ class AlignedWordCounts(SharedArtifact[WordCounts]):
     settings: AlignmentSettings
 
     kind = "translations"
-    recipe = 2
+    recipe = 3
 
     def key(self) -> Mapping[str, object]:
         return {
