@@ -62,8 +62,8 @@ def test_single_items_and_their_bounds(tmp_path):
     assert (list(again.texts), again.positions(["d2"])) == ([text for _, text in RECORDS], {"d2": 2})
 
 
-def test_half_of_a_surrogate_pair_becomes_a_question_mark(tmp_path):
-    assert pack(tmp_path / "pack", [("d1", "a\ud800b")]).texts[0] == "a?b"
+def test_half_of_a_surrogate_pair_becomes_the_replacement_character(tmp_path):
+    assert pack(tmp_path / "pack", [("d1", "a\ud800b")]).texts[0] == "a\ufffdb"
 
 
 def test_a_repeated_id_is_refused(tmp_path):
