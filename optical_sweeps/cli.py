@@ -27,6 +27,7 @@ HELP = ("-h", "--help")
 COMPLETION = ("-sc", "--shell-completion", "--shell_completion")
 HYDRA_HELP = ("--help", "hydra.help.template='config groups:\n$APP_CONFIG_GROUPS\nconfig:\n$CONFIG'")
 """Arguments with which Hydra prints the config groups and the config, without a header of its own."""
+TAKE_TUNED_SETTINGS = ("train", "sweep plan", "sweep submit")
 FOOTER = """
 `optical-sweeps COMMAND --help` explains a command and lists its config groups and values.
 `optical-sweeps COMMAND --cfg job` prints the config of a command that has one.
@@ -84,7 +85,24 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
     if name not in COMMANDS:
         known = _names("sweep " if length == 2 else "")
         raise UsageError(f"{name}: no such command; the commands are {', '.join(known)}")
-    return name, words[length:]
+    return name, with_tuned_settings(words[length:]) if name in TAKE_TUNED_SETTINGS else words[length:]
+
+
+def with_tuned_settings(words: list[str]) -> list[str]:
+    """Arguments in which `tuned=FOLDER` is the folder of configs that a tuning wrote.
+
+    Raises:
+        UserError: the folder has no tuned settings, or another folder of configs is named too.
+    """
+    folders = [Path(word.removeprefix("tuned=")) for word in words if word.startswith("tuned=")]
+    if not folders:
+        return words
+    *_, folder = folders
+    if not (folder / "tuned_settings").is_dir():
+        raise UserError(f"tuned: {folder} has no tuned_settings; name a folder that `tune` wrote")
+    if any(word.partition("=")[0] in ("-cd", "--config-dir") for word in words):
+        raise UserError("tuned: --config-dir is given too; copy the folder tuned_settings into it instead")
+    return ["--config-dir", str(folder.resolve()), *(word for word in words if not word.startswith("tuned="))]
 
 
 def _run(name: str, words: list[str]) -> None:

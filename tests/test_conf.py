@@ -69,6 +69,9 @@ def test_every_option_composes_and_builds(group, name, required):
     if group.startswith("hydra"):
         assert OmegaConf.load(CONF / group / f"{name}.yaml").version == 1
         return
+    if group == "search_space":
+        assert name in compose("tune").search_space  # tests/tuning reads each
+        return
     if group == "translator":
         assert build(group, resolved(compose("compare", f"translator={name}"))["translator"]).name
         return

@@ -16,7 +16,7 @@ ORDER = (
     "transport", "corpora", "encoders", "objectives", "training", "retrieval", "evaluation",
     "curves", "curves/tables", "curves/statistics", "curves/laws", "curves/claims", "curves/figures",
     "tracking",
-    "runs", "slurm", "sweeps", "runs/spec", "runs/shared", "runs/distillation",
+    "runs", "slurm", "sweeps", "tuning", "runs/spec", "runs/shared", "runs/distillation",
     "inspection", "report", "comparison", "commands", "cli",
 )  # fmt: skip
 """A room imports only from itself and from the rooms before it."""
@@ -34,6 +34,7 @@ FREE_OF = {
     "runs": RETRIEVAL | COMMANDS | {"lightning"},
     "slurm": RETRIEVAL | COMMANDS | {"lightning", "torch"},
     "sweeps": RETRIEVAL | COMMANDS | {"lightning", "torch"},
+    "tuning": RETRIEVAL | COMMANDS | {"lightning", "torch"},
     "tracking": RETRIEVAL | COMMANDS | {"lightning", "torch"},
 }
 """Rooms, and the packages that their files do not import."""

@@ -13,8 +13,9 @@ WIDTH = 240
 def run(config: DictConfig, sweep: Path | None) -> None:
     """Read the logs, test, and print and write the tables."""
     from optical_sweeps.curves.statistics.study_tables import terminal_paper_table
+    from optical_sweeps.curves.statistics.tuning_effort import efforts_of
     from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
-    from optical_sweeps.report.study_claims import claims_tables, study_strata
+    from optical_sweeps.report.study_claims import claims_tables, objectives_of, study_strata
     from optical_sweeps.report.study_logs import missing_lines, read_study, source_text, write_paper_table
     from optical_sweeps.report.study_settings import ClaimsSettings
     from optical_sweeps.runs.resolved_config import resolved
@@ -24,7 +25,8 @@ def run(config: DictConfig, sweep: Path | None) -> None:
     runs, output = read_study(settings), settings.output_folder("claims")
     per_query = per_query_table(runs, measures=[settings.measure], splits=[settings.split])
     with progress("tests"):
-        tables = claims_tables(study_strata(per_query, runs, settings), settings)
+        efforts = efforts_of(runs, objectives_of(per_query, settings))
+        tables = claims_tables(study_strata(per_query, runs, settings), settings, efforts)
     for table in (tables.claims, tables.crossings):
         if table.rows:
             terminal(WIDTH).print(terminal_paper_table(table), soft_wrap=True)

@@ -91,6 +91,16 @@ COMMANDS = {
         ("optical-sweeps compare experiment=demo 'systems=[bm25_untranslated,psq,zero_shot,optical]'",),
         config="compare",
     ),
+    "tune": Command(
+        "tune",
+        "search the settings of every objective of a study with equal effort, on dev",
+        (
+            "optical-sweeps tune experiment=demo",
+            "optical-sweeps tune experiment=demo 'tuning.objectives=[mse]' tuning.trials=16",
+        ),
+        "Trials are ordinary runs of the sweep <sweep.name>_tuning. Run the same command again to continue,\n"
+        "or in several processes at once to share the trials. A sweep takes the result with tuned=FOLDER.",
+    ),
     "sweep plan": Command(
         "sweep_plan",
         "list the runs of a grid, their states and their estimated cost; run nothing",

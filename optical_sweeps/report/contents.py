@@ -7,6 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from optical_sweeps.curves.statistics.tuning_effort import (
+    effort_from,
+    expected_best,
+    expected_best_interval,
+)
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.intervals import CONFIDENCE, Intervals
 from optical_sweeps.report.query_scores import PackedScores, QueryScores, Texts, packed, read_query_scores
@@ -60,6 +65,7 @@ class Contents(TypedDict):
     configs: dict[str, object]
     queries: PackedScores | None
     left_out: list[str]
+    tuning: list[dict[str, object]]
     provenance: dict[str, object]
 
 
@@ -118,6 +124,7 @@ def gather(
         "configs": _configs(done),
         "queries": queries,
         "left_out": left_out,
+        "tuning": _tuning(done),
         "provenance": _provenance(done),
     }
 
@@ -244,6 +251,24 @@ def _configs(done: Sequence[SweepRun]) -> dict[str, object]:
             for run in done
         },
     }
+
+
+def _tuning(done: Sequence[SweepRun]) -> list[dict[str, object]]:
+    """The effort behind each tuned objective, and the expected best dev score of k trials."""
+    tuned = {run.objective: run.record["config"].get("tuned") for run in done}
+    rows = []
+    for objective, section in tuned.items():
+        if not section:
+            continue
+        effort = effort_from(section)
+        best, (low, high) = expected_best(effort.scores), expected_best_interval(effort.scores)
+        curves = {"best": best, "low": low, "high": high}
+        rows.append({
+            "objective": objective, "chosen": effort.chosen, "trials": len(effort.scores) + effort.failed,
+            "failed": effort.failed, "pairs": effort.pairs, "seconds": effort.seconds,
+            **{name: [round(float(value), 5) for value in values] for name, values in curves.items()},
+        })  # fmt: skip
+    return rows
 
 
 def _provenance(done: Sequence[SweepRun]) -> dict[str, object]:

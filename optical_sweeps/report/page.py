@@ -17,7 +17,7 @@ from pathlib import Path
 
 from optical_sweeps.errors import UserError
 
-SCRIPTS = ("elements", "contents", "curves", "run_table", "compare", "provenance", "page")
+SCRIPTS = ("elements", "contents", "curves", "run_table", "compare", "tuning", "provenance", "page")
 LIBRARY = ("bokeh.min.js", "bokeh-api.min.js")
 
 

@@ -1,7 +1,7 @@
 """The claims of a study as tables: tests between objectives, and crossings, of all its strata."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas
 
     from optical_sweeps.curves.statistics.strata import Stratum
+    from optical_sweeps.curves.statistics.tuning_effort import Effort
     from optical_sweeps.curves.tables.paper_table import PaperTable
     from optical_sweeps.tracking.run_log import RunLog
 
@@ -47,8 +48,19 @@ def study_strata(
     )
 
 
-def claims_tables(strata: Sequence["Stratum"], settings: ClaimsSettings) -> ClaimsTables:
+def objectives_of(per_query: "pandas.DataFrame", settings: ClaimsSettings) -> dict[str, str]:
+    """Run id -> objective of the selected runs."""
+    rows = select_rows(per_query, settings.where).drop_duplicates("run")
+    return dict(zip(rows["run"].tolist(), rows["objective"].tolist(), strict=True))
+
+
+def claims_tables(
+    strata: Sequence["Stratum"], settings: ClaimsSettings, efforts: Mapping[str, "Effort"]
+) -> ClaimsTables:
     """Tests and crossings of all strata, corrected for multiple testing together.
+
+    Args:
+        efforts: the tuning behind each objective that has one.
 
     Raises:
         UserError: the study cannot answer the questions.
@@ -59,6 +71,7 @@ def claims_tables(strata: Sequence["Stratum"], settings: ClaimsSettings) -> Clai
         strata_claims_table,
         strata_crossings_table,
     )
+    from optical_sweeps.curves.statistics.effort_table import with_tuning_note
 
     claims = claims_of_strata(
         strata,
@@ -74,7 +87,9 @@ def claims_tables(strata: Sequence["Stratum"], settings: ClaimsSettings) -> Clai
     table = strata_claims_table(strata, claims)
     notes = _omitted_slices(strata, settings.slices) + _too_few_draws(len(table.rows), settings)
     crossings = strata_crossings_table(strata, crossings_of_strata(strata, claims))
-    return ClaimsTables(replace(table, caption=table.caption + notes), crossings)
+    objectives = {name for stratum in strata for name in stratum.study.objectives}
+    table = with_tuning_note(replace(table, caption=table.caption + notes), objectives, efforts)
+    return ClaimsTables(table, crossings)
 
 
 def _omitted_slices(strata: Sequence["Stratum"], slices: Sequence[str] | None) -> str:

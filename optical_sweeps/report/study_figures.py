@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optical_sweeps import __version__
 from optical_sweeps.errors import UserError
-from optical_sweeps.report.study_claims import claims_tables, study_strata
+from optical_sweeps.report.study_claims import claims_tables, objectives_of, study_strata
 from optical_sweeps.report.study_logs import select_rows, source_text, write_paper_table
 from optical_sweeps.report.study_settings import FiguresSettings
 
@@ -66,17 +67,17 @@ class StudyFigures:
 
         settings = self.settings
         strata = study_strata(self.per_query, self.runs, settings)
+        objectives = objectives_of(self.per_query, settings)
         for stratum in strata:
             folder = self.output / stratum.folder if len(strata) > 1 else self.output
             yield from self._curves(stratum, folder)
-        yield from self._claims(strata)
+        yield from self._claims(strata, objectives)
         if settings.budgets and settings.x != "total":
             yield from self._budgets()
-        rows = select_rows(self.per_query, settings.where).drop_duplicates("run")
-        objectives = dict(zip(rows["run"].tolist(), rows["objective"].tolist(), strict=True))
         cost = cost_drawing(self.runs, objectives, settings.measure, settings.split)
         if cost is not None:
             yield self._drawing(cost, "", self.output)
+        yield from self._tuning(objectives)
         yield from self._robustness()
         yield from self._plans()
         files = write_table(self.results, self.output / "results")
@@ -98,13 +99,14 @@ class StudyFigures:
         if published is not None:
             yield _table("baselines", published.table(), stratum.name, folder)
 
-    def _claims(self, strata: Sequence["Stratum"]) -> Iterator[IndexEntry]:
+    def _claims(self, strata: Sequence["Stratum"], objectives: Mapping[str, str]) -> Iterator[IndexEntry]:
         if not self.settings.pairs and not any(self._pairs(stratum) for stratum in strata):
             return
         from optical_sweeps.curves.claims.pairwise_claims import NothingToCompare
+        from optical_sweeps.curves.statistics.tuning_effort import efforts_of
 
         try:
-            tables = claims_tables(strata, self.settings)
+            tables = claims_tables(strata, self.settings, efforts_of(self.runs, objectives))
         except NothingToCompare as error:
             yield IndexEntry("", "claims", f"Not made: {error}.", ())
             return
@@ -126,6 +128,19 @@ class StudyFigures:
             laws, folder = self._laws(stratum), self.output / "budgets" / stratum.folder
             yield self._drawing(budget_drawing(stratum.study, laws), stratum.name, folder)
             yield from _laws_entries(laws, stratum, folder, ("fits",))
+
+    def _tuning(self, objectives: Mapping[str, str]) -> Iterator[IndexEntry]:
+        """The effort behind the objectives' settings, if they were tuned."""
+        from optical_sweeps.curves.figures.effort_figure import effort_figure
+        from optical_sweeps.curves.figures.study_drawings import Drawing
+        from optical_sweeps.curves.statistics.effort_table import effort_caption, effort_table
+        from optical_sweeps.curves.statistics.tuning_effort import efforts_of
+
+        efforts = efforts_of(self.runs, objectives)
+        if efforts:
+            draw = partial(effort_figure, efforts, self.settings.measure)
+            yield self._drawing(Drawing("effort", effort_caption(efforts), draw), "", self.output)
+            yield _table("effort", effort_table(efforts), "", self.output)
 
     def _robustness(self) -> Iterator[IndexEntry]:
         """The loss on perturbed queries, if the runs evaluated any."""

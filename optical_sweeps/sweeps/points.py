@@ -10,7 +10,7 @@ from optical_sweeps.interruption import stopping
 from optical_sweeps.runs.run_folder import RunFolder, State
 from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.grid import Grid, GridPoint
-from optical_sweeps.sweeps.grid_planning import Planner
+from optical_sweeps.sweeps.grid_planning import PlannedPoint, Planner
 from optical_sweeps.sweeps.hydra_app import HydraApp, hydra_app
 from optical_sweeps.sweeps.sweeper import job_of
 
@@ -79,6 +79,15 @@ def _run_point(
     except UserError as error:
         echo(f"{' '.join(overrides)}: FAILED: {error}")
         return PointResult(tuple(overrides), "", "failed", error=str(error))
+    return run_planned(app, planned, number, total)
+
+
+def run_planned(app: HydraApp, planned: PlannedPoint, number: int, total: int) -> PointResult:
+    """Perform the run of a planned point unless it is done.
+
+    Args:
+        number, total: the run's place, for its title.
+    """
     point: GridPoint = planned.point
     folder = RunFolder(planned.sweep / point.run)
     if folder.state() != "done":

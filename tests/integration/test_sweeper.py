@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from optical_sweeps.runs.run_folder import RunFolder, write_json
 from optical_sweeps.sweeps.grid import Grid
@@ -202,20 +201,6 @@ def test_hydras_own_sweeper_works_still(unswept, here):
     done = here(unswept, *FOUR, "hydra/sweeper=basic")
     assert (done.code, done.err) == (0, "")
     assert len(moments(unswept)) == 4
-
-
-def test_optuna_chooses_points_and_is_told_their_scores(unswept, there):
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    space = ("objective=choice(contrastive,optical)", "mixture.ratio=interval(0,1)", "seed=1")
-    asked = ("hydra/sweeper=optuna", *(f"hydra.sweeper.{key}" for key in ("n_trials=3", "n_jobs=1")))
-    best = ("hydra.sweeper.direction=maximize", "hydra.sweeper.sampler.seed=1")
-    done = there(unswept, *QUICK, *asked, *best, *space)
-    assert done.code == 0, done
-    found = yaml.safe_load((unswept / FOLDER / "optimization_results.yaml").read_text())
-    records = [RunFolder(path.parent).record() for path in (unswept / FOLDER).glob("*/record.json")]
-    assert len(records) == 3
-    dev = [record["measures"]["dev"]["nDCG@10"]["group:all"] for record in records]
-    assert found["best_value"] == pytest.approx(max(dev))
 
 
 def test_ctrl_c_is_one_line_and_the_same_command_goes_on(swept, unswept, environment, here):

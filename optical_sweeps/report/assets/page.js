@@ -52,5 +52,6 @@ drawFilters();
 startRuns();
 startPair();
 drawRuns();
+drawTuning();
 drawProvenance();
 drawCurves().then(drawPair);
