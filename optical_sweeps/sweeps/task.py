@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Mapping
 from math import nan
 
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -24,13 +23,13 @@ def perform(config: DictConfig) -> float:
 
     In a multirun a failed run does not stop the others: it leaves `FAILED.json` and prints one line.
     """
-    hydra = HydraConfig.get()
     # With hydra.job.chdir=true Hydra has entered the run's folder, where relative paths mean other files.
-    with contextlib.chdir(hydra.runtime.cwd):
-        return _perform(config, hydra)
+    with contextlib.chdir(HydraConfig.get().runtime.cwd):
+        return _perform(config)
 
 
-def _perform(config: DictConfig, hydra: HydraConf) -> float:
+def _perform(config: DictConfig) -> float:
+    hydra = HydraConfig.get()
     is_job = hydra.mode == RunMode.MULTIRUN
     title = hydra.sweeper.get("title") if is_job and hydra.sweeper is not None else None
     try:

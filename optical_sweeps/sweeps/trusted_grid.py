@@ -32,7 +32,7 @@ class Trust:
         Raises:
             UserError: naming the folder or the class, and the option that accepts it.
         """
-        if grid.config_dir is not None and not self._accepts_folder(grid.config_dir):
+        if grid.config_dir is not None and self.config_dir is None:
             raise UserError(
                 f"{grid.folder / GRID_FILE}: its configs are in {grid.config_dir}, and configs can run code; "
                 f"if you trust them, add --config-dir {grid.config_dir}"
@@ -46,9 +46,6 @@ class Trust:
         """The options of a command that accept the same."""
         folder = [] if self.config_dir is None else ["--config-dir", str(Path(self.config_dir).resolve())]
         return [*folder, *(word for name in self.classes for word in (ALLOW_FLAG, name))]
-
-    def _accepts_folder(self, folder: str) -> bool:
-        return self.config_dir is not None and Path(self.config_dir).resolve() == Path(folder).resolve()
 
 
 def stored_classes(overrides: Sequence[str]) -> list[str]:

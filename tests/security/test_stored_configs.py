@@ -180,9 +180,8 @@ def test_a_grid_with_own_configs_needs_them_named_again(tmp_path):
     grid = Grid(tmp_path, (GridPoint(("seed=1",), "a", "a"),), config_dir=str(tmp_path / "conf"))
     with pytest.raises(UserError, match=f"--config-dir {tmp_path / 'conf'}"):
         Trust().check(grid, ["a"])
-    with pytest.raises(UserError, match="--config-dir"):
-        Trust(str(tmp_path)).check(grid, ["a"])
     Trust(str(tmp_path / "conf")).check(grid, ["a"])
+    Trust(str(tmp_path / "moved")).check(grid, ["a"])  # the user's choice, also if the folder was moved
 
 
 @pytest.mark.parametrize("key", ["allow_foreign_classes", "+allow_foreign_classes", "++allow_foreign_classes"])
