@@ -88,14 +88,13 @@ def read_queries(query: str | None, queries: str | None) -> list[tuple[str, str]
     lines: Iterable[tuple[int, str]]
     if queries == STANDARD_INPUT:
         lines = enumerate((line.removeprefix(BYTE_ORDER_MARK).rstrip("\r\n") for line in sys.stdin), start=1)
-        lines = [(n, free_text(f"--queries: line {n}", line)) for n, line in lines if line.strip()]
     else:
         lines = _file_lines(Path(queries))
     pairs = []
     for number, line in lines:
         name, tab, text = line.partition("\t")
         if line.strip():
-            where = f"--queries: {queries}:{number}"
+            where = f"--queries: line {number}"
             pairs.append((name, free_text(where, text)) if tab else (str(number), free_text(where, line)))
     if not pairs:
         raise UserError(f"--queries: {queries}: no query in it; write one per line")

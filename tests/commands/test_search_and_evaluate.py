@@ -135,7 +135,7 @@ def test_queries_are_read_from_standard_input(there, capsys, monkeypatch):
         ([], {}, "--query, --queries: give one"),
         ([], {"query": " "}, "--query: empty"),
         ([], {"query": "\udcff"}, "--query: '\\udcff' is not valid in the terminal's encoding"),
-        ([], {"queries": "-"}, "--queries: -:2: '\\udcff' is not valid in the terminal's encoding"),
+        ([], {"queries": "-"}, "--queries: line 2: '\\udcff' is not valid in the terminal's encoding"),
         ([], {"queries": "nothing.tsv"}, "--queries: nothing.tsv: cannot be read (No such file"),
         (["k=0"], {"query": "a"}, "k: 0"),
         (["language=xx"], {"query": "a"}, "language: 'xx'"),

@@ -3,9 +3,14 @@
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from optical_sweeps.corpora.builders.files import FilesCorpus
+from optical_sweeps.encoders.build_encoder import build_token_encoder
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
+from optical_sweeps.retrieval.lexical import LexicalIndex
 from tests.support.user_errors import failure
 
 DOCUMENTS = (
@@ -227,7 +232,13 @@ def test_an_empty_document_keeps_its_place(folder):
     """As in the collections of ir_datasets: every judged id is found."""
     put(folder, "docs.tsv.gz", "d1\tCat\tText\nd2\t\tText\nd3\t\t\n")
     assert files_corpus(folder).documents().texts == ("Cat. Text", "Text", "")
-    assert files_corpus(folder, document_columns="title").documents().texts == ("Cat", "", "")
+    texts = files_corpus(folder, document_columns="title").documents().texts
+    assert texts == ("Cat", "", "")
+    encoder = build_token_encoder(
+        TokenEncoderSettings(dim=8), TinyBackbone(layers=1, hidden_size=16), texts
+    ).eval()
+    assert (np.diff(encoder.encode(texts, "document").offsets) > 0).all()
+    assert LexicalIndex(("d1", "d2", "d3"), texts).search(("q",), ("cat",), 3).documents == (("d1",),)
 
 
 def test_documents_without_any_searched_column_are_refused(folder):
