@@ -15,9 +15,12 @@ class CheckedRun(Callback):
     @leave_on_error
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         run = describe_run(config)
-        if Path(str(config.hydra.run.dir)).absolute() != run.folder.absolute():
+        run.check()
+        folder = str(config.hydra.run.dir)
+        is_set = any(text.startswith("hydra.run.dir=") for text in config.hydra.overrides.hydra)
+        # Commands that only read runs work in the current folder.
+        if (is_set or folder != ".") and Path(folder).absolute() != run.folder.absolute():
             raise UserError(
-                f"hydra.run.dir: {config.hydra.run.dir}, but the run belongs into {run.folder}; "
+                f"hydra.run.dir: {folder}, but the run belongs into {run.folder}; "
                 "leave it out, and set paths.sweeps and sweep.name"
             )
-        run.check()

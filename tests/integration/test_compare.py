@@ -56,7 +56,7 @@ def rows(folder: Path) -> dict[tuple[str, str, str], float]:
         ("reference=psq systems=[optical]", "reference: 'psq' is not one of optical"),
         ("measures=[nDCG@7]", "measures: 'nDCG@7' is not one of"),
         ("seeds=[1,1]", "seeds: [1, 1] is not a list of distinct seeds"),
-        ("psq.queries.size=0", "psq.size: 0"),
+        ("psq.queries.size=0", "psq.queries.size: 0"),
         ("systems=[optical] +trained.psq=['objective=mse']", "trained: psq is the name of a baseline"),
         ("systems=[zero_shot,optical] mixture.total=100000", "mixture.total"),
         ("systems=[bm25_human] human_queries='none/{language}.tsv'", "there is no file none/near.tsv"),

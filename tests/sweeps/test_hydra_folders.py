@@ -61,7 +61,7 @@ def test_a_runs_folder_of_the_users_own_is_refused(tmp_path):
 def test_a_run_works_in_the_folder_it_was_started_in(tmp_path, monkeypatch):
     """With hydra.job.chdir=true Hydra has entered the run's folder when it calls the task."""
     folders = []
-    monkeypatch.setattr(task, "_perform", lambda config, hydra: folders.append(Path.cwd()) or 0.0)
+    monkeypatch.setattr(task, "_perform", lambda config: folders.append(Path.cwd()) or 0.0)
     done = invoke(tmp_path, "train", *SMALL, "hydra.job.chdir=true")
     assert (done.code, folders) == (0, [tmp_path])
     assert [path.name for path in tmp_path.iterdir()] == ["multirun"]

@@ -12,6 +12,7 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.slurm import slurm_commands as slurm
 from optical_sweeps.slurm.cancellation import cancel
 from optical_sweeps.slurm.slurm_commands import SlurmError
+from optical_sweeps.slurm.slurm_settings import SlurmSettings
 from optical_sweeps.slurm.submission import queued_runs, submit_again
 from optical_sweeps.slurm.submission_plan import SharingGroup, Submission, submissions_of
 from optical_sweeps.slurm.submission_queue import problems
