@@ -99,7 +99,7 @@ def test_it_is_the_wheel_that_runs(run, installed):
 
 
 def test_help_and_config(run, tmp_path):
-    assert "optical-sweeps VERB" in run("optical-sweeps", "--help").stdout
+    assert "optical-sweeps COMMAND" in run("optical-sweeps", "--help").stdout
     config = yaml.safe_load(run("optical-sweeps", "train", "--cfg", "job").stdout)
     assert config["mixture"]["_target_"] == "optical_sweeps.corpora.mixture.FixedTotal"
     assert list(tmp_path.iterdir()) == []
