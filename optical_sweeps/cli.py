@@ -33,7 +33,8 @@ FOOTER = """
 `optical-sweeps COMMAND --cfg job` prints the config of a command that has one.
 Tab completion: eval "$(optical-sweeps -sc install=bash)"
 
-Exit codes: 0 success, 1 bad input or a failed run, 2 a command line that cannot be parsed."""
+Exit codes: 0 success, 1 bad input or a failed run, 2 a command line that cannot be parsed,
+75 a sweep or run that SIGTERM stopped: run the same command again to continue."""
 
 
 def main() -> None:
