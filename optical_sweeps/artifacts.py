@@ -10,7 +10,6 @@
 import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import stat
@@ -22,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from optical_sweeps import __version__
+from optical_sweeps.atomic_files import flush_to_disk
 from optical_sweeps.limits import read_json
 
 STORE_FORMAT = 1
@@ -256,7 +256,7 @@ def _publish(built: Path, folder: Path, key: Mapping[str, object]) -> None:
     """Turn a built folder into an entry."""
     _write_manifest(built, key)
     built.rename(folder)
-    _sync(folder.parent)
+    flush_to_disk(folder.parent)
 
 
 def _write_manifest(folder: Path, key: Mapping[str, object]) -> None:
@@ -268,7 +268,7 @@ def _write_manifest(folder: Path, key: Mapping[str, object]) -> None:
             continue
         if path.is_symlink() or not path.is_file():
             raise ValueError(f"{path}: an artifact consists of plain files")
-        _sync(path)
+        flush_to_disk(path)
         files[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "blake2b": _checksum(path)}
     if not files or MANIFEST in files:
         raise ValueError(f"{folder}: the build wrote {'its own manifest' if files else 'no file'}")
@@ -280,7 +280,7 @@ def _write_manifest(folder: Path, key: Mapping[str, object]) -> None:
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for path in (folder / MANIFEST, *folders):
-        _sync(path)
+        flush_to_disk(path)
 
 
 @dataclass(frozen=True)
@@ -379,12 +379,3 @@ def _size(folder: Path) -> int:
 def _checksum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Write a file or the names in a folder through to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

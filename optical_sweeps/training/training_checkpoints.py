@@ -6,7 +6,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optical_sweeps.atomic_files import flush_to_disk, replacing
 from optical_sweeps.limits import parse_json, read_json
 
 FORMAT = "optical-sweeps/resume"
@@ -63,7 +63,7 @@ class TrainingCheckpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             number = max(map(_number, self._files()), default=0) + 1
             write_atomically(self.folder / f"resume-{number:06d}.safetensors", _to_bytes(state, self.identity))
-            for old in self._files()[KEPT:]:
+            for old in (*self._files()[KEPT:], *self._leftovers()):
                 old.unlink(missing_ok=True)
         except OSError as error:
             if not self._write_failed:
@@ -113,7 +113,7 @@ class TrainingCheckpoints:
         return sorted(self.folder.glob("resume-[0-9]*.safetensors"), key=_number, reverse=True)
 
     def _leftovers(self) -> Iterator[Path]:
-        return self.folder.glob(".*.part")
+        return self.folder.glob(".*.tmp")
 
 
 def read(path: Path, identity: str) -> State:
@@ -146,16 +146,10 @@ def read(path: Path, identity: str) -> State:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a whole file or nothing; the content is on disk when this returns."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+        flush_to_disk(temporary)
+    flush_to_disk(path.parent)
 
 
 def _to_bytes(state: State, identity: str) -> bytes:
@@ -220,11 +214,3 @@ def _attempts(path: Path) -> tuple[int, ...]:
         return tuple(map(int, read_json(path)))
     except (OSError, ValueError, TypeError):
         return ()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

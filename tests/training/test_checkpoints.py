@@ -159,7 +159,7 @@ def test_attempts_accumulate_and_remove_deletes_only_checkpoints(checkpoints):
     checkpoints.write({"step": 7})
     student = checkpoints.folder / "student.safetensors"
     student.write_bytes(b"")
-    (checkpoints.folder / ".resume-000002.safetensors.part").write_bytes(b"of a killed process")
+    (checkpoints.folder / ".resume-000002.safetensors.0123456789abcdef.tmp").write_bytes(b"of a killed process")
     checkpoints.remove()
     assert files(checkpoints) == [student]
     student.unlink()
