@@ -72,7 +72,7 @@ def interruptible() -> Iterator[Interruption]:
 
     If the block ends by `Interrupted`, the previous handler is called with its signal: submitit's requeues the
     job, Python's own raises KeyboardInterrupt for Ctrl-C. If the block completes its work although a signal was
-    received, an enclosing block or sweep is told, so that it does not start further work.
+    received, the signal is passed on to an enclosing block or sweep, which then starts no further work.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():

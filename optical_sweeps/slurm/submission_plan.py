@@ -238,7 +238,7 @@ def create(
         started_in,
         tuple(settings.code_settings),
     )
-    # the script has the environment of the jobs, which is nobody else's business
+    # the script contains the environment of the jobs, which other users must not read
     write_text(submission.script, script_text(settings, folder, max(map(len, packs)), trust), mode=0o600)
     submission.save()
     return submission
