@@ -151,8 +151,8 @@ plt.show()
 #
 # A point of a curve is a mean over seeds and queries. Both are samples, and other samples would give another
 # mean. `Study` holds per-query scores and resamples both. Bands are 95% intervals. **With two seeds they say
-# little about other seeds**, because two numbers say little about the variance (`docs/curves.md` lists the
-# measured coverage).
+# little about other seeds**, because two numbers say little about the variance (`docs/howto/curves.md` lists
+# the measured coverage).
 
 # %%
 study = Study(

@@ -178,7 +178,7 @@ display(Markdown(choices_table(choices).render("markdown")))
 # The same budgets with one, two, three and five seeds. With one seed, the variance between runs is estimated
 # from the distance of the points to the law: if the law is wrong, so is the interval. Two seeds estimate it
 # from pairs of numbers, and their intervals have heavy tails. Three seeds are the smallest number that passes
-# this project's coverage tests (`docs/curves.md`).
+# this project's coverage tests (`docs/howto/curves.md`).
 
 # %%
 rows = {}
@@ -194,7 +194,7 @@ print("truth:", TRUTH)
 # ## Coverage
 #
 # A 95% interval should contain the truth in 95 of 100 studies. Twenty studies illustrate this.
-# `python benchmarks/curves.py` simulates 500 for every law; `docs/curves.md` reports the results.
+# `python benchmarks/curves.py` simulates 500 for every law; `docs/howto/curves.md` reports the results.
 
 # %%
 figure, panel = plt.subplots(figsize=(5, 3), layout="constrained")
@@ -220,4 +220,4 @@ print(f"{held} of 20 intervals hold the true exponent")
 # ```
 #
 # Along the *ratio* of a fixed budget, laws depend on the slice's own share of the pairs (`data_mixture`,
-# `mixing` and `share` in `docs/curves.md`).
+# `mixing` and `share` in `docs/howto/curves.md`).

@@ -227,5 +227,5 @@ display(pandas.DataFrame(found).T)
 # %% [markdown]
 # This is the encoder **before** distillation. The objective turns the plan into a loss: with $P$ held constant,
 # $\langle P, C\rangle$ falls as matched tokens move closer together, which in turn changes the next plan.
-# `docs/objectives.md` lists what the paper leaves open (what is centred, what is differentiated), and
-# `docs/transport.md` describes the solvers.
+# `docs/concepts/objectives.md` lists what the paper leaves open (what is centred, what is differentiated), and
+# `docs/concepts/transport.md` describes the solvers.

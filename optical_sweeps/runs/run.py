@@ -1,7 +1,8 @@
 """What a sweep needs to know of a run: the interface that the sweep engine is written against.
 
 A sweep knows its runs by this class alone. The key `run_type` of a config names the subclass, such as
-`my_package.training.MyRun`; the engine builds it from the resolved config. `docs/sweeps.md` shows an example.
+`my_package.training.MyRun`; the engine builds it from the resolved config. `docs/howto/sweeps.md` shows an
+example.
 """
 
 import hashlib

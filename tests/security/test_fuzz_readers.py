@@ -2,7 +2,7 @@
 
 Each reader gets the bytes of a valid file with random changes: parts cut out, repeated, or exchanged for pieces
 that are hard to parse, and compressed by any of the formats. `OPTICAL_SWEEPS_FUZZ_EXAMPLES` sets the number of
-examples for each reader; docs/development.md has the figures of a long run.
+examples for each reader; docs/contribute/development.md has the figures of a long run.
 """
 
 import bz2

@@ -1,7 +1,8 @@
 """Many small robust least-squares problems at once: Levenberg-Marquardt with Huber's loss and bounds.
 
 A bootstrap solves the same problem thousands of times over ten points; calling a solver for each of them takes
-100 times as long (docs/curves.md). This solver steps all problems together and drops those that have converged.
+100 times as long (docs/howto/curves.md). This solver steps all problems together and drops those that have
+converged.
 
 Derivatives use complex steps (Squire and Trapp 1998): they are exact to rounding, and need only the law itself.
 
