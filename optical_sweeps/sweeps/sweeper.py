@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, runtime_checkable
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra._internal.core_plugins import basic_launcher
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -102,7 +102,7 @@ def _launch(plugin: SweeperPlugin, options: SweeperSettings, grid: Grid, runs: S
     )
     jobs = _jobs(grid, runs, launcher)
     # In this process one by one: the configs that Hydra returns take a megabyte per run.
-    size = options.batch_size or (1 if isinstance(launcher, BasicLauncher) else len(jobs))
+    size = options.batch_size or (1 if _runs_here(launcher) else len(jobs))
     for first in range(0, len(jobs), size):
         batch = runs[first : first + size]
         try:
@@ -130,6 +130,13 @@ def _stopping(launcher: Launcher, grid: Grid) -> AbstractContextManager[None]:
         )
 
     return stopping(stop)
+
+
+def _runs_here(launcher: Launcher) -> bool:
+    """Whether the launcher performs the jobs in this process."""
+    # Hydra executes the modules of its plugins again when it looks for plugins. A class imported before that
+    # differs from the launcher's class, so the class is looked up in its module when it is needed.
+    return isinstance(launcher, basic_launcher.BasicLauncher)
 
 
 def _is_own(launcher: Launcher) -> bool:

@@ -16,7 +16,7 @@ from optical_sweeps.sweeps.grid import Grid
 from tests.support.command_line import SWEEP, Command, Finished
 
 FOLDER = Path("multirun/small")
-QUICK = (*SWEEP, "logger=disabled", "mixture.total=16")
+QUICK = (*SWEEP, "logger.mode=disabled", "mixture.total=16")  # the experiment sets the mode to offline
 FOUR = (*QUICK, "objective=contrastive", "mixture.ratio=0,1", "seed=1,2")
 MEASURED = r"nDCG@10 high 0\.\d{3}  low 0\.\d{3}  all 0\.\d{3}, \d+\.\d s$"
 SCORED = re.compile(r"\[(\d)/\d\] .*: nDCG@10 .* s$")

@@ -15,7 +15,7 @@ from optical_sweeps.runs.run_folder import RunFolder
 from tests.support.command_line import Command, Finished
 
 FOLDER = Path("multirun/small_tuning")
-STUDY = ("--config-dir", "studies", "experiment=small", "logger=disabled", "mixture.total=16")
+STUDY = ("--config-dir", "studies", "experiment=small", "logger.mode=disabled", "mixture.total=16")
 TUNE = ("tune", *STUDY, "tuning.objectives=[contrastive,mse]", "tuning.trials=2")
 FAILING = "search_space.mse.objective.english_weight.values=[-1.0,1.0]"
 

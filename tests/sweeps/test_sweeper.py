@@ -1,0 +1,30 @@
+"""Which launchers perform runs one by one, so that the sweep can stop after the first failure."""
+
+from hydra._internal.core_plugins import basic_launcher
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+
+from optical_sweeps.sweeps.sweeper import _runs_here
+
+
+class OtherLauncher(Launcher):
+    """A launcher that performs jobs in other processes."""
+
+    def setup(self, **_):
+        """Not called."""
+
+    def launch(self, *_):
+        """Not called."""
+
+
+def test_hydras_launcher_is_recognised_although_hydra_loads_its_module_again():
+    before = basic_launcher.BasicLauncher
+    basic_launcher.__spec__.loader.exec_module(basic_launcher)  # as Hydra does when it looks for plugins
+    assert basic_launcher.BasicLauncher is not before
+    assert _runs_here(basic_launcher.BasicLauncher())
+    assert not _runs_here(OtherLauncher())
+
+
+def test_the_launcher_that_hydra_finds_is_recognised():
+    names = {plugin.__name__: plugin for plugin in Plugins.instance().discover(Launcher)}
+    assert _runs_here(names["BasicLauncher"]())
