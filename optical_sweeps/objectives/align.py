@@ -9,7 +9,7 @@ from optical_sweeps.checks import NonNegativeFloat
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives.devices import mean_vector
 from optical_sweeps.objectives.interface import ObjectiveOutput
-from optical_sweeps.objectives.scores import ScoreName, centred, paired_scores
+from optical_sweeps.objectives.scores import ScoreName, centred, paired_scores, plan_diagnostics
 from optical_sweeps.settings import settings
 
 
@@ -42,4 +42,5 @@ class Align:
             mean = mean_vector(teacher.vectors[teacher.mask])
             student, teacher = centred(student, mean), centred(teacher, mean)
         score = paired_scores(self.alignment, student, teacher).mean()
-        return ObjectiveOutput(1 - score, {"aligned_cosine": score.detach()})
+        diagnostics = plan_diagnostics(self.alignment, student, teacher)
+        return ObjectiveOutput(1 - score, {"aligned_cosine": score.detach(), **diagnostics})

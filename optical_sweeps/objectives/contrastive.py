@@ -19,7 +19,7 @@ from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives.devices import first_row, gathered, gathered_tokens, mean_vector
 from optical_sweeps.objectives.interface import ObjectiveOutput
 from optical_sweeps.objectives.negatives import NegativeQueue, concatenated
-from optical_sweeps.objectives.scores import SCORES, ScoreName, centred
+from optical_sweeps.objectives.scores import SCORES, ScoreName, centred, plan_diagnostics
 from optical_sweeps.settings import settings
 
 _LEAST_TEMPERATURE = 0.01  # CLIP's bound on the learned temperature, below which its training was unstable
@@ -80,6 +80,7 @@ class Contrastive(nn.Module):
         diagnostics = {
             "positive_score": scores.detach().gather(1, right[:, None]).mean(),
             "in_batch_accuracy": (scores.argmax(-1) == right).float().mean(),
+            **plan_diagnostics(self.scores, student, teacher),
         }
         if isinstance(temperature, Tensor):
             diagnostics["temperature"] = temperature.detach()

@@ -9,7 +9,6 @@ Shape legend: B pairs, n student tokens, m teacher tokens, d dimensions.
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn, no_grad
 
@@ -150,7 +149,7 @@ def _diagnostics(plan: TransportPlan, cost: Float[Tensor, "B n m"], solver: Solv
     diagnostics = {
         "plan_cost": (matrix.to(cost.dtype) * cost).sum((-2, -1)).mean(),
         "plan_entropy": plan.entropy.detach().mean(),
-        "plan_relative_entropy": _relative_entropy(plan).mean(),
+        "plan_relative_entropy": plan.relative_entropy.detach().mean(),
         "plan_marginal_error": plan.marginal_error.mean(),
         "plan_iterations": plan.iterations.float().mean(),
         "plan_converged": plan.converged.float().mean(),
@@ -158,10 +157,3 @@ def _diagnostics(plan: TransportPlan, cost: Float[Tensor, "B n m"], solver: Solv
     if isinstance(solver, Unbalanced | Partial):  # these may leave tokens unaligned
         diagnostics["plan_mass"] = matrix.sum((-2, -1)).mean()
     return diagnostics
-
-
-def _relative_entropy(plan: TransportPlan) -> Float[Tensor, " B"]:
-    """Each plan's entropy relative to log n + log m, which the uniform plan has; 0 for single tokens."""
-    n, m = (plan.problem.a > 0).sum(1), (plan.problem.b > 0).sum(1)
-    largest = (n * m).clamp(min=1).to(plan.matrix.dtype).log()
-    return plan.entropy.detach() / torch.where(largest > 0, largest, 1.0)

@@ -43,6 +43,25 @@ def paired_scores(name: ScoreName, one: TokenEmbeddings, other: TokenEmbeddings)
     return TOKEN_SCORES[name](cosines, one.mask, other.mask)
 
 
+def plan_diagnostics(
+    name: ScoreName, one: TokenEmbeddings, other: TokenEmbeddings
+) -> dict[str, Float[Tensor, ""]]:
+    """The relative entropy of the plans behind `paired_scores`, for scores that have plans.
+
+    It solves B problems again, which takes .05 ms for 32 pairs of 6 tokens and .15 ms for 32 pairs of 24.
+    """
+    if name not in ("ot", "hard"):
+        return {}
+    with torch.autocast(one.vectors.device.type, enabled=False):
+        costs = 1 - torch.einsum("bnd,bmd->bnm", _constant(one), _constant(other))
+    plan = Exact()(TransportProblem.uniform(costs, one.mask, other.mask))
+    return {"plan_relative_entropy": plan.relative_entropy.mean()}
+
+
+def _constant(tokens: TokenEmbeddings) -> Float[Tensor, "B n d"]:
+    return at_least_float32(tokens).detach()
+
+
 def _all_pairs(
     score: "TokenScore", queries: TokenEmbeddings, documents: TokenEmbeddings
 ) -> Float[Tensor, "Q D"]:

@@ -55,9 +55,10 @@ class MetricsLog:
         self._recent = deque([(self._clock(), recent)] if recent < end else [])
         return self._rows(recent)
 
-    def last_value(self, name: str) -> float | None:
-        """The newest value of a metric; None if it was never logged."""
-        return next((row[name] for _, row in reversed(self._rows(0)) if name in row), None)
+    def last_value(self, ending: str) -> float | None:
+        """The newest value of a metric whose name ends so; None if it was never logged."""
+        rows = (row for _, row in reversed(self._rows(0)))
+        return next((value for row in rows for name, value in row.items() if name.endswith(ending)), None)
 
     def _rows(self, start: int) -> list[tuple[int, dict[str, float]]]:
         if not self.path.exists():

@@ -63,6 +63,13 @@ class TransportPlan:
         return cast(Tensor, torch.special.entr(self.matrix)).sum((1, 2))
 
     @cached_property
+    def relative_entropy(self) -> Float[Tensor, " B"]:
+        """The entropy divided by that of the uniform plan, log n + log m; 0 for single tokens."""
+        n, m = self.problem.source_mask.sum(1), self.problem.target_mask.sum(1)
+        largest = (n * m).clamp(min=1).to(self.matrix.dtype).log()
+        return self.entropy / torch.where(largest > 0, largest, 1.0)
+
+    @cached_property
     def hard_alignment(self) -> Int[Tensor, "B n"]:
         """For each source token, the target token that receives most of its mass; -1 at padding."""
         if not self.matrix.shape[2]:

@@ -88,6 +88,27 @@ def test_a_student_equal_to_its_teacher_has_zero_loss_and_zero_gradient(make):
     assert parameters.grad.abs().max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Optical(Exact(), english_weight=0.7),
+        Optical(Sinkhorn(epsilon_relative_to="std"), english_weight=0.7),
+        *(Align(name, english_weight=0.7) for name in ("ot", "hard", "maxsim", "nearest_both", "pooled")),
+        Contrastive(scores="ot", centre="both", english_weight=0.7),
+    ],
+)
+def test_a_common_shift_of_both_spaces_changes_neither_term(objective):
+    lengths = (([3, 5, 2], 1), ([4, 2, 6], 2), ([4, 2, 6], 3))
+    tokens = [embeddings(n, seed=seed, dtype=torch.float64) for n, seed in lengths]
+    shift = torch.linspace(-2.0, 3.0, tokens[0].vectors.shape[-1], dtype=torch.float64)
+    moved = [TokenEmbeddings((x.vectors + shift) * x.mask[..., None], x.mask) for x in tokens]
+    (student, teacher, own), (student_, teacher_, own_) = tokens, moved
+    here = distil(objective, student, teacher, ids(3), {"student_english": own})
+    there = distil(objective, student_, teacher_, ids(3), {"student_english": own_})
+    for name in ("translated_loss", "english_loss"):
+        torch.testing.assert_close(here.diagnostics[name], there.diagnostics[name])
+
+
 def test_the_queue_takes_a_batch_once_and_both_terms_see_the_queue_of_earlier_steps():
     objective = Contrastive(queue=8, english_weight=1.0)
     student, teacher, _ = batch()

@@ -79,3 +79,16 @@ def test_centred_contrastive_scores_do_not_change_with_a_common_shift():
     moved = [TokenEmbeddings((x.vectors + shift) * x.mask[..., None], x.mask) for x in (student, teacher)]
     objective = Contrastive(scores="ot", centre="both")
     torch.testing.assert_close(objective(*moved, ids(2)).loss, objective(student, teacher, ids(2)).loss)
+
+
+def test_objectives_with_plans_report_the_relative_entropy_of_the_pairs_plans():
+    batch = embeddings([3, 5], seed=1), embeddings([4, 2], seed=2), ids(2)
+    expected = Optical(Exact(), centre="both")(*batch).diagnostics["plan_relative_entropy"]
+    assert 0 < expected < 1
+    for name in SCORES:
+        for objective in (Align(name, centre="both"), Contrastive(scores=name, centre="both")):
+            diagnostics = objective(*batch).diagnostics
+            if name in ("ot", "hard"):
+                torch.testing.assert_close(diagnostics["plan_relative_entropy"], expected, check_dtype=False)
+            else:
+                assert "plan_relative_entropy" not in diagnostics

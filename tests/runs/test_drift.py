@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optical_sweeps.corpora.collections import Collection, Documents, Queries
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.runs.distillation.drift import TEXTS, DriftProbe, mean_norm, spread
+from optical_sweeps.runs.distillation.drift import TEXTS, DriftProbe, mean_norm, relevant_english, spread
 from tests.support.training_study import CODED, WORDS, make_encoder
 
 
@@ -47,3 +48,17 @@ def test_samples_are_distinct_positions(size):
     rows = spread(size)
     assert len(rows) == min(size, TEXTS) == len(set(rows))
     assert 0 <= rows[0] <= rows[-1] < size
+
+
+def collection(language: str, document_language: str = "en", **judged: dict[str, int]) -> Collection:
+    documents = Documents(document_language, ("d1", "d2", "d3"), ("one", "two", "three"))
+    queries = Queries.from_texts(language, {name: f"query {name}" for name in ("a", "b", "c")})
+    return Collection("small", "dev", documents, queries, judged)
+
+
+def test_english_texts_are_the_best_documents_of_the_queries():
+    german = collection("de", a={"d1": 1, "d2": 2}, b={"d3": 0})
+    french = collection("fr", b={"d3": 1}, c={"d2": 1})
+    sample = [(german, 0), (german, 1), (german, 2), (french, 1), (french, 2)]
+    assert relevant_english(sample) == ["two", "three"]
+    assert relevant_english([(collection("de", "de", a={"d1": 1}), 0)]) == []

@@ -80,3 +80,13 @@ def test_rows_that_a_crash_of_the_machine_took_are_missed(path):
     assert not MetricsLog(path).reaches(state)
     path.unlink()
     assert not MetricsLog(path).reaches(state)
+
+
+def test_the_newest_value_of_a_metric_is_found_by_the_end_of_its_name(tmp_path):
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    log.append(1, {"train/optical_plan_entropy": 0.5, "train/loss": 3.0})
+    log.append(2, {"train/optical_plan_entropy": 0.4})
+    log.append(3, {"train/loss": 2.0})
+    assert log.last_value("plan_entropy") == 0.4
+    assert log.last_value("/loss") == 2.0
+    assert log.last_value("accuracy") is None

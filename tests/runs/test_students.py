@@ -10,6 +10,7 @@ import pytest
 from optical_sweeps.commands import evaluate, inspect
 from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.errors import UserError
+from optical_sweeps.runs.distillation.drift import TEXTS, DriftProbe
 from optical_sweeps.runs.distillation.query_encoders import load_encoders
 from optical_sweeps.runs.distillation.retrieval_run import RetrievalRun
 from optical_sweeps.runs.run_folder import RunFolder
@@ -35,6 +36,7 @@ RUNS = {
     "lora": ("student=lora", "mixture.ratio=1", "training.learning_rate=1e-2", "training.epochs=4"),
     "untrained lora": ("student=lora", "objective=none"),
     "mined": ("objective=score_kl", "objective.documents=both", "training.mined_documents=3"),
+    "transport scores": ("objective=contrastive_ot", "training.epochs=1"),
     "buckets": ("training.batch_tokens=64", "machine.workers=1"),
 }  # fmt: skip
 
@@ -115,6 +117,15 @@ def test_inspect_shows_the_student_of_the_run_on_any_data():
     names = ["teacher, near queries", "student, en documents", "teacher, en documents"]
     assert [row.split('"')[1] for row in rows] == names
     assert len({row.split('"')[2] for row in rows}) == 3
+
+
+def test_drift_is_measured_on_english_dev_documents_and_every_plan_is_logged():
+    spec, _, record = done("transport scores")
+    assert 0 < record["drift"]["plan_relative_entropy"] < 1
+    probe = DriftProbe.of_run(spec, prepare(spec))
+    trained_on = {text for language in spec.languages.all for text in spec.corpus.bitext(language).english}
+    assert 0 < len(probe.english) <= TEXTS
+    assert set(probe.english) <= set(spec.corpus.documents().texts) - trained_on
 
 
 def test_documents_are_mined_once_and_are_the_best_of_the_teacher():

@@ -82,3 +82,9 @@ def test_auto_is_exact_on_the_cpu():
 def test_an_unknown_solver_is_refused():
     with pytest.raises(ValueError, match="no solver is named 'magic'"):
         solve(random_problem(), "magic")
+
+
+def test_relative_entropy_is_1_for_uniform_plans_and_0_for_single_tokens():
+    lengths = torch.tensor([3, 1]), torch.tensor([4, 1])
+    plan = Sinkhorn(epsilon=1e4)(TransportProblem.from_lengths(torch.rand(2, 3, 4), *lengths))
+    assert plan.relative_entropy.tolist() == pytest.approx([1.0, 0.0], abs=1e-4)

@@ -1,10 +1,12 @@
-"""How far a student has moved from its teacher: diagnostics of dev queries and of English texts."""
+"""How far a student has moved from its teacher: diagnostics of dev queries and of English dev texts."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from optical_sweeps.corpora.collections import Collection
 from optical_sweeps.encoders.encoder_settings import Side
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.encoders.token_encoder import TokenEncoder
@@ -17,7 +19,10 @@ TEXTS = 128
 
 @dataclass(frozen=True)
 class DriftProbe:
-    """Measures a student on a fixed sample of dev queries of all languages, and of the bitext's English texts.
+    """Measures a student on a fixed sample of dev queries of all languages, and on English texts.
+
+    The English texts are documents judged relevant to the sampled queries, so that no student was trained on
+    them. If no English document is judged, they are a sample of the bitext's English texts.
 
     - `drift/query_mean_norm`, `drift/english_mean_norm`: the norm of the mean of all token vectors. It is 1 if
       all tokens have one vector, and rises when a student collapses towards a common direction.
@@ -38,15 +43,17 @@ class DriftProbe:
     def of_run(cls, spec: RunSpec, shared: SharedResources) -> "DriftProbe":
         """The probe of a run: at most `TEXTS` queries and texts, spread evenly."""
         side: Side = "document" if spec.objective.trains and "query" not in spec.student.sides else "query"
-        queries: list[str] = []
-        for language in spec.languages.all:
-            queries += spec.corpus.collection(language, "dev").queries.texts
-        english = list(shared.english)
-        rows = spread(len(english))
+        dev = [spec.corpus.collection(language, "dev") for language in spec.languages.all]
+        queries = [(one, row) for one in dev for row in range(len(one.queries))]
+        sample = [queries[row] for row in spread(len(queries))]
+        bitext = list(shared.english)
+        english = relevant_english(sample) or [bitext[row] for row in spread(len(bitext))]
+        vectors = shared.teacher.encode(english, side)
+        with_tokens = [row for row in range(len(english)) if len(vectors[row])]
         return cls(
-            [queries[row] for row in spread(len(queries))],
-            [english[row] for row in rows],
-            shared.vectors_of(side).take([shared.english[english[row]] for row in rows]),
+            [one.queries.texts[row] for one, row in sample],
+            [english[row] for row in with_tokens],
+            vectors.take(with_tokens),
             side,
         )
 
@@ -61,6 +68,19 @@ class DriftProbe:
             "drift/english_mean_norm": mean_norm(english),
             "drift/english_similarity": float(np.mean(similarities)),
         }
+
+
+def relevant_english(queries: Sequence[tuple[Collection, int]]) -> list[str]:
+    """For each query, given by its row, the English document of highest grade; every document once."""
+    texts: dict[str, None] = {}
+    for collection, rows in itertools.groupby(queries, key=lambda query: query[0]):
+        if collection.document_language != "en":
+            continue
+        grades = [collection.qrels.get(collection.queries.ids[row], {}) for _, row in rows]
+        best = [max(judged, key=lambda id: (judged[id], id)) for judged in grades if any(judged.values())]
+        positions = collection.documents.positions(best)
+        texts |= {collection.documents.texts[positions[id]]: None for id in best}
+    return list(texts)
 
 
 def mean_norm(vectors: RaggedEmbeddings) -> float:

@@ -104,7 +104,8 @@ def _evaluate_and_write(
     clock.lap("write")
     usage = metrics.usage.totals()
     drift = dict(dev.drift)
-    if (entropy := metrics.last_value("train/plan_relative_entropy")) is not None:
+    # in a combination, the name of the part precedes that of the diagnostic
+    if (entropy := metrics.last_value("plan_relative_entropy")) is not None:
         drift["drift/plan_relative_entropy"] = entropy
     summary = {name: value for result in results for name, value in result.metrics().items()} | usage | drift
     metrics.tracker.finish(summary=summary, files=[per_query], artifact=[per_query, *rankings])

@@ -46,9 +46,9 @@ class RunMetrics:
         self.metrics.append(step, metrics)
         self.tracker.log(step, {**metrics, **self.usage.at(step)})  # usage differs between runs of one config
 
-    def last_value(self, name: str) -> float | None:
-        """The newest value of a metric in the run's log; None if it was never logged."""
-        return self.metrics.last_value(name)
+    def last_value(self, ending: str) -> float | None:
+        """The newest value in the run's log of a metric whose name ends so; None if it was never logged."""
+        return self.metrics.last_value(ending)
 
     def state_dict(self) -> State:
         return self.metrics.state()
