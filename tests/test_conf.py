@@ -48,6 +48,7 @@ def required(tmp_path) -> dict[tuple[str, str], list[str]]:
     return {
         ("data", "files"): [f"data.root={tmp_path}", "data.languages=[da]"],
         ("experiment", "debian"): [f"data.root={tmp_path}", "data.languages=[da]"],
+        ("experiment", "debian_ratio"): [f"data.root={tmp_path}", "data.languages=[da]"],
         ("experiment", "optical_paper"): [f"data.root={tmp_path}", "data.languages=[da]"],
         ("backbone", "huggingface"): ["backbone.name=some/model"],
         ("student", "checkpoint"): ["student.checkpoint=multirun/demo/0123456789ab"],

@@ -145,7 +145,7 @@ def test_bitext_can_be_set_on_the_command_line(irds, tmp_path):
     assert instantiate(config, _convert_="all").bitext("sw").translations == ("moja", "moja")
 
 
-DOCS = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs" / "howto" / "data.md").read_text()
 
 
 def test_the_command_of_the_documentation_composes(irds):

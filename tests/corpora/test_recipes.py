@@ -14,7 +14,7 @@ from optical_sweeps.tracking.records import read_records
 from tests.support.provider_files import json_lines, put, put_gzip
 from tests.support.recipes import SMALL, WORDS, bitext, composed, run
 
-DOCS = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs" / "howto" / "experiments.md").read_text()
 
 
 def test_miracl_ratio(provider_home, tmp_path):
@@ -92,7 +92,9 @@ def test_optical_paper(tmp_path):
     assert [record["training"]["drawn"]["pairs"] for record in records] == [{name: 4} for name in languages]
 
 
-@pytest.mark.parametrize(("experiment", "runs"), [("demo", 21), ("miracl_ratio", 273), ("optical_paper", 28)])
+@pytest.mark.parametrize(
+    ("experiment", "runs"), [("demo", 21), ("miracl_ratio", 273), ("optical_paper", 28), ("debian_ratio", 151)]
+)
 def test_the_documentation_counts_the_runs_of_each_grid(experiment, runs):
     params = composed(
         experiment, *(["backbone=mbert"] if experiment == "miracl_ratio" else [])

@@ -99,7 +99,7 @@ def test_the_documentation_counts_the_runs_and_names_every_perturbation():
     config = composed(EXPERIMENT)
     params = config.hydra.sweeper.params
     ratios, seeds = (str(params[key]).count(",") + 1 for key in ("mixture.ratio", "seed"))
-    text = (Path(__file__).parents[2] / "docs" / "robustness.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "howto" / "robustness.md").read_text()
     assert re.search(rf"\*\*{2 * ratios * seeds + 1} runs\*\*", text)
     assert all(f"`{kind}`" in text for kind in KINDS)
     assert f"{len(config.evaluation.perturbations)} perturbations" in text
