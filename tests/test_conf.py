@@ -73,6 +73,9 @@ def test_every_option_composes_and_builds(group, name, required):
     if group == "search_space":
         assert name in compose("tune").search_space  # tests/tuning reads each
         return
+    if group.startswith("tuned_studies"):
+        assert compose("train", f"experiment={Path(group).name}", f"objective={name}").tuned.scores
+        return
     if group == "translator":
         assert build(group, resolved(compose("compare", f"translator={name}"))["translator"]).name
         return

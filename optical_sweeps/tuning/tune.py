@@ -93,7 +93,7 @@ class Tuning:
             "mixture.ratio": settings.ratio, "mixture.total": settings.pairs,
         }  # fmt: skip
         chosen = [override(key, value) for key, value in {**fixed, **values}.items() if value is not None]
-        return [*self.shared, *chosen]
+        return [*self.shared, *chosen, "++tuned=null"]  # the tuning that an experiment has by now is not theirs
 
     def perform(self) -> None:
         """Perform trials until every objective has all of its own."""

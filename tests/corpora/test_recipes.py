@@ -93,7 +93,7 @@ def test_optical_paper(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("experiment", "runs"), [("demo", 21), ("miracl_ratio", 273), ("optical_paper", 28), ("debian_ratio", 151)]
+    ("experiment", "runs"), [("demo", 31), ("miracl_ratio", 273), ("optical_paper", 28), ("debian_ratio", 151)]
 )
 def test_the_documentation_counts_the_runs_of_each_grid(experiment, runs):
     params = composed(

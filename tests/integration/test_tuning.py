@@ -88,7 +88,7 @@ def test_a_sweep_takes_each_objective_s_own_settings_and_they_count_as_values(tu
         assert runs[objective]["config"]["tuned"]["study"] == "small_tuning"
         assert runs[objective]["measures"]["dev"]["nDCG@10"]["group:all"] == best["score"]
     assert not runs["none"]["config"].get("tuned")
-    figures = here(folder, "figures", "multirun/small")
+    figures = here(folder, "figures", "multirun/small", "source=records")
     assert figures.code == 0, figures
     index = (folder / "multirun/small/figures/index.md").read_text()
     assert "effort" in index

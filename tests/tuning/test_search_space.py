@@ -77,3 +77,28 @@ def test_bad_settings_name_their_key(values, message):
 def test_values_become_overrides_and_configs():
     assert override("objective.centre", "both") == "objective.centre=both"
     assert nested_values({"a.b": 1, "a.c": 2}) == {"a": {"b": 1, "c": 2}}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "overrides"),
+    [
+        ("debian", ("data.root=x",)),
+        ("demo", ()),
+        ("miracl_ratio", ("backbone=mbert",)),
+        ("optical_paper", ()),
+        ("tydiqa_robustness", ()),
+    ],
+)
+def test_the_tuning_of_a_recipe_covers_what_it_sweeps_and_its_learning_rate(experiment, overrides):
+    config = compose("tune", f"experiment={experiment}", *overrides)
+    tuned = TuningSettings(**plain(config.tuning)).objectives
+    swept = compose("train", f"experiment={experiment}", *overrides, with_hydra=True).hydra.sweeper.params
+    if swept is not None and "objective" in swept:
+        assert set(tuned) == set(swept.objective.split(",")) - {"none"}
+    for objective in tuned:
+        rates = SearchSpace.from_config(objective, plain(config.search_space)).parameters[
+            "training.learning_rate"
+        ]
+        assert isinstance(rates, Interval)
+        assert rates.log
+        assert rates.low <= config.training.learning_rate <= rates.high

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -190,6 +192,23 @@ def test_a_run_on_two_nodes_ends_as_on_two_devices_of_one(folder, submitted, cal
     assert over_nodes.record_path.exists(), logs(folder)
     expected = run_of(folder, "optical").record()["measures"]["test"]["nDCG@10"]
     assert over_nodes.record()["measures"]["test"]["nDCG@10"] == pytest.approx(expected, abs=0.02)
+
+
+def test_the_jobs_of_an_array_share_a_tuning(folder, submitted, cluster):
+    """`tune` as docs/howto/tuning.md submits it."""
+    settings = ("mixture.ratio=0.5", "tuning.objectives=[contrastive,mse]", "tuning.trials=2")
+    command = shlex.join([sys.executable, "-m", "optical_sweeps", "tune", *STUDIES, *settings])
+    places = (f"--chdir={folder}", f"--output={folder}/tune-%a.txt")
+    cluster.call(
+        "sbatch", "--array=1-2", "--time=10", "--cpus-per-task=1", "--mem=1G", *places, "--wrap", command
+    )
+    wait(cluster.idle, folder)
+    outputs = [(folder / f"tune-{task}.txt").read_text() for task in (1, 2)]
+    tuning = folder / "multirun" / "tiny_tuning"
+    trials = json.loads((tuning / "trials.json").read_text())["trials"]
+    assert [trial["state"] for trial in trials] == ["done"] * 4, outputs
+    assert sum(output.count("nDCG@10 high") for output in outputs) == 4, outputs  # each trial by one job
+    assert {path.stem for path in (tuning / "tuned_settings").iterdir()} == {"contrastive", "mse"}
 
 
 def test_submitit_works_through_the_same_sweeper(folder, submitted, call):
