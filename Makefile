@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-all check install clean
+.PHONY: help demo test test-all check docs install clean
 
 JOBS ?= 2
 
@@ -35,6 +35,9 @@ check: $(STAMP)                ## check formatting, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(STAMP)                 ## build the documentation site in site/, with warnings as errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 install: $(STAMP)              ## create the environment in .venv
 
 $(STAMP): pyproject.toml constraints.txt
@@ -47,4 +50,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 clean:                         ## remove the environment and caches, keep results
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .docs_cache site

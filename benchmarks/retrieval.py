@@ -404,7 +404,7 @@ def ours_encode(folder: Path, precision: str) -> Callable[[list[str]], int]:
     from optical_sweeps.encoders.e5_backbone import E5SmallOffline
     from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
     from optical_sweeps.encoders.token_encoder import TokenEncoder
-    from optical_sweeps.retrieval.build_index import index_documents
+    from optical_sweeps.retrieval.index_documents import index_documents
     from optical_sweeps.retrieval.index_settings import IndexSettings
 
     backbone = E5SmallOffline(layers=4, prune_vocabulary=False).build(None)
@@ -564,7 +564,7 @@ def agreement_part(arguments: argparse.Namespace, folder: Path) -> dict[str, obj
     from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
     from optical_sweeps.encoders.token_encoder import TokenEncoder
     from optical_sweeps.evaluation.measures import Measure, evaluate
-    from optical_sweeps.retrieval.build_index import index_documents
+    from optical_sweeps.retrieval.index_documents import index_documents
     from optical_sweeps.retrieval.index_settings import IndexSettings
     from optical_sweeps.retrieval.maxsim import search
     from optical_sweeps.retrieval.rerank import rerank

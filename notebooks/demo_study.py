@@ -33,7 +33,7 @@ import pandas
 from IPython.display import Markdown, display
 
 from optical_sweeps.curves.claims.claims_tables import claims_table
-from optical_sweeps.curves.claims.pairwise_claims import claims
+from optical_sweeps.curves.claims.pairwise_claims import claims_of_study
 from optical_sweeps.curves.figures.curve_figures import gain_figure, group_figure
 from optical_sweeps.curves.statistics.study import Study
 from optical_sweeps.curves.statistics.study_tables import markdown_table
@@ -185,7 +185,7 @@ display(gain_figure(study))
 # other seeds; with two seeds it has hardly any power.
 
 # %%
-found = claims(study, [("optical", "contrastive")], margin=0.01, draws=2000)
+found = claims_of_study(study, [("optical", "contrastive")], margin=0.01, draws=2000)
 display(Markdown(claims_table(found).render("markdown")))
 
 # %% [markdown]

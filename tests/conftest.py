@@ -35,6 +35,8 @@ SLOW = (
     "corpora/test_recipes.py",
     "integration/browser/",
     "integration/slurm/",
+    "integration/test_examples.py::test_a_pylate",
+    "integration/test_examples.py::test_own_bitext",
     "integration/test_expected_scores.py",
     "integration/test_interruptions.py",
     "integration/test_kills.py",

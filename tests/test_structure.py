@@ -10,11 +10,11 @@ import optical_sweeps
 
 PACKAGE = Path(optical_sweeps.__file__).parent
 ORDER = (
-    "terminal_text", "errors", "redaction", "atomic_files", "spreadsheets", "limits", "interruption", "seeds",
-    "checks", "terminal_encoding", "home_folder", "console", "config_classes", "settings", "artifacts",
-    "compiled",
+    "lazy_exports", "terminal_text", "errors", "redaction", "atomic_files", "spreadsheets", "limits",
+    "interruption", "seeds", "checks", "terminal_encoding", "home_folder", "console", "config_classes",
+    "settings", "artifacts", "compiled",
     "transport", "corpora", "encoders", "objectives", "training", "retrieval", "evaluation",
-    "curves", "curves/tables", "curves/statistics", "curves/laws", "curves/claims", "curves/figures",
+    "curves/tables", "curves/statistics", "curves/laws", "curves/claims", "curves/figures", "curves",
     "tracking",
     "runs", "slurm", "sweeps", "tuning", "runs/spec", "runs/shared", "runs/distillation",
     "inspection", "report", "comparison", "commands", "cli",

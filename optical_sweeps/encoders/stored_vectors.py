@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from optical_sweeps.encoders.encoder_settings import Side
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.encoders.token_encoder import Progress, TokenEncoder
+from optical_sweeps.encoders.token_embeddings import Progress, RaggedEmbeddings
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 
 
 def write_vectors(

@@ -4,7 +4,7 @@ Shape legend: B texts of a batch, n tokens of its longest, N texts with N + 1 of
 d dimensions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
 
 from optical_sweeps.encoders.ragged import take_rows
+
+Progress = Callable[[int, int], None]
+"""(items done, items in all)."""
 
 
 @dataclass(frozen=True)

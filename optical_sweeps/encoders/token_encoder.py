@@ -19,7 +19,7 @@ from optical_sweeps.encoders.backbones import Backbone
 from optical_sweeps.encoders.encoder_settings import Precision, Side, TokenEncoderSettings
 from optical_sweeps.encoders.ragged import offsets_of, take_rows
 from optical_sweeps.encoders.text_tokenizer import TextTokenizer
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings, normalize
+from optical_sweeps.encoders.token_embeddings import Progress, RaggedEmbeddings, TokenEmbeddings, normalize
 from optical_sweeps.encoders.tokenized_texts import TokenBatch, TokenizedTexts, by_length
 from optical_sweeps.encoders.transformer_layers import layer_list, longest_text
 from optical_sweeps.errors import UserError
@@ -28,8 +28,6 @@ from optical_sweeps.seeds import derive_seed
 if TYPE_CHECKING:
     import transformers
 
-Progress = Callable[[int, int], None]
-"""(items done, items in all)."""
 Allocate = Callable[[tuple[int, int], type[np.float32]], np.ndarray]
 """(shape, type) -> a writable array."""
 STRETCH = 1 << 14

@@ -13,42 +13,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.encoders.token_encoder import Progress, TokenEncoder
-from optical_sweeps.retrieval.index_settings import ENCODING_BLOCK, IndexSettings, StoredType
-from optical_sweeps.retrieval.index_size import check_free_space, index_size, mean_tokens
+from optical_sweeps.encoders.token_embeddings import Progress, RaggedEmbeddings
+from optical_sweeps.retrieval.index_settings import IndexSettings, StoredType
 from optical_sweeps.retrieval.shards import is_sound, write_shard
 from optical_sweeps.retrieval.token_index import TokenIndex, complete_index, refuse_duplicates, shard_name
 
 Encode = Callable[[int, int], Iterator[RaggedEmbeddings]]
 """(first, last) -> the token vectors of these documents, in order, batch by batch."""
-
-
-def index_documents(
-    folder: Path,
-    ids: Sequence[str],
-    texts: Sequence[str],
-    encoder: TokenEncoder,
-    settings: IndexSettings,
-    progress: Progress = lambda done, total: None,
-) -> TokenIndex:
-    """Encode documents and index them, with one block in memory; see `build_index`.
-
-    Raises:
-        UserError: disk or memory does not suffice, or the device does not support `settings.encode_dtype`.
-        ValueError: an id occurs twice.
-    """
-    settings.check_device(encoder.projection.weight.device.type)
-    size = index_size(len(ids), mean_tokens(encoder, texts), encoder.settings.dim, settings.dtype)
-    existing = sum(path.stat().st_size for path in folder.glob("shard-?????/*"))
-    check_free_space(folder, size, existing)
-
-    def encode(first: int, last: int) -> Iterator[RaggedEmbeddings]:
-        for start in range(first, last, ENCODING_BLOCK):
-            block = texts[start : min(start + ENCODING_BLOCK, last)]
-            yield encoder.encode(block, "document", precision=settings.encode_dtype)
-
-    return build_index(folder, ids, encode, settings, progress)
 
 
 def build_index(

@@ -2,17 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.index_settings import ENCODING_BLOCK, StoredType
 
-SAMPLE = 1_000
 SAMPLING_MARGIN = 1.1  # the mean of a sample differs from the mean of all documents
 COMPONENT_BYTES = {"float32": 4, "float16": 2, "int8": 1}
 ID_BYTES = 80  # of a Python string of 30 characters
@@ -49,13 +44,6 @@ def index_size(documents: int, tokens_each: float, dim: int, dtype: StoredType) 
     block = int(min(documents, ENCODING_BLOCK) * tokens_each * dim * 4)
     ids = documents * (ID_BYTES + 3 * 8)  # sorted once at the end
     return IndexSize(documents, tokens, tokens * vector + documents * (8 + 8 + 8 + 32), max(block, ids))
-
-
-def mean_tokens(encoder: TokenEncoder, texts: Sequence[str]) -> float:
-    """Mean number of stored tokens per document, from a sample at even distances."""
-    places = np.unique(np.linspace(0, len(texts) - 1, min(SAMPLE, len(texts))).astype(int))
-    sample = encoder.tokenize_texts([texts[int(place)] for place in places], "document")
-    return float(sample.mask.sum() / max(len(places), 1))
 
 
 def check_free_space(folder: Path, size: IndexSize, existing: int = 0, name: str = "index") -> None:

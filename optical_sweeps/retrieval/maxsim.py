@@ -26,8 +26,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.encoders.token_encoder import Progress
+from optical_sweeps.encoders.token_embeddings import Progress, RaggedEmbeddings
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.block_scoring import Block, QueryTile, Workspace, blocks, score_block, tensors_of
 from optical_sweeps.retrieval.block_scoring_on_device import score_block_on

@@ -19,8 +19,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from optical_sweeps.checks import Count
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-from optical_sweeps.encoders.token_encoder import Progress
+from optical_sweeps.encoders.token_embeddings import Progress, RaggedEmbeddings
 from optical_sweeps.errors import UserError
 from optical_sweeps.limits import read_json
 from optical_sweeps.retrieval.token_index import TokenIndex

@@ -20,7 +20,7 @@ from scipy import sparse
 
 from optical_sweeps.checks import Count, Fraction
 from optical_sweeps.corpora.words import words
-from optical_sweeps.encoders.token_encoder import Progress
+from optical_sweeps.encoders.token_embeddings import Progress
 from optical_sweeps.retrieval.lexical import RankedIds
 from optical_sweeps.retrieval.trec_runs import RetrievalRun
 from optical_sweeps.retrieval.word_counts import WordCounts

@@ -15,7 +15,7 @@ from optical_sweeps.checks import Count
 from optical_sweeps.corpora.language_tags import base_language, likely_script
 from optical_sweeps.corpora.path_patterns import check_pattern
 from optical_sweeps.encoders.model_folders import HubModel, quiet_transformers
-from optical_sweeps.encoders.token_encoder import Progress
+from optical_sweeps.encoders.token_embeddings import Progress
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import key_of, settings
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from optical_sweeps.checks import Count, NonNegativeInt
 from optical_sweeps.corpora.words import word_spans
 from optical_sweeps.encoders.encoder_settings import Side
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings, normalize
-from optical_sweeps.encoders.token_encoder import Progress, TokenEncoder
+from optical_sweeps.encoders.token_embeddings import Progress, RaggedEmbeddings, TokenEmbeddings, normalize
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.encoders.tokenized_texts import TokenizedTexts
 from optical_sweeps.objectives.costs import cosine_cost
 from optical_sweeps.retrieval.token_index import rank_ids

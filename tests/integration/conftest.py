@@ -1,5 +1,6 @@
 """Fixtures that call the command line, and a small study."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -61,3 +62,13 @@ def study(tmp_path_factory) -> Path:
     file.parent.mkdir(parents=True)
     file.write_text(STUDY)
     return folder
+
+
+@pytest.fixture(scope="session")
+def pylate() -> str:
+    """An interpreter with PyLate."""
+    if named := os.environ.get("OPTICAL_SWEEPS_PYLATE"):
+        return named
+    if importlib.util.find_spec("pylate") is None:
+        pytest.skip("PyLate is not installed; name an interpreter that has it in OPTICAL_SWEEPS_PYLATE")
+    return sys.executable

@@ -4,11 +4,9 @@ PyLate asks for older libraries than ours, so it lives in an environment of its 
 its interpreter. Without it the tests use the PyLate of this environment, if there is one.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,16 +45,6 @@ model = models.ColBERT(backbone, device="cpu", embedding_size=12, query_length=2
                        attend_to_expansion_tokens=attends == "True")
 model.save_pretrained(folder)
 """
-
-
-@pytest.fixture(scope="module")
-def pylate() -> str:
-    """An interpreter with PyLate."""
-    if named := os.environ.get("OPTICAL_SWEEPS_PYLATE"):
-        return named
-    if importlib.util.find_spec("pylate") is None:
-        pytest.skip("PyLate is not installed; name an interpreter that has it in OPTICAL_SWEEPS_PYLATE")
-    return sys.executable
 
 
 def _run(pylate: str, script: str, *arguments: str) -> str:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,14 +34,17 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory, environment) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    _run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)],
-        folder,
-        environment,
-    )
-    (wheel,) = folder.glob("*.whl")
+def distributions(tmp_path_factory, environment) -> Path:
+    """A folder with the sdist, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("distributions")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)]
+    _run(build, folder, environment)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(distributions) -> Path:
+    (wheel,) = distributions.glob("*.whl")
     return wheel
 
 
@@ -85,8 +89,25 @@ def test_the_wheel_carries_the_configs_and_no_tests(wheel):
     assert {name.removesuffix(".dist-info") for name in top} - {"optical_sweeps", "hydra_plugins"} == {
         wheel.name.rsplit("-", 3)[0]
     }
+    assert "optical_sweeps/py.typed" in names
     assert not any("test" in Path(name).name for name in names)
     assert not any("multirun" in name or "artifacts/" in name for name in names)
+
+
+def test_the_sdist_carries_what_is_committed_and_nothing_else(distributions):
+    (sdist,) = distributions.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for expected in ("README.md", "CHANGELOG.md", "LICENSE", "docs/index.md", "conf/train.yaml", "Makefile"):
+        assert expected in names
+    tops = {name.split("/")[0] for name in names}
+    assert not tops & {"multirun", "artifacts", "site", "wandb", ".venv", ".pylate", ".docs_cache", ".git"}
+
+
+def test_an_index_would_accept_them(distributions, environment):
+    files = [str(path) for path in sorted(distributions.iterdir()) if path.suffix in (".gz", ".whl")]
+    done = _run([sys.executable, "-m", "twine", "check", "--strict", *files], distributions, environment)
+    assert done.stdout.count("PASSED") == 2
 
 
 def test_it_is_the_wheel_that_runs(run, installed):

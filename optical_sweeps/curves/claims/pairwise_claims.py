@@ -70,7 +70,7 @@ class Claim:
         return ", ".join(words) or "open"
 
 
-def claims(
+def claims_of_study(
     study: Study,
     pairs: Sequence[tuple[str, str]] | None = None,
     slices: Sequence[str] | None = None,

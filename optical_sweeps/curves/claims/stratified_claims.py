@@ -8,7 +8,12 @@ import numpy as np
 
 from optical_sweeps.curves.claims.claims_tables import claims_table, crossings_table
 from optical_sweeps.curves.claims.crossings import Crossings, find_crossings
-from optical_sweeps.curves.claims.pairwise_claims import Claim, check_shared_x, claims, slices_to_compare
+from optical_sweeps.curves.claims.pairwise_claims import (
+    Claim,
+    check_shared_x,
+    claims_of_study,
+    slices_to_compare,
+)
 from optical_sweeps.curves.statistics.contrasts import objective_difference
 from optical_sweeps.curves.statistics.strata import Stratum
 from optical_sweeps.curves.statistics.study import Study
@@ -43,7 +48,7 @@ def claims_of_strata(
     """
 
     def compare(study: Study, own_pairs: Pairs, own_x: Sequence[float] | None) -> tuple[Claim, ...]:
-        return claims(
+        return claims_of_study(
             study, own_pairs, slices, x=own_x, test=test, margin=margin, alpha=alpha, draws=draws, seed=seed
         )
 

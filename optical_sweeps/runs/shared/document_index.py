@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_encoder import TokenEncoder
-from optical_sweeps.retrieval.build_index import index_documents
+from optical_sweeps.retrieval.index_documents import index_documents
 from optical_sweeps.retrieval.index_settings import IndexSettings
 from optical_sweeps.retrieval.token_index import INDEX_FORMAT, TokenIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optical_sweeps.curves.claims.claims_tables import claims_table, crossings_table
 from optical_sweeps.curves.claims.crossings import find_crossings
-from optical_sweeps.curves.claims.pairwise_claims import claims
+from optical_sweeps.curves.claims.pairwise_claims import claims_of_study
 from optical_sweeps.curves.laws.fitted_curve import fit_curve
 from optical_sweeps.curves.laws.law_selection import choose_law
 from optical_sweeps.curves.laws.law_tables import choices_table, fits_table
@@ -32,7 +32,7 @@ def study(per_query: pandas.DataFrame, groups: Groups) -> Study:
 
 @pytest.fixture
 def tables(study: Study) -> dict[str, PaperTable]:
-    found = claims(study, [("optical", "contrastive"), ("optical", "none")], ["group:low", "ar"])
+    found = claims_of_study(study, [("optical", "contrastive"), ("optical", "none")], ["group:low", "ar"])
     return {
         "claims": claims_table(found),
         "fits": fits_table([fit_curve(study, "optical", "group:low", "mixing", replicates=50)]),
@@ -108,7 +108,7 @@ def test_no_name_breaks_a_table(first: str, second: str, third: str) -> None:
 
 
 def test_marks_show_the_verdict(study: Study) -> None:
-    found = claims(study, [("optical", "contrastive")], ["group:low"], margin=0.05)
+    found = claims_of_study(study, [("optical", "contrastive")], ["group:low"], margin=0.05)
     table = claims_table(found)
     lines = table.render("markdown").splitlines()[2:]
     for claim, line in zip(found, lines, strict=False):
@@ -120,7 +120,7 @@ def test_marks_show_the_verdict(study: Study) -> None:
 
 
 def test_csv_has_exact_numbers(study: Study) -> None:
-    found = claims(study, [("optical", "contrastive")], ["ar"])
+    found = claims_of_study(study, [("optical", "contrastive")], ["ar"])
     records = list(csv.DictReader(io.StringIO(claims_table(found).render("csv"))))
     assert [float(record["difference"]) for record in records] == [claim.difference for claim in found]
     assert [record["verdict"] for record in records] == [claim.verdict for claim in found]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas
 import pytest
 
-from optical_sweeps.curves.claims.pairwise_claims import claims
+from optical_sweeps.curves.claims.pairwise_claims import claims_of_study
 from optical_sweeps.curves.claims.stratified_claims import (
     claims_of_strata,
     comparable_pairs,
@@ -74,7 +74,7 @@ def test_claims_of_all_strata_are_one_family(table: pandas.DataFrame, groups: Gr
     every = [claim for of_one in found for claim in of_one]
     assert len(every) == 4 * 3 * 5
     assert [claim.p_holm for claim in every] == pytest.approx(holm(np.array([claim.p for claim in every])))
-    alone = claims(parts[0].study, test="t")
+    alone = claims_of_study(parts[0].study, test="t")
     assert [claim.p for claim in alone] == [claim.p for claim in found[0]]
     assert any(one.p_holm < other.p_holm for one, other in zip(alone, found[0], strict=True))
     shown = strata_claims_table(parts, found)
@@ -96,7 +96,7 @@ def test_crossings_are_found_for_the_pairs_with_claims(table: pandas.DataFrame, 
 
 def test_one_stratum_gives_the_claims_of_its_study(per_query: pandas.DataFrame, groups: Groups) -> None:
     (found,) = claims_of_strata(strata(per_query, groups, replicates=10), test="t")
-    expected = claims(Study(per_query, groups, replicates=10), test="t")
+    expected = claims_of_study(Study(per_query, groups, replicates=10), test="t")
     for one, other in zip(found, expected, strict=True):
         assert one.p_holm == pytest.approx(other.p_holm)
         assert one.verdict == other.verdict
