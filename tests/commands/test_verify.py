@@ -2,11 +2,13 @@
 
 import gzip
 import json
+import math
 
 import pytest
 import yaml
 
 from optical_sweeps.evaluation.measures import Measure, evaluate
+from optical_sweeps.report.rederived import verdict
 from optical_sweeps.retrieval.trec_runs import RetrievalRun, write_run
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, write_per_query
 from optical_sweeps.runs.spec.run_spec import content, corpus_of
@@ -143,3 +145,42 @@ def test_the_table_lists_the_scores_that_fail(sweep, capsys):
     assert leave.value.code == 1
     assert "test/nDCG@10/ar" in out
     assert "1 FAIL" in out
+
+
+@pytest.mark.parametrize("place", ["record", "per query"])
+def test_nan_fails_wherever_it_is_stored(sweep, capsys, place):
+    import pandas
+
+    if place == "record":
+        _alter(sweep, float("nan"))
+    else:
+        path = sweep / "zero" / "per_query.parquet"
+        table = pandas.read_parquet(path)
+        rows = (table["language"] == "ar") & (table["measure"] == "nDCG@10")
+        table.assign(value=table["value"].mask(rows)).to_parquet(path)
+    code, facts = _verify(capsys, sweep)
+    failed = {(cell["score"], cell["beside"]) for cell in facts["cells"] if cell["verdict"] == "FAIL"}
+    assert code == 1
+    assert failed == {("test/nDCG@10/ar", place)}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (0.5, 0.5, "OK"),
+        (0.5, 0.5 + 0.9e-9, "OK"),
+        (0.5, 0.5 - 1.1e-9, "close"),
+        (0.5, 0.5 + 0.9e-4, "close"),
+        (0.5, 0.5 - 1.1e-4, "FAIL"),
+        (math.nan, math.nan, "FAIL"),
+        (0.5, math.nan, "FAIL"),
+        (math.nan, 0.5, "FAIL"),
+        (math.inf, math.inf, "FAIL"),
+        (0.5, math.inf, "FAIL"),
+        (None, 0.5, "FAIL"),
+        (0.5, None, "FAIL"),
+        (None, None, "FAIL"),
+    ],
+)
+def test_verdicts(first, second, expected):
+    assert verdict(first, second) == expected

@@ -307,3 +307,19 @@ def test_json_lines_and_other_formats(folder):
     put(folder, "docs.jsonl.gz", '{"text": "no id"}\n')
     corpus = files_corpus(folder, documents_file="docs.jsonl.gz")
     assert failure(corpus.documents).startswith(f"{folder}/docs.jsonl.gz:1: no field 'id'; add it")
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+@pytest.mark.parametrize("grade", [0, 1])
+def test_teacher_pairs_leave_out_the_documents_of_each_split(folder, split, grade):
+    """A document that only one split judges, even as not relevant, would leak into the teacher."""
+    for language, relevant in (("fi", "d1"), ("cs", "d2")):
+        for each in ("dev", "test"):
+            topics = (folder / language / f"queries.{each}.tsv").read_text()
+            query = topics.partition("\t")[0]
+            put(folder, f"{language}/qrels.{each}.txt", f"{query} 0 {relevant} 1\n")
+    assert [pair.query for pair in files_corpus(folder).relevant_pairs()] == ["Owl", "cat"]
+    qrels = folder / "cs" / f"qrels.{split}.txt"
+    query = qrels.read_text().split()[0]
+    qrels.write_text(f"{qrels.read_text()}{query} 0 d3 {grade}\n")
+    assert [pair.query for pair in files_corpus(folder).relevant_pairs()] == ["cat"]

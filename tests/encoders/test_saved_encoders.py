@@ -169,3 +169,27 @@ def test_a_difference_between_architectures_is_refused(encoder, make_encoder, tm
     with pytest.raises(ValueError, match="one architecture"):
         save_difference(make_encoder(dim=8), encoder, tmp_path / "difference")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_difference_has_every_bit_of_a_student(encoder, tmp_path):
+    """The smallest possible changes are stored too: of a large weight, of a tiny one, and of the sign of 0."""
+    student = encoder.copy()
+    with torch.no_grad():
+        projection = student.projection.weight
+        projection[0, 0] = torch.nextafter(projection[0, 0], torch.tensor(9.0))
+        (bias,) = [
+            value for name, value in student.named_parameters() if name.endswith("layer.0.output.dense.bias")
+        ]
+        bias[0] += 1e-12
+        (norm,) = [v for name, v in student.named_parameters() if name.endswith("embeddings.LayerNorm.bias")]
+        norm[0] = -0.0
+    save_difference(student, encoder, tmp_path / "student.safetensors")
+    assert len(load_file(tmp_path / "student.safetensors")) == 3
+    loaded = load_difference(tmp_path / "student.safetensors", encoder)
+    assert fingerprint(loaded) == fingerprint(student) != fingerprint(encoder)
+
+
+def test_a_student_that_equals_its_teacher_stores_no_weight(encoder, tmp_path):
+    save_difference(encoder.copy(), encoder, tmp_path / "student.safetensors")
+    assert load_file(tmp_path / "student.safetensors") == {}
+    assert fingerprint(load_difference(tmp_path / "student.safetensors", encoder)) == fingerprint(encoder)

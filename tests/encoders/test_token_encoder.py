@@ -279,3 +279,17 @@ def test_a_copy_has_separate_weights_and_the_same_tokenizer(make_encoder, texts)
         for parameter in student.parameters():
             parameter.add_(0.1)
     assert np.array_equal(before, teacher.encode(texts, "query").vectors)
+
+
+def test_documents_of_punctuation_alone_keep_their_content(encoder):
+    """They differ from each other: a text without other tokens keeps its punctuation, not its first token."""
+    for text in ("!", ", ; !", "; ; !"):
+        assert tokens_in_mask(encoder, text, "document") == tokens_in_mask(encoder, text, "query")
+    assert tokens_in_mask(encoder, ", ; !", "document") == [",", ";", "!"]
+    one, other = encoder.encode(["!", ";"], "document")[0], encoder.encode(["!", ";"], "document")[1]
+    assert not np.allclose(one, other, atol=1e-3)
+
+
+def test_a_text_without_content_keeps_its_first_token(encoder):
+    for side in SIDES:
+        assert tokens_in_mask(encoder, "", side) == ["[CLS]"]

@@ -12,7 +12,7 @@ from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval import block_scoring, maxsim
 from optical_sweeps.retrieval.maxsim import search
-from optical_sweeps.retrieval.shards import Shard, quantise
+from optical_sweeps.retrieval.shards import LEVELS, Shard, quantise
 from optical_sweeps.retrieval.token_index import TokenIndex, rank_ids
 
 LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=25)
@@ -288,3 +288,27 @@ def test_invalid_queries_are_refused():
         search(index, ["q"], ragged_of([np.ones((1, 3), np.float32)], 3), 1)
     with pytest.raises(ValueError, match="query 'r': a token vector is not finite"):
         search(index, ["q", "r"], ragged_of([np.ones((1, 4)), np.full((2, 4), np.nan)]), 1)
+
+
+@pytest.mark.parametrize("tokens", [1, 3])
+@pytest.mark.parametrize("norm", [1.0, 5.0])
+def test_the_int8_filter_keeps_a_document_at_its_bound(tokens, norm):
+    """A document along the rounding errors of the query, whose norm is the largest: nothing smaller bounds it.
+
+    The query's other components are 0.49 steps, which are rounded to 0. In whole numbers, its score with the
+    best document, which has no other components, is 0. The score of the second document is 1% below the best.
+    """
+    if not block_scoring.int8_product_is_exact():
+        pytest.skip("this processor reads int8 indexes as float32")
+    dim = 128
+    query = np.full((tokens, dim), 0.49 / LEVELS, np.float32)
+    query[:, 0] = 1
+    best = np.full((1, dim), norm / np.sqrt(dim - 1), np.float32)
+    best[0, 0] = 0
+    second, far = np.zeros((1, dim), np.float32), np.zeros((1, dim), np.float32)
+    second[0, 0] = 0.99 * float(query[0] @ best[0])
+    far[0, 0] = -1
+    index = index_of([far] * 8 + [second, best], dim=dim, dtype="int8")
+    queries = ragged_of([query], dim)
+    assert search(index, ["q"], queries, 1).documents == (("d9",),)
+    assert same_bits(search(index, ["q"], queries, 2), search(as_floats(index), ["q"], queries, 2))

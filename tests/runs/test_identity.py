@@ -130,6 +130,85 @@ def test_every_other_leaf_counts(key, value):
     assert identity(changed(CONFIG, key, value)) != identity(CONFIG)
 
 
+IN_EVERY_RUN = {
+    "encoder.dim": 7,
+    "encoder.document_length": 7,
+    "encoder.document_prefix": "x",
+    "encoder.query_augmentation": True,
+    "encoder.query_length": 7,
+    "encoder.query_prefix": "x",
+    "encoder.seed": 7,
+    "encoder.skip_punctuation": False,
+    "encoder.use_prefix_tokens": True,
+    "encoder.use_special_tokens": True,
+    "evaluation.depth": 7,
+    "evaluation.measures": ["RR@3"],
+    "index.dtype": "int8",
+    "index.encode_dtype": "bfloat16",
+    "objective._target_": "x",
+    "teacher.seed": 7,
+}
+IN_TRAINED_RUNS = {
+    "mixture._target_": "x",
+    "mixture.max_repeats": 7,
+    "mixture.ratio": 0.7,
+    "mixture.seed": 7,
+    "mixture.temperature": 7.0,
+    "mixture.total": 7,
+    "mixture.weighting": "x",
+    "seed": 7,
+    "training.batch_size": 7,
+    "training.batch_tokens": 7,
+    "training.code_switching": {"share": 0.5},
+    "training.epochs": 7,
+    "training.freeze_embeddings": False,
+    "training.freeze_layers": 7,
+    "training.gradient_clip": 7.0,
+    "training.keep": "x",
+    "training.learning_rate": 7.0,
+    "training.mined_documents": 7,
+    "training.patience": 7,
+    "training.precision": "bf16-mixed",
+    "training.validate_every": 7,
+    "training.warmup_fraction": 0.7,
+    "training.weight_decay": 0.7,
+}
+IN_NO_RUN = {
+    "evaluation.memory_budget_mb": 7,
+    "index.shard_documents": 7,
+    "objective.dim": 7,
+    "objective.solver.threads": 7,
+    "training.log_every": 7,
+    "machine.threads": 7,
+    "paths.artifacts": "x",
+}
+
+
+def with_all(settings: Mapping[str, object]) -> dict[str, Any]:
+    config = CONFIG
+    for key, value in settings.items():
+        assert value_at(config, key) != value
+        config = changed(config, key, value)
+    return config
+
+
+def test_the_settings_that_count_by_hand():
+    """Written by hand, because lists that the code exports cannot show what is missing from them."""
+    for key, value in {**IN_EVERY_RUN, **IN_TRAINED_RUNS}.items():
+        assert identity(with_all({key: value})) != identity(CONFIG), key
+        assert (identity(with_all({key: value}), False) != identity(CONFIG, False)) == (key in IN_EVERY_RUN), (
+            key
+        )
+    assert identity(with_all(IN_NO_RUN)) == identity(CONFIG)
+    assert identity(with_all(IN_NO_RUN), False) == identity(CONFIG, False)
+
+
+@pytest.mark.parametrize("section", ["mixture", "training"])
+def test_every_setting_of_a_training_is_in_a_list_by_hand(section):
+    by_hand = {*IN_TRAINED_RUNS, *IN_NO_RUN}
+    assert {key for key in LEAVES if key.startswith(f"{section}.")} <= {*by_hand, "training._target_"}
+
+
 @pytest.mark.parametrize("trains", [True, False])
 def test_languages_count_by_group_and_not_by_order(trains):
     def of(high: list[str], low: list[str]) -> str:

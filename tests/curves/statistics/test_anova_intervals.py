@@ -129,3 +129,48 @@ def test_the_same_seed_gives_the_same_replicates() -> None:
 def test_one_seed_and_one_query_have_no_spread() -> None:
     scores = block(np.random.default_rng(3), np.array([0.4, 0.5]), n_seeds=1, n_queries=1)
     np.testing.assert_array_equal(replicates(scores, 5, 0), np.repeat(scores.mean[None], 5, axis=0))
+
+
+def test_an_interval_by_hand() -> None:
+    """Seeds 0.4 and 0.6, queries 0.3, 0.5 and 0.7, and no rest.
+
+    MS_seeds = 3 * (0.01 + 0.01) / 1 = 0.06; MS_queries = 2 * (0.04 + 0 + 0.04) / 2 = 0.08; MS_rest = 0. The
+    variance of the mean is (0.06 + 0.08) / 6. Satterthwaite has 0.14^2 / (0.06^2 / 1 + 0.08^2 / 2) = 2.882
+    degrees of freedom. Cochran's t quantile is (0.06 * 12.706 + 0.08 * 4.303) / 0.14 = 7.904, of fewer.
+    """
+    values = (0.5 + np.array([-0.1, 0.1])[:, None] + np.array([-0.2, 0.0, 0.2]))[None]
+    squares = MeanSquares.of(values)
+    assert [float(part[0, 0]) for part in (squares.seeds, squares.queries, squares.rest)] == pytest.approx(
+        [0.06, 0.08, 0], abs=1e-12
+    )
+    error, freedom = squares.error(np.ones(1))
+    assert error == pytest.approx(np.sqrt(0.14 / 6))
+    assert stats.t.ppf(0.975, freedom) == pytest.approx(7.904, rel=1e-3)
+    low, high = squares.interval(np.ones(1), 0.95)
+    assert (high + low) / 2 == pytest.approx(0.5)
+    assert (high - low) / 2 == pytest.approx(7.904 * np.sqrt(0.14 / 6), rel=1e-3)
+
+
+def test_seeds_that_spread_less_than_the_rest_count_as_none() -> None:
+    """The error is then that of queries, with their degrees of freedom."""
+    values = np.array([[[0.1, 0.5, 0.9, 0.4], [0.5, 0.1, 0.4, 0.9]]])
+    squares = MeanSquares.of(values)
+    error, freedom = squares.error(np.ones(1))
+    assert freedom == 3
+    assert error == pytest.approx(np.sqrt(squares.queries[0, 0] / 8))
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3])
+def test_intervals_cover_when_seeds_spread_as_much_as_queries(n_seeds: int) -> None:
+    """Seeds and queries contribute equally to the error of the mean; bands without either cover too seldom."""
+    generator = np.random.default_rng(5)
+    spread = {"seed": 0.02 * np.sqrt(n_seeds), "run": 0.0, "query": 0.02 * np.sqrt(60), "rest": 0.02}
+    n, covered, narrow = 400, 0, 0
+    for _ in range(n):
+        squares = MeanSquares.of(block(generator, np.array([0.4]), n_seeds=n_seeds, **spread).values)
+        low, high = squares.interval(np.ones(1), 0.95)
+        covered += int(low <= 0.4 <= high)
+        error, _ = squares.error(np.ones(1))
+        narrow += int(abs(squares.mean[0] - 0.4) <= 1.96 * error)
+    assert 0.93 <= covered / n <= 1.0
+    assert narrow / n < 0.93, "the t quantile matters"

@@ -184,3 +184,31 @@ def test_inconsistent_tables_are_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         Study(broken(per_query, how), groups)
+
+
+@pytest.mark.parametrize("axis", ["seeds", "queries"])
+@pytest.mark.parametrize(("count", "reach"), [(2, 1.6454), (3, 2.0), (8, 2.0)])
+def test_bands_have_the_spread_of_seeds_and_of_queries(axis: str, count: int, reach: float) -> None:
+    """Scores that differ along one axis alone: the band is `reach` standard errors on each side of the mean.
+
+    Two weights that are uniform between 0 and 1 give a uniform mean: its 95% interval ends at 0.95 of the root
+    of 3 standard errors. With more, it is close to a normal interval, and a little skewed.
+    """
+    values = np.linspace(0.3, 0.5, count)
+    cube = values[None, :, None] if axis == "seeds" else values[None, None, :]
+    curve = Study(frame(cube), {}, replicates=20_000).curve("optical", "ar")
+    error = values.std(ddof=1) / np.sqrt(count)
+    assert curve.half_width[0] == pytest.approx(reach * error, rel=0.03 if count == 2 else 0.1)
+
+
+def test_seeds_and_queries_with_equal_spread_widen_the_band_equally() -> None:
+    generator = np.random.default_rng(0)
+    seeds, queries = generator.normal(0, 0.1, (2, 12))
+    width = {}
+    for name, cube in (
+        ("seeds", seeds[:, None] + np.zeros(12)),
+        ("queries", queries[None, :] + np.zeros((12, 1))),
+        ("both", seeds[:, None] + queries[None, :]),
+    ):
+        width[name] = Study(frame(cube[None]), {}, replicates=5000).curve("optical", "ar").half_width[0]
+    assert width["both"] == pytest.approx(np.hypot(width["seeds"], width["queries"]), rel=0.05)

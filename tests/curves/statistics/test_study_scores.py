@@ -1,9 +1,11 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas
 import pytest
 
+from optical_sweeps.curves.statistics.score_block import Scores
 from optical_sweeps.curves.statistics.study import Study
 from optical_sweeps.curves.statistics.study_scores import scores
 from optical_sweeps.errors import UserError
@@ -80,3 +82,46 @@ def test_missing_scores_are_refused(per_query: pandas.DataFrame, groups: Groups)
     other = Study(apart, groups, replicates=10)
     with pytest.raises(UserError, match="no shared x or seed"):
         scores(other, "optical", "ar").less(scores(other, "contrastive", "ar"))
+
+
+def block_of_seeds(label: str, seeds: tuple[int, ...], x: tuple[float, ...] = (0.0, 1.0)) -> Scores:
+    """Scores that are 100 * seed + 10 * x, and 1 more for the second query."""
+    values = np.array(
+        [[[100.0 * seed + 10 * place + query for query in (0, 1)] for seed in seeds] for place in x]
+    )
+    return Scores(label, "ar", np.array(x), seeds, ("a", "b"), values, np.zeros(2, dtype=int))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        ((0, 1, 2), (1, 2, 3), (1, 2)),
+        ((0, 1), (1, 0), (0, 1)),
+        ((3, 1, 2), (2, 3), (3, 2)),
+        ((0,), (0, 1), (0,)),
+    ],
+)
+def test_differences_pair_the_same_seeds(first: tuple, second: tuple, shared: tuple) -> None:
+    """Seeds are paired by their number. By position, the difference of equal scores would not be 0."""
+    difference = block_of_seeds("A", first).less(block_of_seeds("B", second))
+    assert difference.seeds == shared
+    assert difference.values.shape == (2, len(shared), 2)
+    assert not difference.values.any()
+
+
+def test_differences_pair_the_same_x() -> None:
+    difference = block_of_seeds("A", (0, 1), (0.0, 0.5, 1.0)).less(block_of_seeds("B", (1,), (0.5, 1.0, 2.0)))
+    assert difference.x.tolist() == [0.5, 1.0]
+    assert (difference.label, difference.seeds) == ("A - B", (1,))
+    assert not difference.values.any()
+
+
+def test_a_difference_is_the_first_minus_the_second() -> None:
+    first, second = block_of_seeds("A", (0,)), block_of_seeds("B", (0,))
+    assert (first.less(replace(second, values=second.values - 3)).values == 3).all()
+
+
+def test_blocks_of_different_queries_have_no_difference() -> None:
+    other = replace(block_of_seeds("B", (0,)), query_ids=("a", "c"))
+    with pytest.raises(ValueError, match="different queries"):
+        block_of_seeds("A", (0,)).less(other)

@@ -134,6 +134,43 @@ def test_two_runs_are_compared(opened):
     assert (after[4], after[6]) == (before[6], before[4])
 
 
+ROWS = """(table) => [...document.querySelectorAll(`${table} tbody tr`)].map((row) => [
+  ...[...row.cells].filter((cell) => cell.className.startsWith("number")).map((cell) => cell.textContent),
+  row.querySelector(".better") ? 1 : row.querySelector(".worse") ? -1 : 0,
+])"""
+"""Script that returns the numbers of each row, and the colour of its difference as a sign."""
+
+
+def _numbers(page, table: str) -> list[list[float]]:
+    return [[float(str(cell).replace("−", "-")) for cell in row] for row in page.evaluate(ROWS, table)]
+
+
+def test_a_difference_is_a_minus_b(opened):
+    page, signs = opened(), set()
+    for a_run, b_run in (("opt0_5s1", "con0_5s1"), ("con0_5s1", "opt0_5s1")):
+        page.select_option("#run-a", a_run)
+        page.select_option("#run-b", b_run)
+        for a, b, difference, a_better, _, b_better, sign in _numbers(page, "#pair-summary"):
+            assert difference == pytest.approx(a - b, abs=0.11)
+            assert sign == (difference > 0) - (difference < 0)
+            signs.add((sign, a_better > b_better))
+        keys = {
+            "a": lambda a, b, gap: -gap,
+            "b": lambda a, b, gap: gap,
+            "apart": lambda a, b, gap: -abs(gap),
+            "worst": lambda a, b, gap: a + b,
+        }
+        for order, key in keys.items():
+            page.select_option("#query-order", order)
+            rows = _numbers(page, "#query-table")
+            assert len(rows) > 5
+            assert all(gap == pytest.approx(a - b, abs=0.11) for a, b, gap, _ in rows)
+            assert all(sign == (gap > 0) - (gap < 0) for *_, gap, sign in rows)
+            ordered = [key(*row[:3]) for row in rows]
+            assert ordered == pytest.approx(sorted(ordered), abs=0.25)
+    assert signs >= {(1, True), (-1, False)}
+
+
 def test_a_run_is_selected_from_the_table(opened):
     page = opened()
     page.locator("tr[data-run=opt1s2] [data-side=a]").click()
