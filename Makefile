@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-all check docs install clean
+.PHONY: help demo test test-all check mutants docs install clean
 
 JOBS ?= 2
 
@@ -37,6 +37,10 @@ check: $(STAMP)                ## check formatting, lint and types
 
 docs: $(STAMP)                 ## build the documentation site in site/, with warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+mutants: $(STAMP)              ## change FILE in many ways; its tests must fail (COUNT=30: only 30 changes)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mutation]'
+	@$(BIN)/python -W ignore .ci/mutants.py $(FILE) $(if $(COUNT),--count $(COUNT))
 
 install: $(STAMP)              ## create the environment in .venv
 

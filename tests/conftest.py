@@ -16,6 +16,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 BUSY = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("same", derandomize=True, database=None, **BUSY)
 hypothesis.settings.register_profile("search", **BUSY)
+# A killed mutant needs no smallest example (.ci/mutants.py).
+PHASES = {"phases": [hypothesis.Phase.explicit, hypothesis.Phase.generate]}
+hypothesis.settings.register_profile("unshrunk", derandomize=True, database=None, **PHASES, **BUSY)
+hypothesis.settings.register_profile("few", hypothesis.settings.get_profile("unshrunk"), max_examples=10)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # A shell's background job ignores SIGINT, which tests of Ctrl-C send.
