@@ -111,10 +111,16 @@ def _write_run(
     )
     label = "none (zero-shot)" if objective == "none" else f"{objective} ratio={ratio:g} total=80 seed={seed}"
     settings = config(objective, ratio, seed)
+    if objective != "none":
+        settings["tuned"] = {
+            "study": "small_tuning", "scores": [level, level - 0.02], "failed": 1, "pairs": 80, "seconds": 6.0,
+            "sampler": "random", "chosen": f"training.learning_rate=0.1 {hostile}",
+        }  # fmt: skip
     record = {
         "schema": 1, "id": run, "label": label, "config": {**settings, "note": hostile}, "measures": measures,
         "facts": {"corpus": "c0ffee"}, "code": {"version": "0.1.0", "commit": "abc", "dirty": False},
         "versions": {"python": "3.11", "torch": hostile or "2"}, "hardware": {"device": "cpu", "cores": 2},
-        "finished": "2026-11-22T00:00:00+0000", "timings": {"total": 3.0 + seed},
+        "drift": {"query_mean_norm": 0.3, "english_similarity": 0.9}, "finished": "2026-11-22T00:00:00+0000",
+        "timings": {"total": 3.0 + seed},
     }  # fmt: skip
     (folder / "record.json").write_text(json.dumps(record))

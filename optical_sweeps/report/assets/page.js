@@ -7,13 +7,13 @@ function setTheme(name) {
 function startTheme() {
   const system = matchMedia("(prefers-color-scheme: dark)");
   let chosen = false;
-  const follow = () => { if (!chosen) { setTheme(system.matches ? "dark" : "light"); drawCurves(); } };
+  const follow = () => { if (!chosen) { setTheme(system.matches ? "dark" : "light"); recolour(); } };
   setTheme(system.matches ? "dark" : "light");
   system.addEventListener("change", follow);
   byId("theme").addEventListener("click", () => {
     chosen = true;
     setTheme(theme() === "dark" ? "light" : "dark");
-    drawCurves();
+    recolour();
   });
 }
 function drawSummary() {
@@ -30,6 +30,7 @@ function drawSummary() {
   const rest = open.length > 10 ? el("li", null, `and ${open.length - 10} more: see the table of runs`) : null;
   fill("notices", el("div", { class: "notice" }, el("p", null, `Not in the curves: ${counts.join(", ")}`), el("ul", null, ...open.slice(0, 10).map(line), rest)));
 }
+function recolour() { drawCurves(); drawTuning(); }
 function redraw() { drawCurves(); drawRuns(); }
 function drawFilters() {
   const toggle = (set, value) => (on) => { set[on ? "add" : "delete"](value); redraw(); };

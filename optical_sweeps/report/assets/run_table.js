@@ -14,7 +14,7 @@ function runColumns() {
     ...seen,
     ...(seeds.length ? [{ id: "seed", name: "seed", number: true, of: (run) => run.seed }] : []),
     ...slices.map((slice) => ({ id: `slice:${slice}`, name: sliceName(slice), number: true, score: true, of: (run) => scoreOf(run, slice) })),
-    ...contents.drift.map((name) => ({ id: `drift:${name}`, name: name.replaceAll("_", " "), number: true,
+    ...contents.drift.map((name) => ({ id: `drift:${name}`, name: name.replaceAll("_", " ").replace("english", "English"), number: true,
       of: (run) => run.drift?.[name] ?? null, text: (run) => (run.drift?.[name] ?? null) === null ? "" : run.drift[name].toFixed(3) })),
     { id: "seconds", name: "time", number: true, of: (run) => run.seconds, text: (run) => duration(run.seconds) },
   ];

@@ -37,6 +37,19 @@ def test_markup_in_data_is_shown_and_not_executed(opened):
     assert page.title() == "small <i>"
 
 
+def test_tuning_and_drift_are_shown_in_both_themes(opened):
+    page = opened()
+    tuning = page.locator("#tuning")
+    assert tuning.locator("tbody tr").count() == tuning.locator("polyline").count() == 2
+    assert tuning.locator("tbody tr").first.inner_text().split("\t")[2:4] == ["3", "1"]
+    assert "<script>window.ran = 1</script>" in tuning.inner_text()
+    light = tuning.locator("polyline").first.get_attribute("stroke")
+    _next_drawing(page, page.locator("#theme").click)
+    assert tuning.locator("polyline").first.get_attribute("stroke") != light
+    headings = page.locator("#run-table th").all_inner_texts()
+    assert {"query mean norm", "English similarity"} <= set(headings)
+
+
 def test_missing_and_failed_points_are_listed_first(opened):
     notice = opened().locator("#notices").inner_text()
     assert "1 failed" in notice
