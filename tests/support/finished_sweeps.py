@@ -48,7 +48,7 @@ def write_sweep(
     """Write runs of two objectives and zero-shot, a failed and a missing run; returns the ids of finished runs.
 
     Args:
-        hostile: text to insert into configs, failures and versions.
+        hostile: text to insert into configs, failures and versions, and into the tuning that the runs then have.
     """
     grid, done = [], []
     for objective in ("optical", "contrastive"):
@@ -111,7 +111,7 @@ def _write_run(
     )
     label = "none (zero-shot)" if objective == "none" else f"{objective} ratio={ratio:g} total=80 seed={seed}"
     settings = config(objective, ratio, seed)
-    if objective != "none":
+    if hostile and objective != "none":
         settings["tuned"] = {
             "study": "small_tuning", "scores": [level, level - 0.02], "failed": 1, "pairs": 80, "seconds": 6.0,
             "sampler": "random", "chosen": f"training.learning_rate=0.1 {hostile}",
