@@ -48,7 +48,7 @@ def write_sweep(
     """Write runs of two objectives and zero-shot, a failed and a missing run; returns the ids of finished runs.
 
     Args:
-        hostile: text to insert into configs, failures and versions, and into a tuning, which the runs then have.
+        hostile: text to insert into configs, failures, versions and a tuning; runs without it are not tuned.
     """
     grid, done = [], []
     for objective in ("optical", "contrastive"):
