@@ -6,8 +6,10 @@ Heavy libraries are imported when a command needs them, so that `--help` answers
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from optical_sweeps import __version__
@@ -18,7 +20,7 @@ from optical_sweeps.errors import UsageError, UserError, hydra_message, leave_on
 from optical_sweeps.home_folder import provide_home
 from optical_sweeps.sweeps.conf_folder import conf_folder
 from optical_sweeps.terminal_encoding import tolerate_encodings
-from optical_sweeps.terminal_text import plain_text
+from optical_sweeps.terminal_text import message_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -41,23 +43,30 @@ def main() -> None:
     """Entry point of the `optical-sweeps` command."""
     tolerate_encodings()
     provide_home()
+    sys.excepthook = _print_defect
     try:
         _dispatch(sys.argv[1:])
     except UserError as error:
-        sys.stderr.write(plain_text(f"error: {error}\n"))
+        sys.stderr.write(message_text(f"error: {error}\n"))
         sys.exit(error.exit_code)
     except OSError as error:
         from optical_sweeps.runs.failure import DISK_ERRORS
 
         if error.errno not in DISK_ERRORS:
             raise
-        sys.stderr.write(
+        message = (
             f"error: {error.filename or Path.cwd()}: {error.strerror}; grant access or free space, or choose "
             "another folder (see --help)\n"
         )
+        sys.stderr.write(message_text(message))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to continue")
+
+
+def _print_defect(kind: type[BaseException], error: BaseException, location: TracebackType | None) -> None:
+    """Print the traceback of a defect like any other message: it may contain texts of files, and secrets."""
+    sys.stderr.write(message_text("".join(traceback.format_exception(kind, error, location))))
 
 
 def _dispatch(words: list[str]) -> None:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.segment import Segment
 
 from optical_sweeps.terminal_encoding import tolerate_encodings
-from optical_sweeps.terminal_text import plain_text
+from optical_sweeps.terminal_text import message_text, plain_text
 
 Advance = Callable[[int, int], None]
 """Reports progress as (done, total)."""
@@ -52,14 +52,21 @@ def no_progress(done: int, total: int) -> None:
 
 
 def echo(text: str = "") -> None:
-    """Print a text without control characters. It is never wrapped, so that log lines and paths stay whole."""
-    terminal().print(plain_text(text), highlight=False, soft_wrap=True)
+    """Print a text without control characters and secrets.
+
+    It is never wrapped, so that log lines and paths stay whole.
+    """
+    _print(message_text(text))
 
 
 def echo_json(value: object) -> None:
     """Print a JSON value on one line, with escapes where the terminal is not UTF-8: JSON stays JSON."""
     readable = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
-    echo(json.dumps(value, ensure_ascii=not readable))
+    _print(plain_text(json.dumps(value, ensure_ascii=not readable)))
+
+
+def _print(text: str) -> None:
+    terminal().print(text, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -68,10 +75,11 @@ def progress(description: str) -> Iterator[Advance]:
 
     Yields a function to call with (done, total).
     """
-    columns = (TextColumn("  {task.description}"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
+    text = TextColumn("  {task.description}", markup=False)
+    columns = (text, BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
     console = terminal()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(description, total=None)
+        task = bar.add_task(message_text(description), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

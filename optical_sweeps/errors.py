@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ClassVar, ParamSpec, TypeVar
 
-from optical_sweeps.terminal_text import plain_text
+from optical_sweeps.terminal_text import message_text
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def leave_on_error(task: Callable[P, T]) -> Callable[P, T]:
         try:
             return leave_on_user_error(task)(*arguments, **options)
         except Exception as error:
-            raise SystemExit(plain_text("".join(traceback.format_exception(error)))) from error
+            raise SystemExit(message_text("".join(traceback.format_exception(error)))) from error
 
     return guarded
 
@@ -67,6 +67,6 @@ def leave_on_user_error(task: Callable[P, T]) -> Callable[P, T]:
         try:
             return task(*arguments, **options)
         except UserError as error:
-            raise SystemExit(plain_text(f"error: {error}")) from error
+            raise SystemExit(message_text(f"error: {error}")) from error
 
     return guarded

@@ -2,6 +2,8 @@
 
 import re
 
+from optical_sweeps.redaction import redacted
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -15,3 +17,12 @@ def plain_text(text: str) -> str:
     'a\\\\u001b[2Jb'
     """
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def message_text(text: str) -> str:
+    """A message for a terminal or a log, without control characters and secrets.
+
+    >>> message_text("cannot open https://me:word@host/" + chr(7))
+    'cannot open https://[hidden]@host/\\\\u0007'
+    """
+    return plain_text(redacted(text))

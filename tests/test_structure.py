@@ -10,7 +10,7 @@ import optical_sweeps
 
 PACKAGE = Path(optical_sweeps.__file__).parent
 ORDER = (
-    "lazy_exports", "terminal_text", "errors", "redaction", "atomic_files", "spreadsheets", "limits",
+    "lazy_exports", "redaction", "terminal_text", "errors", "atomic_files", "spreadsheets", "limits",
     "interruption", "seeds", "checks", "terminal_encoding", "home_folder", "console", "config_classes",
     "settings", "artifacts", "compiled",
     "transport", "corpora", "encoders", "objectives", "training", "retrieval", "evaluation",

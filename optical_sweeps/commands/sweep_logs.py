@@ -9,7 +9,7 @@ from optical_sweeps.console import echo, echo_json
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.slurm.run_logs import RunLogs, follow, is_active, is_submitted, run_logs
-from optical_sweeps.terminal_text import plain_text
+from optical_sweeps.terminal_text import message_text
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def _follow(folder: RunFolder, logs: RunLogs) -> None:
         raise UserError(f"{folder.path}: no log to follow; a local run prints to the terminal that started it")
     echo(f"==> {logs.newest}")
     for text in follow(logs.newest, lambda: not is_active(folder)):
-        sys.stdout.write(plain_text(text))
+        sys.stdout.write(message_text(text))
         sys.stdout.flush()
 
 

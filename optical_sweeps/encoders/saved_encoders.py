@@ -119,15 +119,18 @@ def load_difference(file: Path | str, base: TokenEncoder) -> TokenEncoder:
     weights, metadata = _read_weights(file)
     if metadata.get("format") != DIFFERENCE or metadata.get("version") != str(VERSION):
         raise _unusable(file, f"it is not a {DIFFERENCE} of version {VERSION}")
-    if metadata["base"] != fingerprint(base):
+    if (written := metadata.get("base")) != fingerprint(base):
         raise UserError(
-            f"{file}: it was written relative to the encoder {metadata['base']}, not to {fingerprint(base)}; "
+            f"{file}: it was written relative to the encoder {written}, not to {fingerprint(base)}; "
             "load it with the former, such as the teacher of the student's sweep"
         )
     copied = base.copy()
     backbone = Backbone(copied.backbone, base.tokenizer, base.name)
-    encoder = TokenEncoder(backbone, TokenEncoderSettings(**parse_json(metadata["settings"])))
-    encoder.load_state_dict({**copied.state_dict(), **weights}, strict=True, assign=True)
+    try:
+        encoder = TokenEncoder(backbone, TokenEncoderSettings(**parse_json(metadata["settings"])))
+        encoder.load_state_dict({**copied.state_dict(), **weights}, strict=True, assign=True)
+    except (KeyError, TypeError, ValueError, RuntimeError, UserError) as error:
+        raise _unusable(file, f"its parts do not fit each other: {_line(error)}") from None
     return encoder.requires_grad_(True).eval()
 
 

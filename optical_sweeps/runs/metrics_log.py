@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.limits import parse_json
 
 RECENT_SECONDS = 60.0
@@ -65,8 +66,14 @@ class MetricsLog:
             return []
         with self.path.open("rb") as file:
             file.seek(start)
-            rows = [parse_json(line) for line in file]
-        return [(row.pop("step"), row) for row in rows]
+            try:
+                rows = [parse_json(line) for line in file]
+                return [(row.pop("step"), row) for row in rows]
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                raise UserError(
+                    f"{self.path}: a line is not a row of metrics ({first_line(error)}); delete the run's "
+                    "folder, and run it again"
+                ) from None
 
     def _forget(self) -> None:
         while self._recent and self._recent[0][0] < self._clock() - RECENT_SECONDS:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from optical_sweeps.atomic_files import replacing
-from optical_sweeps.limits import parse_json
+from optical_sweeps.limits import limit, parse_json
 from optical_sweeps.tracking.run_log import Row
 
 CACHE_FORMAT = 2
@@ -64,9 +64,12 @@ class ServiceCache:
 
 def _load(path: Path) -> dict[str, CachedRun]:
     try:
-        content = parse_json(gzip.decompress(path.read_bytes()))
+        most = limit("JSON_BYTES")
+        with gzip.open(path) as file:
+            text = file.read(most + 1)
+        content = parse_json(text) if len(text) <= most else {}
         if content["format"] != CACHE_FORMAT:
             return {}
         return {name: CachedRun(**run) for name, run in content["runs"].items()}
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError):
         return {}

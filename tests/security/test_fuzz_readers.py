@@ -8,18 +8,22 @@ examples for each reader; docs/contribute/development.md has the figures of a lo
 import bz2
 import gzip
 import io
+import json
 import os
 import struct
 import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 import safetensors.numpy
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,15 +38,24 @@ from optical_sweeps.corpora.readers.relevant_pairs import read_relevant_pairs
 from optical_sweeps.corpora.readers.tmx import tmx_pairs
 from optical_sweeps.corpora.readers.trec import read_qrels, read_topics
 from optical_sweeps.corpora.readers.triples import read_triples
+from optical_sweeps.curves.tables.result_tables import _queries_of
+from optical_sweeps.encoders.build_encoder import build_token_encoder
 from optical_sweeps.encoders.colbert_formats.checkpoint_files import read_object, read_weights
+from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+from optical_sweeps.encoders.saved_encoders import DIFFERENCE, VERSION, fingerprint, load_difference
+from optical_sweeps.encoders.tiny_backbone import TinyBackbone
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.expected import read_expected
-from optical_sweeps.retrieval.shards import is_sound
+from optical_sweeps.retrieval.shards import is_sound, load_shard
 from optical_sweeps.retrieval.trec_runs import read_run
+from optical_sweeps.runs.metrics_log import MetricsLog
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.slurm.submission_plan import Submission
 from optical_sweeps.sweeps.grid import Grid
 from optical_sweeps.tracking.offline_log import OfflineLog
+from optical_sweeps.tracking.run_log import RunLog
+from optical_sweeps.tracking.service_cache import ServiceCache
 from optical_sweeps.training.training_checkpoints import UnusableCheckpoint
 from optical_sweeps.training.training_checkpoints import read as read_checkpoint
 
@@ -110,6 +123,10 @@ runs:
   - where: {objective: none}
     scores: {test/nDCG@10/group:all: 0.5}
 """
+METRICS = b'{"step": 1, "train/loss": 0.5}\n{"step": 2, "dev/nDCG@10/all": 0.25}\n'
+CACHE = gzip.compress(b"""{"format": 2, "runs": {"a": {"stamp": [1, "x"], "config": {}, "summary": {"s": 1},
+"group": "g", "complete": true, "files": {"f": "p"}, "history": [{"_step": 1}]}}}""")
+SHARD = b'{"documents": 1, "tokens": 2, "dim": 2, "dtype": "float32", "largest_norm": 0.0, "files": {}}'
 VECTORS = _array(np.ones((2, 2), np.float32))
 PICKLE = b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R."
 TENSORS = safetensors.numpy.save({"linear.weight": np.ones((2, 2), np.float32)}, {"format": "x", "schema": "1"})
@@ -136,6 +153,48 @@ def _store_of(path: Path) -> object:
     folder.parent.mkdir(parents=True)
     path.rename(folder)
     return ArtifactStore(path.parent / "store").ls()
+
+
+def _per_query_table() -> bytes:
+    rows = [("test", "de", "nDCG@10", query, 0.5) for query in "ab"]
+    file = io.BytesIO()
+    pandas.DataFrame(rows, columns=["split", "language", "measure", "query_id", "value"]).to_parquet(file)
+    return file.getvalue()
+
+
+def _per_query(path: Path) -> object:
+    run = RunLog("a", {}, {}, files={"per_query.parquet": path})
+    return _queries_of(run, ["nDCG@10"], ["test"])
+
+
+def _shard(path: Path) -> object:
+    """A shard with sound arrays and these facts; its reader promises ValueError or OSError."""
+    path.with_name("vectors.npy").write_bytes(VECTORS)
+    path.with_name("offsets.npy").write_bytes(_array(np.array([0, 2])))
+    is_sound(path.parent, 1, "float32")
+    try:
+        return load_shard(path.parent)
+    except (ValueError, OSError):
+        return None
+
+
+@cache
+def _teacher() -> TokenEncoder:
+    settings = TokenEncoderSettings(dim=4, query_length=8, document_length=8)
+    return build_token_encoder(settings, TinyBackbone(layers=1, hidden_size=8, heads=2), ["red"])
+
+
+def _difference() -> bytes:
+    metadata = {
+        "format": DIFFERENCE, "version": str(VERSION), "base": fingerprint(_teacher()),
+        "settings": json.dumps(asdict(_teacher().settings)),
+    }  # fmt: skip
+    return safetensors.numpy.save({"projection.weight": np.ones((4, 8), np.float32)}, metadata)
+
+
+def _packed_cache(path: Path) -> object:
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    return ServiceCache(path).runs
 
 
 def _weights(path: Path) -> object:
@@ -174,6 +233,14 @@ READERS = {
     "checkpoint": Reader(lambda path: read_checkpoint(path, "a"), "resume-1.safetensors", (TENSORS,), False),
     "weights": Reader(_weights, "model.safetensors", (TENSORS,), False),
     "pickled weights": Reader(_weights, "pytorch_model.bin", (PICKLE, _zip(b"x")), False),
+    "metrics": Reader(lambda path: MetricsLog(path).last_value("loss"), "metrics.jsonl", (METRICS,), False),
+    "cache of the service": Reader(lambda path: ServiceCache(path).runs, "cache.json.gz", (CACHE,), False),
+    "cache of the service, content": Reader(_packed_cache, "cache.json", (gzip.decompress(CACHE),), False),
+    "per-query table": Reader(_per_query, "per_query.parquet", (_per_query_table(),), False),
+    "facts of a shard": Reader(_shard, "shard.json", (SHARD,), False),
+    "student": Reader(
+        lambda path: load_difference(path, _teacher()), "student.safetensors", (_difference(),), False
+    ),
     "checkpoint json": Reader(read_object, "config.json", (b'{"dim": 128}',), False),
 }  # fmt: skip
 
@@ -190,6 +257,7 @@ REPLACEMENT = st.one_of(PIECES, st.binary(max_size=12))
 EDIT = st.tuples(st.integers(0, 600), st.integers(0, 40), REPLACEMENT, st.integers(1, 3))
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes, "gzip": gzip.compress, "zip": _zip, "bz2": bz2.compress,
+    "zstd": zstandard.compress,
 }  # fmt: skip
 
 

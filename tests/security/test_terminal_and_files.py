@@ -6,6 +6,8 @@ import json
 import os
 import resource
 import stat
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -301,3 +303,114 @@ def test_an_archive_of_an_unknown_version_is_one_line(tmp_path):
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.zip:1: damaged zip \(zip file version 9\.2\)"):
         list(read_lines(tmp_path / "a.zip"))
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("text", [*ATTACKS.values(), "[/red] [link=http://evil]x[/link]"])
+def test_progress_bars_have_plain_descriptions(text, monkeypatch):
+    stream = _Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout", stream)
+    with console.progress(f"before {text} after") as advance:
+        advance(1, 2)
+    shown = stream.getvalue()
+    assert "before" in shown
+    assert text not in shown or text.startswith("[/red]")
+    for sequence in ("\x1b]0;owned", "\x1b]52;c", "\x9b2J", "\u202e", "\x1b]8;"):
+        assert sequence not in shown
+
+
+DEFECT = """
+import sys
+from optical_sweeps import cli
+def fail(words):
+    raise RuntimeError("clear \x1b[2J the screen, key " + "0a" * 20 + ", https://me:pass@host/x, correct horse")
+cli._dispatch = fail
+cli.main()
+"""
+
+
+def test_a_traceback_of_a_defect_has_no_control_characters_and_secrets(tmp_path):
+    environment = {**os.environ, "MY_TOKEN": "correct horse"}
+    done = subprocess.run(
+        [sys.executable, "-c", DEFECT], capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last == (
+        "RuntimeError: clear \\u001b[2J the screen, key [hidden], https://[hidden]@host/x, [hidden]"
+    )
+    assert "Traceback" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_messages_and_errors_hide_keys(key, capsys):
+    from optical_sweeps.errors import leave_on_error, leave_on_user_error
+
+    secret = key.removeprefix("https://").partition("@")[0]
+    echo(f"cannot log in with {key}")
+    printed = capsys.readouterr().out
+    assert "cannot log in with" in printed
+    assert secret not in printed
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    for guard, error in ((leave_on_user_error, UserError(key)), (leave_on_error, RuntimeError(key))):
+        with pytest.raises(SystemExit) as leave:
+            guard(fail)(error)
+        assert secret not in str(leave.value)
+
+
+def test_json_output_is_data_and_keeps_its_values(capsys):
+    console.echo_json({"commit": "0a" * 20})
+    assert json.loads(capsys.readouterr().out) == {"commit": "0a" * 20}
+
+
+def test_a_file_name_in_an_operating_system_error_is_plain(monkeypatch):
+    import errno
+
+    from optical_sweeps import cli
+
+    def fail(words: list[str]) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "\x1b[2Jfile")
+
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(cli, "_dispatch", fail)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert stream.getvalue().startswith("error: \\u001b[2Jfile: Permission denied; ")
+
+
+def test_followed_logs_are_plain_and_without_keys(tmp_path, capsys, monkeypatch):
+    from optical_sweeps.commands import sweep_logs
+    from optical_sweeps.slurm.run_logs import RunLogs
+
+    monkeypatch.setattr(sweep_logs, "follow", lambda path, done: iter(["\x1b[2J key hf_" + "aB3" * 10 + "\n"]))
+    sweep_logs._follow(RunFolder(tmp_path), RunLogs((tmp_path / "log",), None))
+    assert capsys.readouterr().out.splitlines()[-1] == "\\u001b[2J key [hidden]"
+
+
+def test_a_bomb_in_the_cache_of_the_service_is_an_empty_cache(tmp_path, monkeypatch):
+    from optical_sweeps.tracking.service_cache import ServiceCache
+
+    monkeypatch.setenv("OPTICAL_SWEEPS_MAX_JSON_BYTES", "1000")
+    path = tmp_path / "cache.json.gz"
+    path.write_bytes(gzip.compress(json.dumps({"format": 2, "runs": {}, "x": "y" * 2000}).encode()))
+    assert ServiceCache(path).runs == {}
+
+
+def test_a_broken_row_of_metrics_is_one_line(tmp_path):
+    from optical_sweeps.runs.metrics_log import MetricsLog
+
+    for line in (b"[]", b"{}", b"{", b"1", b"\xff", b"[" * 5000):
+        (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1, "loss": 1}\n' + line + b"\n")
+        with pytest.raises(UserError, match=r"metrics\.jsonl: a line is not a row of metrics .*run it again"):
+            MetricsLog(tmp_path / "metrics.jsonl").last_value("loss")

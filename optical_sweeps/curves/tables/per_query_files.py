@@ -24,12 +24,16 @@ def read_per_query(path: Path, splits: Sequence[str], measures: Sequence[str]) -
     Raises:
         OSError, ValueError, KeyError: the file is not a per-query table.
     """
+    import pyarrow
     from pyarrow import compute, parquet
 
     columns = [*KEYS, "value"]
-    file = parquet.ParquetFile(path, read_dictionary=list(KEYS))
-    table: pyarrow.Table = file.read(columns=columns, use_threads=False).select(columns)
-    return table.filter(compute.field("split").isin(splits) & compute.field("measure").isin(measures))
+    try:
+        file = parquet.ParquetFile(path, read_dictionary=list(KEYS))
+        table: pyarrow.Table = file.read(columns=columns, use_threads=False).select(columns)
+        return table.filter(compute.field("split").isin(splits) & compute.field("measure").isin(measures))
+    except pyarrow.ArrowException as error:  # some are neither OSError nor ValueError
+        raise ValueError(str(error)) from None
 
 
 def stacked(tables: Sequence["pyarrow.Table"], facts: "pandas.DataFrame") -> "pandas.DataFrame":
