@@ -230,7 +230,12 @@ def _set_x_axis(panel: "Axes", x: str, roomy: bool) -> None:
         ticks = {0.0: "0", 0.25: ".25", 0.5: ".5", 0.75: ".75", 1.0: "1"}
         panel.set_xticks(list(ticks), list(ticks.values()) if roomy else ["0", "", ".5", "", "1"])
     elif x == "total":
-        panel.set_xscale("log")
+        from matplotlib.ticker import LogLocator, NullFormatter
+
+        panel.set_xscale("log")  # whose own labels, such as 3 x 10^3 and 4 x 10^3, overlap within one decade
+        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if roomy else (1.0, 5.0)))
+        panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _add_legend(figure: "Figure", panels: Sequence["Axes"], size: float) -> None:

@@ -1,5 +1,6 @@
 """Figures of gaps, differences and costs show the numbers of the tables, and fit the paper."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,6 +113,24 @@ def test_a_determined_law_replaces_the_line(groups: Groups) -> None:
     drawing = budget_drawing(study, laws)
     assert "power_offset" in drawing.caption
     check_fit(drawing.draw(3.03), 3.03)
+
+
+@pytest.mark.parametrize("width", [3.03, 6.3])
+def test_labels_of_budgets_within_a_decade_do_not_overlap(groups: Groups, width: float) -> None:
+    table = made_up_study(ratios=(3200, 25600)).rename(columns={"ratio": "total"})
+    figure = group_figure(Study(table, groups, x="total", replicates=10), width=width)
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        low, high = panel.get_xlim()
+        labels = [*panel.xaxis.get_majorticklabels(), *panel.xaxis.get_minorticklabels()]
+        shown = sorted(
+            (label.get_position()[0], label)
+            for label in labels
+            if label.get_text() and low <= label.get_position()[0] <= high
+        )
+        assert {label.get_text() for _, label in shown} >= {"5,000", "10,000"}
+        boxes = [label.get_window_extent() for _, label in shown]
+        assert all(one.x1 < other.x0 for one, other in itertools.pairwise(boxes))
 
 
 def test_too_few_points_have_no_law_but_a_reason(groups: Groups) -> None:
