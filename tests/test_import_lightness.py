@@ -40,3 +40,17 @@ def test_heavy_packages_are_not_imported(name, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_commands_that_load_a_student_import_no_training(tmp_path):
+    """`search`, `evaluate` and `inspect` need torch and Transformers, but neither Lightning nor W&B."""
+    program = (
+        "import sys\nimport optical_sweeps.inspection.matched_tokens\n"
+        "import optical_sweeps.runs.distillation.query_encoders\n"
+        "print(sorted({'lightning', 'wandb', 'matplotlib', 'pandas', 'ranx'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"

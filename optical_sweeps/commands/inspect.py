@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from optical_sweeps.checks import one_of
 from optical_sweeps.commands.arguments import text_or_line
-from optical_sweeps.console import echo
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(config: DictConfig, run: Path | None, pair: str | None = None, english: str | None = None) -> None:
     """Load the encoders, do each requested inspection, and print the paths."""
-    from optical_sweeps.inspection.alignment_error import alignment_table
-    from optical_sweeps.inspection.inspect_settings import InspectSettings
-    from optical_sweeps.inspection.pair_plan import SentencePair, write_pair_plan
-    from optical_sweeps.inspection.run_aligner import aligner_of
-    from optical_sweeps.runs.distillation.query_encoders import load_encoders
-    from optical_sweeps.runs.resolved_config import resolved
-    from optical_sweeps.settings import build, from_root
+    with progress("loading"):
+        from optical_sweeps.inspection.alignment_error import alignment_table
+        from optical_sweeps.inspection.inspect_settings import InspectSettings
+        from optical_sweeps.inspection.pair_plan import SentencePair, write_pair_plan
+        from optical_sweeps.inspection.run_aligner import aligner_of
+        from optical_sweeps.runs.distillation.query_encoders import load_encoders
+        from optical_sweeps.runs.resolved_config import resolved
+        from optical_sweeps.settings import build, from_root
 
     content = {**resolved(config), "run": run}
     settings = from_root(InspectSettings, content)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from optical_sweeps.checks import Count, one_of
 from optical_sweeps.commands.arguments import BYTE_ORDER_MARK, STANDARD_INPUT, add_json, free_text
-from optical_sweeps.console import echo, echo_json
+from optical_sweeps.console import echo, echo_json, progress
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import from_root, settings
@@ -49,9 +49,10 @@ def run(
     as_json: bool = False,
 ) -> None:
     """Encode the queries, search, and print passages with scores and matched tokens."""
-    from optical_sweeps.inspection.matched_tokens import search_passages
-    from optical_sweeps.runs.distillation.query_encoders import load_encoders
-    from optical_sweeps.runs.resolved_config import resolved
+    with progress("loading"):
+        from optical_sweeps.inspection.matched_tokens import search_passages
+        from optical_sweeps.runs.distillation.query_encoders import load_encoders
+        from optical_sweeps.runs.resolved_config import resolved
 
     content = {**resolved(config), "run": run}
     search = from_root(SearchSettings, content)

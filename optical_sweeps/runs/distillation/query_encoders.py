@@ -15,7 +15,7 @@ from optical_sweeps.retrieval.index_settings import IndexSettings
 from optical_sweeps.retrieval.token_index import TokenIndex
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.document_index import DocumentIndex
-from optical_sweeps.runs.shared.prepare import prepare
+from optical_sweeps.runs.shared.prepare import teacher_of
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.spec.run_spec import RunSpec, corpus_of
 from optical_sweeps.settings import build_as
@@ -98,7 +98,7 @@ def trained_student(folder: RunFolder, spec: RunSpec, teacher: TokenEncoder) -> 
 def _run_encoders(settings: Mapping[str, Any]) -> Encoders:
     folder, spec = finished_run(settings)
     spec.machine.prepare()
-    teacher = prepare(spec).teacher
+    teacher = teacher_of(spec).to(spec.machine.device())
     student = trained_student(folder, spec, teacher)
     data = settings.get("data")
     return Encoders(

@@ -20,7 +20,6 @@ from optical_sweeps.runs.spec.identity import fact
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.training.teacher_settings import TeacherSettings
-from optical_sweeps.training.teacher_training import train_teacher
 from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
 
 Texts = Callable[[], list[str]]
@@ -108,6 +107,9 @@ class TrainedTeacher(_Teacher):
         }
 
     def build(self, folder: Path, builds: ArtifactBuilds) -> None:
+        # imports Lightning, which commands that only read a teacher do without
+        from optical_sweeps.training.teacher_training import train_teacher
+
         settings = self._settings
         if settings.negatives == "checkpoint":
             previous = teacher_folder(_without_negatives(self.spec), builds, lambda: self._vocabulary)
