@@ -28,7 +28,8 @@ class TokenEncoderSettings:
         seed: base seed of the projection's initial weights and of added tokens.
         query_marker, document_marker: one token of the vocabulary, such as `[unused0]`, that is inserted
             between the leading special tokens and the text. It takes part if the prefix does.
-        skip_tokens: further tokens of the vocabulary to exclude from documents (ColBERT's skip list).
+        skip_tokens: further tokens of the vocabulary to exclude from documents (ColBERT's skip list). If the
+            padding token is one of them, it is also replaced with [MASK] in the text of augmented queries.
         projection_bias: whether the projection has a bias.
     """
 

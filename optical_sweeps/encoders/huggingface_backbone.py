@@ -6,6 +6,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from optical_sweeps.checks import Count
+from optical_sweeps.encoders.backbone_families import check_family
 from optical_sweeps.encoders.backbones import Backbone, Dropout, settings_digest
 from optical_sweeps.encoders.model_folders import HubModel, quiet_transformers
 from optical_sweeps.errors import UserError
@@ -13,6 +14,12 @@ from optical_sweeps.settings import settings
 
 if TYPE_CHECKING:
     import transformers
+
+DROPOUTS = (
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout", "dropout_rate",
+    "embedding_dropout", "mlp_dropout",
+)  # fmt: skip
+"""Config keys of dropout, by family: BERT's, BART's, T5's and ModernBERT's."""
 
 
 @settings("backbone")
@@ -33,8 +40,8 @@ class HuggingFaceBackbone:
     reads_texts = False
 
     def check(self) -> None:
-        """Raises UserError if the model is neither on this machine nor on the hub."""
-        self._hub_model.check()
+        """Raises UserError if the model is neither on this machine nor on the hub, or of a refused family."""
+        check_family("backbone.name", self.name, self._hub_model.config())
 
     def fingerprint(self) -> str:
         """A digest of the model's content and of the settings, without name and revision."""
@@ -47,9 +54,16 @@ class HuggingFaceBackbone:
         Raises:
             UserError: it is not available, cannot be loaded, lacks weights or has no fast tokenizer.
         """
-        from optical_sweeps.encoders.transformer_layers import drop_layers, drop_pooler, layer_list
+        from optical_sweeps.encoders.transformer_layers import (
+            drop_layers,
+            drop_pooler,
+            encoder_half,
+            layer_list,
+        )
 
         model, tokenizer = self._load()
+        model = encoder_half(model)
+        drop_pooler(model)
         if self.layers is not None:
             depth = len(layer_list(model))
             if self.layers > depth:
@@ -57,7 +71,6 @@ class HuggingFaceBackbone:
                     f"backbone.layers: {self.layers}, but {self.name} has layers 1 to {depth}; lower it"
                 )
             drop_layers(model, range(self.layers + 1, depth + 1))
-        drop_pooler(model)
         return Backbone(model.eval(), tokenizer, self.name)
 
     @property
@@ -71,8 +84,7 @@ class HuggingFaceBackbone:
         try:
             with quiet_transformers():
                 config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-                if self.dropout is not None:
-                    config.hidden_dropout_prob = config.attention_probs_dropout_prob = self.dropout
+                self._adapt(config)
                 model, report = transformers.AutoModel.from_pretrained(
                     folder, config=config, trust_remote_code=False, dtype="float32", output_loading_info=True
                 )
@@ -84,7 +96,8 @@ class HuggingFaceBackbone:
             raise UserError(
                 f"backbone.name: {folder} cannot be loaded ({reason}); name another model"
             ) from None
-        if missing := sorted(name for name in report["missing_keys"] if "pooler" not in name):
+        unused = ("pooler", "decoder.")
+        if missing := sorted(n for n in report["missing_keys"] if not any(part in n for part in unused)):
             raise UserError(
                 f"backbone.name: {folder} lacks {len(missing)} weights, such as {missing[0]}, which would be "
                 "random; name a complete checkpoint"
@@ -94,3 +107,17 @@ class HuggingFaceBackbone:
                 f"backbone.name: {self.name} has no fast tokenizer (tokenizer.json); name another model"
             )
         return model, tokenizer
+
+    def _adapt(self, config: "transformers.PretrainedConfig") -> None:
+        """Set the dropout, exact attention in BigBird (it uses it up to 704 tokens), and no cache."""
+        if getattr(config, "attention_type", None) == "block_sparse":
+            config.attention_type = "original_full"  # else the config changes with the first text
+        if getattr(config, "use_cache", False):
+            config.use_cache = False
+        if self.dropout is None:
+            return
+        keys = [key for key in DROPOUTS if hasattr(config, key)]
+        if not keys:
+            raise UserError(f"backbone.dropout: {self.name} has no dropout; leave it null")
+        for key in keys:
+            setattr(config, key, self.dropout)

@@ -1,14 +1,15 @@
 """Folders of Hugging Face models: given by path, found in the hub's cache, or downloaded."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optical_sweeps.corpora.readers.digests import file_digest
-from optical_sweeps.errors import UserError
+from optical_sweeps.errors import UserError, first_line
+from optical_sweeps.limits import read_json
 
 if TYPE_CHECKING:
     import huggingface_hub
@@ -70,8 +71,24 @@ class HubModel:
 
     def check(self) -> None:
         """Raises UserError if the model is neither on this machine nor on the hub."""
-        if self.local_folder() is None:
-            self._hub_info()
+        self.config()
+
+    def config(self) -> Mapping[str, object]:
+        """The content of its config.json, or of the part that the hub states.
+
+        Raises:
+            UserError: the model is neither on this machine nor on the hub, or its config.json is damaged.
+        """
+        folder = self.local_folder()
+        if folder is None:
+            return self._hub_info().config or {}
+        try:
+            content = read_json(folder / "config.json")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.key}: {folder / 'config.json'}: {first_line(error)}; correct it") from None
+        if not isinstance(content, dict):
+            raise UserError(f"{self.key}: {folder / 'config.json'}: it is not a JSON object; correct it")
+        return content
 
     def folder(self) -> Path:
         """The model's folder, downloaded if necessary."""

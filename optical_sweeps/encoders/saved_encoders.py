@@ -18,7 +18,7 @@ from optical_sweeps.encoders.backbones import Backbone
 from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
 from optical_sweeps.encoders.tensor_files import save_tensors
 from optical_sweeps.encoders.token_encoder import TokenEncoder
-from optical_sweeps.encoders.transformer_layers import drop_pooler
+from optical_sweeps.encoders.transformer_layers import drop_pooler, encoder_half
 from optical_sweeps.errors import UserError
 from optical_sweeps.limits import parse_json, read_json
 
@@ -244,8 +244,9 @@ def _empty_model(config: Mapping[str, object]) -> "transformers.PreTrainedModel"
 
     with torch.random.fork_rng(devices=[]):
         model: transformers.PreTrainedModel = transformers.AutoModel.from_config(
-            transformers.AutoConfig.for_model(**config), attn_implementation="sdpa", trust_remote_code=False
+            transformers.AutoConfig.for_model(**config), trust_remote_code=False
         )
+    model = encoder_half(model)
     drop_pooler(model)
     return model
 

@@ -70,6 +70,8 @@ class TextTokenizer:
         content = self.settings.length(side) - len(leading) - len(self.trailing)
         rows = [[*leading, *e.ids[:content], *self.trailing] or [self._empty_id] for e in encodings]
         ids = np.fromiter(chain.from_iterable(rows), np.int32)
+        if side == "query" and self._masks_padding:
+            ids[ids == self._padding_id] = self.tokenizer.mask_token_id
         offsets = offsets_of(np.fromiter(map(len, rows), np.int64, len(rows)))
         # The space between prefix and text may become a token; it then belongs to the text.
         end = len(prefix.rstrip())
@@ -158,6 +160,11 @@ class TextTokenizer:
         ids = [[i] for i in range(len(self.tokenizer))]
         pieces = self.rust_tokenizer.decode_batch(ids, skip_special_tokens=False)
         return np.array([_is_punctuation(piece) for piece in pieces], bool)
+
+    @property
+    def _masks_padding(self) -> bool:
+        """Whether a query's literal padding token becomes a mask token, as in Stanford's ColBERT."""
+        return self.settings.query_augmentation and self._padding_id in self._skipped_ids
 
     @property
     def _padding_id(self) -> int:

@@ -21,7 +21,7 @@ from optical_sweeps.encoders.ragged import offsets_of, take_rows
 from optical_sweeps.encoders.text_tokenizer import TextTokenizer
 from optical_sweeps.encoders.token_embeddings import Progress, RaggedEmbeddings, TokenEmbeddings, normalize
 from optical_sweeps.encoders.tokenized_texts import TokenBatch, TokenizedTexts, by_length
-from optical_sweeps.encoders.transformer_layers import layer_list, longest_text
+from optical_sweeps.encoders.transformer_layers import layer_list, longest_text, unread_parameters
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 
@@ -49,6 +49,15 @@ class TokenEncoder(nn.Module):
         self.text_tokenizer = TextTokenizer(backbone.tokenizer, settings, backbone.name)
         self.text_tokenizer.check_lengths(longest_text(backbone.model))
         self.projection = _projection(backbone.model.config.hidden_size, settings)
+        for parameter in unread_parameters(self.backbone):
+            parameter.requires_grad = False
+
+    def requires_grad_(self, requires_grad: bool = True) -> "TokenEncoder":
+        """Make all weights trainable that take part; several devices would wait for gradients of others."""
+        super().requires_grad_(requires_grad)
+        for parameter in unread_parameters(self.backbone):
+            parameter.requires_grad = False
+        return self
 
     @property
     def tokenizer(self) -> "transformers.PreTrainedTokenizerFast":
@@ -156,7 +165,7 @@ class TokenEncoder(nn.Module):
 
     def freeze(self, embeddings: bool = False, layers: int = 0) -> "TokenEncoder":
         """Freeze the embeddings, the first `layers` layers, or both; returns the encoder."""
-        stack = layer_list(self.backbone)
+        stack = layer_list(self.backbone) if layers else []
         if not 0 <= layers <= len(stack):
             raise UserError(f"freezing {layers} layers: the encoder has {len(stack)}")
         if embeddings:

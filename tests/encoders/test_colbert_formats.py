@@ -15,6 +15,7 @@ from optical_sweeps.encoders.encoder_settings import CheckpointEncoderSettings, 
 from optical_sweeps.encoders.model_folders import folder_digest
 from optical_sweeps.encoders.saved_encoders import fingerprint, load_encoder, save_encoder
 from optical_sweeps.encoders.teacher_checkpoint import check_agreement
+from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 from tests.support.colbert_folders import (
     DIM,
@@ -102,6 +103,60 @@ def test_stanford_folder(tmp_path, pickled, metadata):
         )  # fmt: skip
 
     assert_same(encoder, reference)
+
+
+@torch.no_grad()
+def stanford_score(model, query: str, document: str, attends: bool) -> float:
+    """MaxSim as `colbert_ai` 0.2.22 computes it (query_tokenization, doc_tokenization, colbert.mask)."""
+    tokenizer = bert_tokenizer()
+    padding, masked = (tokenizer.token_to_id(token) for token in ("[PAD]", "[MASK]"))
+    marks = [tokenizer.encode(mark, add_special_tokens=False).ids[0] for mark in string.punctuation]
+
+    def encode(text: str, marker: str, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        tokenizer.enable_truncation(length - 1)
+        ids = tokenizer.encode(text).ids
+        attention = [1] * (len(ids) + 1) + [0] * (length - 1 - len(ids))
+        ids += [padding] * (length - 1 - len(ids))
+        return torch.tensor([ids[0], tokenizer.token_to_id(marker), *ids[1:]]), torch.tensor(attention)
+
+    def vectors_of(ids: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:
+        states = model(ids[None], attention[None]).last_hidden_state[0]
+        return torch.nn.functional.normalize(states @ linear(DIM, HIDDEN, 5)["linear.weight"].T, dim=1)
+
+    ids, attention = encode(query, "[unused0]", 12)
+    ids[ids == padding] = masked
+    if attends:
+        attention[ids == masked] = 1
+    queries = vectors_of(ids, attention)
+    ids, attention = encode(document, "[unused1]", 20)
+    kept = torch.tensor([number not in marks and number != padding for number in ids.tolist()])
+    return float((queries @ vectors_of(ids, attention)[kept].T).max(dim=1).values.sum())
+
+
+@pytest.mark.parametrize("attends", [False, True])
+@pytest.mark.parametrize(
+    ("query", "document"),
+    [
+        ("red [PAD] fox", "the red fox"),
+        ("red fox", "the [PAD] red fox [PAD]"),
+        ("[PAD]", "[PAD]"),
+        ("[PAD] [MASK] red", "green [MASK] [PAD], apples"),
+    ],
+)
+def test_a_spelled_out_padding_token_counts_as_in_stanfords_code(tmp_path, query, document, attends):
+    write_stanford(tmp_path, attend_to_mask_tokens=attends)
+    encoder = load_checkpoint(open_checkpoint(tmp_path))
+    expected = stanford_score(bert(bert_tokenizer().get_vocab_size()), query, document, attends)
+
+    def score(encoder: TokenEncoder) -> float:
+        queries, documents = (encoder.encode([text], side).vectors for text, side in
+                              ((query, "query"), (document, "document")))  # fmt: skip
+        return float((queries @ documents.T).max(axis=1).sum())
+
+    assert score(encoder) == pytest.approx(expected, abs=1e-5)
+    export(encoder, tmp_path / "exported", "huggingface")
+    assert score(load_checkpoint(open_checkpoint(tmp_path / "exported"))) == pytest.approx(expected, abs=1e-5)
+    assert (tmp_path / "exported" / "artifact.metadata").is_file()
 
 
 @pytest.mark.parametrize("markers", ["saved", "to be added", "unknown"])

@@ -22,7 +22,7 @@ from optical_sweeps.encoders.colbert_formats.pylate_format import Module, Pylate
 from optical_sweeps.encoders.saved_encoders import model_config, new_folder, special_tokens
 from optical_sweeps.encoders.tensor_files import save_tensors
 from optical_sweeps.encoders.token_encoder import TokenEncoder
-from optical_sweeps.encoders.transformer_layers import longest_text
+from optical_sweeps.encoders.transformer_layers import is_encoder_half, longest_text
 from optical_sweeps.errors import UserError
 
 Format = Literal["huggingface", "pylate"]
@@ -61,7 +61,10 @@ def check_export(settings: Mapping[str, object], folder: Path, format: Format) -
 
 def _write_huggingface(encoder: TokenEncoder, folder: Path) -> None:
     prefix = encoder.backbone.base_model_prefix
-    weights = {f"{prefix}.{name}": tensor for name, tensor in encoder.backbone.state_dict().items()}
+    half = "encoder." if is_encoder_half(encoder.backbone) else ""
+    weights = {f"{prefix}.{half}{name}": tensor for name, tensor in encoder.backbone.state_dict().items()}
+    if half:  # the name of the embeddings that encoder and decoder share
+        weights[f"{prefix}.shared.weight"] = encoder.backbone.get_input_embeddings().weight
     projection = {f"linear.{name}": tensor for name, tensor in encoder.projection.state_dict().items()}
     _write_weights(folder / "model.safetensors", weights | projection)
     _write_config(encoder, folder, "HF_ColBERT")
@@ -115,6 +118,8 @@ def _unsupported_by_pylate(encoder: TokenEncoder) -> str | None:
     """
     if problem := _setting_unknown_to_pylate(dataclasses.asdict(encoder.settings)):
         return problem
+    if is_encoder_half(encoder.backbone):
+        return f"pylate does not take the encoder half of {encoder.name}; choose another backbone"
     if (leading := len(encoder.text_tokenizer.leading)) != 1:
         return (
             f"pylate inserts its marker after the first token, but {encoder.name} begins texts with {leading} "
@@ -147,7 +152,7 @@ def _metadata(encoder: TokenEncoder) -> dict[str, object] | None:
         return None
     tokenizer = encoder.text_tokenizer.rust_tokenizer
     ascii_marks = {tokenizer.encode(mark, add_special_tokens=False).tokens[0] for mark in string.punctuation}
-    skipped = set(_skipped(encoder))
+    skipped = set(_skipped(encoder)) - {encoder.tokenizer.pad_token}  # which that code skips always
     if skipped not in (set(), ascii_marks):
         return None
     return {

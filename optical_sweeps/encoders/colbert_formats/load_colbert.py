@@ -70,7 +70,9 @@ def _settings(checkpoint: ColbertCheckpoint, backbone: Backbone) -> TokenEncoder
     if checkpoint.format != "exported":
         for side in SIDES:
             values[f"{side}_marker"] = _marker(checkpoint, backbone, str(values[f"{side}_marker"]))
-        skipped = (_skipped(checkpoint, backbone, word) for word in checkpoint.skip_words)
+        skipped = [_skipped(checkpoint, backbone, word) for word in checkpoint.skip_words]
+        if checkpoint.format == "Stanford":  # no vector for a literal [PAD] of a document; a query's is [MASK]
+            skipped.append(backbone.tokenizer.pad_token)
         values["skip_tokens"] = tuple(dict.fromkeys(token for token in skipped if token is not None))
     return TokenEncoderSettings(**values)
 

@@ -6,7 +6,8 @@ artifact.metadata  JSON: lengths, markers, mask_punctuation, attend_to_mask_toke
 
 Encoding in that code: the marker's token is inserted after the first token; queries are padded to their length
 with mask tokens, and all their tokens take part; documents exclude the first token of each ASCII punctuation
-character.
+character. A padding token that a text spells out, such as [PAD], has no vector in a document, and is a mask
+token in a query.
 """
 
 import string
