@@ -3,8 +3,12 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 """Slurm's termination, the warnings that sbatch and submitit send before it, and Ctrl-C."""
@@ -35,11 +39,25 @@ class Interruption:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self._raises = False
 
     def check(self) -> None:
         """Raise `Interrupted` if a signal was received; call it where stopping loses no work."""
         if self.received is not None:
             raise Interrupted(self.received)
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Raise `Interrupted` for the first signal, wherever it arrives in the block.
+
+        For work that leaves nothing half done and that has no place for `check`, such as hashing many texts.
+        """
+        self.check()
+        self._raises = True
+        try:
+            yield
+        finally:
+            self._raises = False
 
     def checked(self, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
         """The progress callback, preceded by `check`."""
@@ -64,6 +82,28 @@ class Interruption:
         if self.received is not None:
             raise Interrupted(number, at_once=True)
         self.received = signal.Signals(number)
+        if self._raises:
+            raise Interrupted(number)
+
+
+def call_in_thread(function: Callable[[], T]) -> T:
+    """The function's result, computed in a thread, so that signals are handled while it runs.
+
+    Python handles signals in the main thread, between two of its instructions: never during a long call of a
+    compiled library. An exception that a handler raises abandons the thread, which ends with the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return function()
+    outcome: Future[T] = Future()
+
+    def compute() -> None:
+        try:
+            outcome.set_result(function())
+        except BaseException as error:  # the caller gets it
+            outcome.set_exception(error)
+
+    threading.Thread(target=compute, name="computation", daemon=True).start()
+    return outcome.result()
 
 
 @contextmanager

@@ -1,15 +1,24 @@
 """Signals: noted, acted on where no work is lost, handlers restored."""
 
+import os
 import pickle
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
-from optical_sweeps.interruption import SIGNALS, Interrupted, Interruption, interruptible, stopping
+from optical_sweeps.interruption import (
+    SIGNALS,
+    Interrupted,
+    Interruption,
+    call_in_thread,
+    interruptible,
+    stopping,
+)
 
 
 def test_ignored_signals_stay_ignored():
@@ -182,3 +191,31 @@ def test_uncaught_it_ends_the_process_with_75_and_no_traceback():
 
 def test_check_passes_without_a_signal():
     Interruption().check()
+
+
+def sleep_raising(signalled_before: bool) -> None:
+    """Receive SIGTERM before a block that raises, or within it, and sleep."""
+    with interruptible() as interruption:
+        with interruption.raising():
+            pass
+        if signalled_before:
+            os.kill(os.getpid(), signal.SIGTERM)
+        with interruption.raising():
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            call_in_thread(lambda: time.sleep(20))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_signal_is_raised_at_once_where_nothing_is_left_half_done(before):
+    """Even during a long call of a compiled library, if it runs in a thread."""
+    start = time.monotonic()
+    with pytest.raises(Interrupted) as error:
+        sleep_raising(before)
+    assert not error.value.at_once
+    assert time.monotonic() - start < 10
+
+
+def test_a_call_in_a_thread_returns_and_raises_like_the_function():
+    assert call_in_thread(lambda: 1 + 1) == 2
+    with pytest.raises(ZeroDivisionError):
+        call_in_thread(lambda: 1 / 0)

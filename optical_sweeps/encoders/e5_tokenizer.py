@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable
+from itertools import chain, islice
 
 import numpy as np
 from jaxtyping import Int
@@ -10,6 +11,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from optical_sweeps.encoders.e5_file import SPECIAL_PIECES, E5File
 
 PREFIXES = ("query: ", "passage: ")
+STRETCH = 1 << 14
+"""Texts tokenized in one call."""
 STAND_IN = 0xE0000
 """First of the private-use characters that replace, during NFKC, characters which the vocabulary keeps."""
 
@@ -77,8 +80,10 @@ def pieces_in_use(
     piece of lowest score is kept as well, because the cost of an unknown character is derived from it.
     """
     used = np.zeros(len(file.pieces), bool)
-    for encoding in tokenizer.encode_batch_fast([*PREFIXES, *texts], add_special_tokens=False):
-        used[encoding.ids] = True
+    remaining = chain(PREFIXES, texts)
+    while stretch := list(islice(remaining, STRETCH)):  # signals are handled between two calls
+        for encoding in tokenizer.encode_batch_fast(stretch, add_special_tokens=False):
+            used[encoding.ids] = True
     used[[i for i, piece in enumerate(file.pieces) if piece in SPECIAL_PIECES or piece == "▁"]] = True
     used[np.argmin(file.scores)] = True
     if single_characters:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from optical_sweeps.checks import Count
 from optical_sweeps.encoders.backbones import Backbone, Dropout, settings_digest
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import call_in_thread
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.settings import key_of, settings
 
@@ -97,7 +98,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> "transformers
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    call_in_thread(lambda: tokenizer.train_from_iterator(texts, trainer))
     ends = [(piece, tokenizer.token_to_id(piece)) for piece in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=ends

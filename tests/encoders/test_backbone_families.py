@@ -34,6 +34,11 @@ WORKS, REFUSALS = (
     dict(re.findall(r"^\| (\w[\w-]*) \| ([^|]+) \|", table.partition("| --- |")[2], flags=re.MULTILINE))
     for table in PAGE.read_text(encoding="utf-8").split("## Families")[1:]
 )
+COMMON = (
+    "albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "eurobert", "jina_embeddings_v3",
+    "modernbert", "mpnet", "mt5", "nomic_bert", "qwen3", "roformer", "t5", "xlm-roberta",
+)  # fmt: skip
+"""Families that the fast tier of the tests tries; the slow tier tries all."""
 WITHOUT_SEPARATE_LAYERS = ("albert", "flaubert", "xlm")
 LAYERS_DIFFER = ("longt5", "modernbert", "mt5", "pegasus_x", "switch_transformers", "t5")
 SETTINGS = {
@@ -79,7 +84,12 @@ def vectors(encoder: TokenEncoder, texts: tuple[str, ...]) -> np.ndarray:
     return np.concatenate([encoder.encode(texts, side).vectors for side in ("query", "document")])
 
 
-@pytest.mark.parametrize(("folder", "family"), [(name, name) for name in WORKS], indirect=["folder"])
+FAMILIES = [
+    pytest.param(name, name, id=name, marks=() if name in COMMON else pytest.mark.slow) for name in WORKS
+]
+
+
+@pytest.mark.parametrize(("folder", "family"), FAMILIES, indirect=["folder"])
 def test_a_family_works(folder, family, tmp_path, texts):
     encoder = encoder_of(folder)
     assert refusal(encoder.backbone.config.to_dict()) is None
@@ -131,7 +141,7 @@ def _check_longest(encoder: TokenEncoder, folder: Path) -> None:
 def _check_fewer_layers(folder: Path, family: str, tmp_path: Path, texts: tuple[str, ...]) -> None:
     if family in WITHOUT_SEPARATE_LAYERS:
         for change in (lambda e: e.freeze(layers=1), lambda e: drop_layers(e.backbone, [1])):
-            with pytest.raises(UserError, match="can be neither dropped nor frozen"):
+            with pytest.raises(UserError, match="can therefore be neither dropped nor frozen"):
                 change(encoder_of(folder))
         return
     shortened = [encoder_of(folder, layers=2)]

@@ -22,6 +22,7 @@ SIZES = {
 }  # fmt: skip
 """Sizes of a tiny model, by the names that families have for them."""
 EXTRA: dict[str, dict[str, Any]] = {
+    "luke": {"entity_vocab_size": 10, "entity_emb_size": 8},
     "mobilebert": {"embedding_size": 32, "true_hidden_size": 32, "intra_bottleneck_size": 32},
     "squeezebert": {
         "embedding_size": 32,

@@ -51,6 +51,13 @@ def test_a_sweeps_folder_of_the_users_own_is_refused():
         planned("hydra.sweep.dir=elsewhere")
 
 
+def test_a_name_of_the_users_own_for_runs_is_refused():
+    with pytest.raises(
+        UserError, match=r"hydra\.sweep\.subdir: a run's folder is named by its id; leave it out"
+    ):
+        planned("hydra.sweep.subdir=mine")
+
+
 def test_a_runs_folder_of_the_users_own_is_refused(tmp_path):
     done = invoke(tmp_path, "train", *SMALL, "hydra.run.dir=elsewhere")
     assert done.code == 1

@@ -75,7 +75,7 @@ class IrDatasetsCollections(IrDatasetsDocuments):
         requested_language(language, self.languages, "data.collections.languages")
         test, dev = IrDataset(self.test.format(language=language)), self._dev(language)
         dataset = dev if dev is not None and split == "dev" else test
-        qrels: Qrels = dataset.qrels()
+        qrels: Qrels = dataset.qrels(self.on_duplicate)
         if dev is None:
             qrels = split_queries(qrels, split, self.dev_fraction)
         elif split == "dev":

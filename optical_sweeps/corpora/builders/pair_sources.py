@@ -60,7 +60,7 @@ class IrDatasetsPairs(IrDatasetsDocuments):
         queries = judged.queries(on_duplicate=self.on_duplicate)
         links = [
             (query, document)
-            for query, grades in judged.qrels().items()
+            for query, grades in judged.qrels(self.on_duplicate).items()
             for document, grade in grades.items()
             if grade > 0 and queries.get(query)
         ]

@@ -114,13 +114,23 @@ class IrDataset:
             handler = handler._queries_handler
         return handler
 
-    def qrels(self) -> dict[str, dict[str, int]]:
-        """Query id -> document id -> grade; negative grades, which TREC uses for junk, become 0."""
+    def qrels(self, on_duplicate: OnDuplicate = "refuse") -> dict[str, dict[str, int]]:
+        """Query id -> document id -> grade; negative grades, which TREC uses for junk, become 0.
+
+        Args:
+            on_duplicate: what to do with a document that a query has twice with other grades: refuse, or keep
+                the first.
+        """
         self._check_has("qrels", self._dataset.has_qrels())
         qrels: dict[str, dict[str, int]] = {}
         with self._explained("qrels"):
             for qrel in self._dataset.qrels_iter():
-                qrels.setdefault(qrel.query_id, {})[qrel.doc_id] = max(int(qrel.relevance), 0)
+                grades, grade = qrels.setdefault(qrel.query_id, {}), max(int(qrel.relevance), 0)
+                if grades.setdefault(qrel.doc_id, grade) != grade and on_duplicate == "refuse":
+                    raise UserError(
+                        f"{self.id}: document {qrel.doc_id!r} is judged twice for query {qrel.query_id!r}, "
+                        "with other grades; set on_duplicate to first"
+                    )
         return qrels
 
     def docpairs(self) -> Iterator[tuple[str, str, str]]:

@@ -43,7 +43,8 @@ def perform(spec: RunSpec, folder: RunFolder, interruption: Interruption) -> Non
     clock.lap("tracker_start")
 
     with metrics.closing_on_error():
-        student = untrained_student(spec, shared)
+        with interruption.raising():
+            student = untrained_student(spec, shared)
         search = StudentSearch(spec, shared.teacher, shared.index_of, folder.path / "indexes", interruption)
         dev = DevEvaluation(spec, shared, search, metrics)
         checkpoints = TrainingCheckpoints(folder.path / "checkpoints", spec.id, echo)

@@ -64,12 +64,11 @@ def prepare(spec: RunSpec, interruption: Interruption | None = None) -> SharedRe
     folder = teacher_folder(spec, builds, lambda: all_texts(spec))
     teacher = load_teacher(folder).to(spec.machine.device())
     fingerprint = teacher_fingerprint(folder)
-    indexes = {
-        key: DocumentIndex(teacher, fingerprint, documents, spec.index)
-        for key, documents in _documents(spec).items()
-    }
+    with builds.interruption.raising():
+        documents = _documents(spec)
+        english = _distinct_english(spec)
+    indexes = {key: DocumentIndex(teacher, fingerprint, each, spec.index) for key, each in documents.items()}
     index_folders = {key: builds.folder(index) for key, index in indexes.items()}
-    english = _distinct_english(spec)
     vectors = TeacherVectors(teacher, fingerprint, english, "query")
     vectors_folder = builds.folder(vectors)
     write_note(spec.shared_note, (folder, *index_folders.values(), vectors_folder))

@@ -90,8 +90,10 @@ class ArtifactBuilds:
             if seconds >= artifact.announced_from:
                 echo(f"{artifact.part}: built from {artifact.source()} in {seconds:.1f} s")
 
+        with self.interruption.raising():  # a key can be a hash of all texts
+            key = _stored_key(artifact)
         get_or_build = self.store.get_or_build_in_parts if artifact.in_parts else self.store.get_or_build
-        return get_or_build(artifact.kind, _stored_key(artifact), build)
+        return get_or_build(artifact.kind, key, build)
 
     def expected_folder(self, artifact: SharedArtifact[T]) -> Path:
         """The folder of the artifact, whether it is built or not."""

@@ -118,8 +118,10 @@ class TrainedTeacher(_Teacher):
         else:
             miner = None
             assert isinstance(self.spec.encoder, TokenEncoderSettings)
-            encoder = build_token_encoder(self.spec.encoder, self.spec.backbone, self._vocabulary)
-        triples = self._triples
+            with builds.interruption.raising():
+                encoder = build_token_encoder(self.spec.encoder, self.spec.backbone, self._vocabulary)
+        with builds.interruption.raising():
+            triples = self._triples
         if settings.negatives != "none":
             triples = builds.get(HardNegatives(triples, settings.mining, miner))
         with builds.progress("teacher") as advance:
