@@ -165,7 +165,7 @@ class TokenEncoder(nn.Module):
 
     def freeze(self, embeddings: bool = False, layers: int = 0) -> "TokenEncoder":
         """Freeze the embeddings, the first `layers` layers, or both; returns the encoder."""
-        stack: Sequence[nn.Module] = layer_list(self.backbone) if layers else ()
+        stack = layer_list(self.backbone) if layers else nn.ModuleList()
         if not 0 <= layers <= len(stack):
             raise UserError(f"freezing {layers} layers: the encoder has {len(stack)}")
         if embeddings:

@@ -412,6 +412,16 @@ def test_a_repeated_query_with_another_text_is_refused(irds_without_files, tmp_p
         IrDataset("miracl/sw/dev").queries()
 
 
+def test_a_repeated_judgement_with_another_grade_is_refused_or_the_first_is_kept(irds_without_files, repeating):
+    folder = irds_without_files / "miracl" / "v1.0" / "sw" / "dev"
+    put(folder / "qrels.tsv", "q1 Q0 1#0 1\nq1 Q0 1#0 0\nq2 Q0 2#0 1\nq2 Q0 2#0 1\n")
+    with pytest.raises(
+        UserError, match=r"^miracl/sw/dev: document '1#0' is judged twice for query 'q1', with other"
+    ):
+        IrDataset("miracl/sw/dev").qrels()
+    assert IrDataset("miracl/sw/dev").qrels("first") == {"q1": {"1#0": 1}, "q2": {"2#0": 1}}
+
+
 def test_half_surrogate_pairs_of_queries_are_replaced(repeating, monkeypatch):
     class Query(NamedTuple):
         query_id: str
