@@ -44,11 +44,18 @@ def upload(grid: Grid, client: Client | None = None) -> UploadResult:
     A run counts as uploaded when the client has marked all of its folders.
 
     Raises:
-        UserError: a run has to be uploaded, and W&B is not installed, does not answer or refuses the key.
+        UserError: a run has to be uploaded, and its folder cannot be written, or W&B is not installed, does not
+            answer or refuses the key.
     """
     finished = [run for run, state in grid.states().items() if state == "done"]
     folders = {run: offline_folders(grid.folder / run) for run in finished}
     pending = [run for run in finished if any(not is_synced(folder) for folder in folders[run])]
+    for folder in (folder for run in pending for folder in folders[run]):
+        if not os.access(folder, os.W_OK):
+            raise UserError(
+                f"{folder}: you cannot write there, where W&B's client marks what it has uploaded; let the "
+                "owner of the sweep upload it"
+            )
     if pending and client is None:
         _require_wandb()
     client = client or _wandb

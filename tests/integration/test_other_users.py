@@ -86,9 +86,10 @@ def test_every_file_of_a_sweep_can_be_read_by_others(place: Path, sweep: str) ->
         (("sweep", "status"), "1 done"),
         (("verify",), " OK"),
         (("curves", "output=own-curves"), "own-curves"),
+        (("figures", "output=own-figures"), "own-figures"),
         (("report", "--output", "page.html"), "page.html"),
     ],
-    ids=["status", "verify", "curves", "report"],
+    ids=["status", "verify", "curves", "figures", "report"],
 )
 def test_a_sweep_that_may_only_be_read(place: Path, sweep: str, words: tuple[str, ...], shown: str) -> None:
     name = words[:2] if words[0] == "sweep" else words[:1]
@@ -101,6 +102,13 @@ def test_a_sweep_that_may_only_be_read(place: Path, sweep: str, words: tuple[str
     done = call(place / "root", *name, relative, *options, user=READER, HOME=str(place / "own"))
     assert (done.returncode, done.stderr) == (0, "")
     assert shown in done.stdout or str(own) in done.stdout
+
+
+def test_the_upload_of_a_sweep_that_may_only_be_read_is_refused(place: Path, sweep: str) -> None:
+    done = call(place / "root", "sweep", "sync", "multirun/small", user=READER, HOME=str(place / "own"))
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "you cannot write there, where W&B's client marks what it has uploaded" in line
 
 
 def test_what_may_not_be_written_is_one_line(place: Path, sweep: str) -> None:
