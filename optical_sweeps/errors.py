@@ -32,6 +32,10 @@ class UsageError(UserError):
 def hydra_message(error: Exception) -> str:
     """An error of Hydra or OmegaConf in one line; for a key of `RENAMED_KEYS` it names the new key."""
     text = " ".join(str(error).split())
+    kind, _, rest = text.partition(": ")
+    if kind == "LexerNoViableAltException":
+        word = rest.partition(" ^")[0]
+        return f"{word}: not key=value; keys, also those of a dict, are ASCII, and other values need quotes"
     for old, new in RENAMED_KEYS.items():
         if f"'{old}'" in text:
             return f"{old}: no such key; set {new}"

@@ -68,6 +68,13 @@ def test_a_composed_config_has_the_value_as_written(text):
         assert started.master.paths.artifacts == text
 
 
+@pytest.mark.parametrize("word", ["données=1", "~été", "data={é: 1}", "+데이터.x=1"])
+def test_a_key_outside_ascii_is_refused_in_plain_words(word):
+    with pytest.raises(UserError, match="not key=value; keys, also those of a dict, are ASCII") as error:
+        hydra_app(overrides=[word]).__enter__()
+    assert str(error.value).startswith(word)
+
+
 def refusal_of(*overrides: str) -> str:
     """The line with which a grid of one point is refused."""
     with pytest.raises(UserError) as error, hydra_app(overrides=overrides) as started:
