@@ -117,6 +117,9 @@ def _changes_of_parts(tree: ast.AST) -> Iterator[Change]:
 
 def _parts(tree: ast.AST) -> Iterator[tuple[str, int, list[ast.AST], int, list[ast.AST]]]:
     """Statements, keyword arguments and elements: kind, line, list with the part, its place, its substitute."""
+    # the targets of assignments, and the parameters of types
+    kept = {node for node in ast.walk(tree) if isinstance(getattr(node, "ctx", None), ast.Store)}
+    kept |= {node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
     for node in ast.walk(tree):
         for block in ("body", "orelse", "finalbody"):
             statements = getattr(node, block, None)
@@ -127,7 +130,7 @@ def _parts(tree: ast.AST) -> Iterator[tuple[str, int, list[ast.AST], int, list[a
             for i, part in enumerate(node.keywords):
                 if part.arg:
                     yield "keyword", part.lineno, node.keywords, i, []
-        if isinstance(node, ast.Tuple | ast.List | ast.Set) and len(node.elts) > 1:
+        if isinstance(node, ast.Tuple | ast.List | ast.Set) and len(node.elts) > 1 and node not in kept:
             for i, part in enumerate(node.elts):
                 yield "element", part.lineno, node.elts, i, []
 

@@ -58,7 +58,7 @@ def test_what_does_not_match_is_dropped_and_counted():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["kept", "no text"], "1 judged queries have no text, such as 'no text'"),
+        (["kept", "no text", "empty text"], "2 judged queries have no text, such as 'no text'"),
         (["one judgement left"], "1 judged documents are not among its 2, such as 'gone'"),
         (["nothing relevant"], "no query with a text has a relevant document"),
     ],

@@ -406,3 +406,31 @@ def test_the_report_counts_the_drawn_pairs(sizes, sampling, total, ratio):
     )
     assert set(report.as_dict()) == {"pairs", "distinct", "repeats", "tokens", "ratio"}
     assert "tokens" not in mixture.report().as_dict()
+
+
+@pytest.mark.parametrize(
+    ("mixture", "label"),
+    [
+        (FixedTotal(total=3200, ratio=0.25), "ratio=0.25 total=3200"),
+        (FixedHigh(high_total=1600, multiple=0.5), "multiple=0.5 high_total=1600"),
+        (Natural(total=20), "natural total=20"),
+        (Natural(total=None), "natural total=all"),
+        (PerLanguage(budgets={"fa": 2, "de": 6}), "budgets de=6 fa=2"),
+    ],
+)
+def test_labels(mixture, label):
+    assert mixture.label == label
+
+
+def test_a_low_temperature_leaves_the_small_languages_a_weight_above_zero():
+    weights = FixedTotal(total=1, ratio=0.5, temperature=0.01).weights(np.array([10, 1000]))
+    assert weights.tolist() == [1e-12, 1.0]
+
+
+def test_equal_weights_go_round_in_the_order_of_names():
+    """A golden sequence, with ties at every place and a cap that one language meets."""
+    drawn = Natural(total=7, weighting="unimax").draw({"a": 3, "b": 1, "c": 3}, ["a", "c"], ["b"])
+    assert drawn.counts == {"a": 3, "c": 3, "b": 1}
+    for total, counts in ((1, [1, 0, 0]), (2, [1, 0, 1]), (3, [1, 1, 1]), (4, [2, 1, 1]), (5, [2, 2, 1])):
+        drawn = Natural(total=total, weighting="unimax").draw({"a": 3, "b": 1, "c": 3}, ["a", "c"], ["b"])
+        assert [drawn.counts.get(name, 0) for name in "acb"] == counts
