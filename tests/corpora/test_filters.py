@@ -113,3 +113,25 @@ def test_a_report_is_one_line_and_sorted_json():
     }
     assert list(report.as_dict()["read"]) == ["a.tsv", "b.tsv"]
     assert BitextReport("fi").line() == "fi: 0 of 0 pairs; dropped: none; skipped: none"
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        (("a", "b"), True),
+        (("b", "a"), True),
+        (("a", "a"), False),
+        (("A", "a"), False),
+        (("a", "A\u200b"), False),
+    ],
+)
+def test_a_copy_is_equal_except_for_case_and_invisible_characters(pair, expected):
+    assert kept(pair, drop_copies=True) == expected
+    assert kept(pair)
+
+
+def test_filters_with_scripts_can_be_hashed():
+    """Corpora are kept by their settings."""
+    filters = [BitextFilters(scripts={"tt": code}) for code in ("Latn", "Latn", "Cyrl")]
+    assert hash(filters[0]) == hash(filters[1])
+    assert (filters[0] == filters[1], filters[0] == filters[2]) == (True, False)
