@@ -12,13 +12,19 @@ from jaxtyping import Float, Int
 from optical_sweeps.seeds import derive_seed
 
 
+BLOCK = 1 << 20
+"""Random keys of pairs that are held in memory at a time."""
+
+
 def language_sequence(language: str, size: int, count: int, seed: int) -> Int[np.ndarray, "count"]:
     """The first `count` pair numbers of one language: a fresh permutation for each repetition of its data."""
     epochs = [
-        _permutation(size, derive_seed(f"mixture.{language}.{repetition}", seed))
+        _permutation(
+            size, min(size, count - repetition * size), derive_seed(f"mixture.{language}.{repetition}", seed)
+        )
         for repetition in range(math.ceil(count / size))
     ]
-    return np.concatenate([*epochs, np.zeros(0, dtype=np.int64)])[:count]
+    return np.concatenate([*epochs, np.zeros(0, dtype=np.int64)])
 
 
 def apportion(
@@ -51,10 +57,30 @@ def _water_level(weights: Float[np.ndarray, "L"], caps: Int[np.ndarray, "L"], bu
     return float((caps / weights).max())
 
 
-def _permutation(size: int, seed: int) -> Int[np.ndarray, "size"]:
-    """A random order of 0..size-1, the same in every version of numpy.
+def _permutation(size: int, count: int, seed: int) -> Int[np.ndarray, "count"]:
+    """The first `count` places of a random order of 0..size-1, the same in every version of numpy.
+
+    The order sorts a random key of each number. Keys that cannot be among the `count` smallest are dropped as
+    they are generated, so that the memory depends on `count` and not on `size`.
 
     numpy guarantees that the raw stream of a bit generator is stable; `Generator.permutation` is not (NEP 19).
     """
-    keys: np.ndarray = np.random.PCG64(seed).random_raw(size)
-    return keys.argsort(kind="stable")
+    expected = float(count)
+    while True:
+        expected += (
+            8 * math.sqrt(expected) + 8
+        )  # eight standard deviations: a second pass is hardly ever needed
+        largest = (
+            np.uint64(min(expected / size, 1 - 2**-53) * 2**64) if expected < size else np.uint64(2**64 - 1)
+        )
+        generator = np.random.PCG64(seed)
+        numbers, keys = [], []
+        for start in range(0, size, BLOCK):
+            block = generator.random_raw(min(BLOCK, size - start))
+            kept = np.flatnonzero(block <= largest)
+            numbers.append(kept + start)
+            keys.append(block[kept])
+        order = np.concatenate(keys).argsort(kind="stable")[:count]
+        if len(order) == count:
+            permutation: np.ndarray = np.concatenate(numbers)[order]
+            return permutation
