@@ -83,6 +83,16 @@ def progress(description: str) -> Iterator[Advance]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@contextmanager
+def counter(description: str) -> Iterator[Callable[[int], None]]:
+    """Show a number on a terminal, for work of unknown size; yields a function to call with the number."""
+    console = terminal()
+    columns = (TextColumn("  {task.description}"), TextColumn("{task.completed:,.0f}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done: bar.update(task, completed=done)
+
+
 def size_text(count: int) -> str:
     """A number of bytes in decimal units.
 

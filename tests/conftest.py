@@ -36,6 +36,7 @@ os.environ["WANDB_SILENT"] = "true"
 SLOW = (
     "commands/test_claims_and_figures.py::test_budgets_are_strata_and_an_axis",
     "commands/test_claims_and_figures.py::test_figures_are_reproducible_to_the_byte",
+    "corpora/test_packed_bitext.py::test_a_killed_packing_leaves_no_process",
     "corpora/test_recipes.py",
     "integration/browser/",
     "integration/test_backbone_training.py",
@@ -80,3 +81,14 @@ def denormals_kept():
     yield
     if torch := sys.modules.get("torch"):
         torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def own_bitext_cache(request: pytest.FixtureRequest):
+    """Pack bitext in the test's own folder if the test names none."""
+    if packed_bitext := sys.modules.get("optical_sweeps.corpora.packed_bitext"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(packed_bitext, "CACHE", request.getfixturevalue("tmp_path") / "packed bitext")
+            yield
+    else:
+        yield

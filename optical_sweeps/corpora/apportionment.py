@@ -11,7 +11,6 @@ from jaxtyping import Float, Int
 
 from optical_sweeps.seeds import derive_seed
 
-
 BLOCK = 1 << 20
 """Random keys of pairs that are held in memory at a time."""
 
@@ -65,14 +64,10 @@ def _permutation(size: int, count: int, seed: int) -> Int[np.ndarray, "count"]:
 
     numpy guarantees that the raw stream of a bit generator is stable; `Generator.permutation` is not (NEP 19).
     """
-    expected = float(count)
+    bound = float(count)
     while True:
-        expected += (
-            8 * math.sqrt(expected) + 8
-        )  # eight standard deviations: a second pass is hardly ever needed
-        largest = (
-            np.uint64(min(expected / size, 1 - 2**-53) * 2**64) if expected < size else np.uint64(2**64 - 1)
-        )
+        bound += 8 * math.sqrt(bound) + 8  # eight standard deviations: one pass is almost always enough
+        largest = np.uint64(bound / size * 2**64) if bound < size else np.uint64(2**64 - 1)
         generator = np.random.PCG64(seed)
         numbers, keys = [], []
         for start in range(0, size, BLOCK):

@@ -1,8 +1,9 @@
 """Bitext: sentences of one language and their English translations."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 
 def fingerprint_of_texts(texts: Iterable[str]) -> str:
@@ -19,15 +20,20 @@ def fingerprint_of_texts(texts: Iterable[str]) -> str:
 class Bitext:
     """Translation pairs of one language with English; pair k is (`translations[k]`, `english[k]`).
 
-    Pair numbers are stable: draws, caches and logs refer to a pair by its number.
+    Pair numbers are stable: draws, caches and logs refer to a pair by its number. The sides are tuples or
+    sequences on disk (see `packed_bitext`): read a bitext of unknown size by number, iteration or slices.
+
+    Args:
+        known_fingerprint: the fingerprint of the content, if it was computed before.
 
     Raises:
         ValueError: the two sides have different lengths, or there is no pair.
     """
 
     language: str
-    english: tuple[str, ...]
-    translations: tuple[str, ...]
+    english: Sequence[str]
+    translations: Sequence[str]
+    known_fingerprint: str | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.english) != len(self.translations):
@@ -40,3 +46,7 @@ class Bitext:
 
     def __len__(self) -> int:
         return len(self.english)
+
+    def fingerprint(self) -> str:
+        """A hash of every pair, in order."""
+        return self.known_fingerprint or fingerprint_of_texts(itertools.chain(self.english, self.translations))

@@ -1,24 +1,30 @@
 """Sources of bitext: files and datasets of several formats, with weights, read through filters."""
 
-import hashlib
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from optical_sweeps.checks import NonNegativeFloat, NonNegativeInt, Strings, expanded
+from optical_sweeps.checks import FilePath, NonNegativeFloat, NonNegativeInt, Strings, expanded
 from optical_sweeps.corpora.bitext import Bitext
-from optical_sweeps.corpora.filters import BitextFilters, BitextReport, refusal
+from optical_sweeps.corpora.filters import BitextFilters, BitextReport
 from optical_sweeps.corpora.languages import ENGLISH, TargetLanguages
+from optical_sweeps.corpora.packed import Stamp, stamp_of
+from optical_sweeps.corpora.packed_bitext import NoPairs, PairSelection, default_cache, packed_bitext
+from optical_sweeps.corpora.pair_blocks import PairFilter, SourceChunk, chunks
 from optical_sweeps.corpora.path_patterns import check_pattern, placeholders
-from optical_sweeps.corpora.readers.bitext import Pair, json_lines_pairs, moses_pairs, tsv_pairs
+from optical_sweeps.corpora.readers.bitext import (
+    RawPairs,
+    json_lines_pairs,
+    moses_pairs,
+    parsed_already,
+    tsv_pairs,
+)
 from optical_sweeps.corpora.readers.gettext import gettext_pairs
 from optical_sweeps.corpora.readers.hub import hub_pairs
 from optical_sweeps.corpora.readers.json_lines import is_json_lines
-from optical_sweeps.corpora.readers.lines import Fault
 from optical_sweeps.corpora.readers.opening import COMPRESSED_SUFFIXES, split_member
 from optical_sweeps.corpora.readers.tmx import tmx_pairs
 from optical_sweeps.errors import UserError
@@ -107,12 +113,20 @@ class BitextSource:
         """The files of a language."""
         return [expanded(Path(_filled(pattern, language))) for pattern in self.files or ()]
 
-    def pairs(self, language: str) -> Iterator[Pair | Fault]:
+    def facts(self, language: str) -> dict[str, object]:
+        """What the pairs of one language depend on besides the content of the files, as JSON."""
+        files = [str(path.absolute()) for path in self.paths(language)]
+        names = ("dataset", "subset", "split", "revision") if self.dataset else ()
+        settings = {name: getattr(self, name) for name in (*names, "format", "weight")}
+        return {**settings, "files": files, "fields": [self.english_field, self.translation_field]}
+
+    def pairs(self, language: str) -> RawPairs:
         """The pairs of one language, and the parts of the files that cannot be used."""
         english, translation = self.english_field, _filled(self.translation_field, language)
         if self.dataset:
             subset = _filled(self.subset, language) if self.subset else None
-            return hub_pairs(self.dataset, subset, self.split, self.revision, english, translation)
+            rows = hub_pairs(self.dataset, subset, self.split, self.revision, english, translation)
+            return RawPairs(rows, parsed_already)
         path, *others = self.paths(language)
         if others:
             return moses_pairs(path, others[0], language)
@@ -120,9 +134,10 @@ class BitextSource:
         if file_format == "jsonl":
             return json_lines_pairs(path, english, translation)
         if file_format == "gettext":
-            return gettext_pairs(path)
-        read: Callable[[Path, str], Iterator[Pair | Fault]] = tmx_pairs if file_format == "tmx" else tsv_pairs
-        return read(path, language)
+            return RawPairs(gettext_pairs(path), parsed_already)
+        if file_format == "tmx":
+            return RawPairs(tmx_pairs(path, language), parsed_already)
+        return tsv_pairs(path, language)
 
 
 def _sources(value: object) -> tuple[BitextSource, ...]:
@@ -147,6 +162,7 @@ class BitextSources:
         on_fault: what to do with lines that cannot be used (not UTF-8, a missing tab, unequal line counts):
             refuse stops with file and line, skip counts them.
         seed: seed of the choice among the pairs of a source with a fractional weight.
+        cache: folder of the packed pairs.
 
     Raises:
         UserError: a bad setting (at construction), a missing or bad file (when read).
@@ -156,44 +172,26 @@ class BitextSources:
     filters: Annotated[BitextFilters, BeforeValidator(_filters)] = field(default_factory=BitextFilters)
     on_fault: OnFault = "refuse"
     seed: NonNegativeInt = 0
+    cache: FilePath = field(default_factory=default_cache)
 
     def has(self, language: str) -> bool:
         """Whether a source has the language."""
         return any(source.has(language) for source in self.sources)
 
-    def check(self, language: str) -> None:
-        """Refuse a language without a source or of an unknown script, and missing files."""
-        self.filters.check(language)
-        for source in self._sources(language):
-            for path in source.paths(language):
-                if not split_member(path)[0].is_file():
-                    raise UserError(
-                        f"data.bitexts.sources: there is no file {path}; check its files and languages"
-                    )
-
     def read(self, language: str) -> tuple[Bitext, BitextReport]:
-        """The pairs of one language, and the numbers of pairs that were dropped or skipped.
+        """The packed pairs of one language, and the numbers of pairs that were dropped or skipped.
 
         Raises:
             UserError: no source has the language, a file is missing or bad, or no pair remains.
         """
-        self.check(language)
-        report = BitextReport(language)
-        english: list[str] = []
-        translations: list[str] = []
-        tests = self.filters.tests(language)  # for all sources, since duplicates occur across them
-        for source in self._sources(language):
-            for pair in usable_pairs(source, language, self.on_fault, report, key="data.bitexts.on_fault"):
-                if (failed := refusal(tests, pair)) is not None:
-                    report.dropped[failed] += 1
-                    continue
-                copies = _copies(pair, source.weight, self.seed)
-                english += [pair[0]] * copies
-                translations += [pair[1]] * copies
-        report.kept = len(english)
-        if not english:
-            raise UserError(f"data.bitexts: no pair remains ({report.line()}); check the sources and filters")
-        return Bitext(language, tuple(english), tuple(translations)), report
+        self.filters.check(language)
+        sources = self._sources(language)
+        try:
+            return read_sources(
+                sources, language, self.filters, self.on_fault, "data.bitexts", self.cache, seed=self.seed
+            )
+        except NoPairs as none:
+            raise UserError(f"data.bitexts: no pair remains ({none}); check the sources and filters") from None
 
     def _sources(self, language: str) -> list[BitextSource]:
         sources = [source for source in self.sources if source.has(language)]
@@ -202,36 +200,52 @@ class BitextSources:
         return sources
 
 
-def usable_pairs(
-    source: BitextSource, language: str, on_fault: OnFault, report: BitextReport, key: str
-) -> Iterator[Pair]:
-    """The pairs of a source that can be used; `report` counts them and the parts that are skipped.
+def read_sources(
+    sources: Sequence[BitextSource],
+    language: str,
+    filters: BitextFilters,
+    on_fault: OnFault,
+    key: str,
+    cache: Path,
+    seed: int = 0,
+) -> tuple[Bitext, BitextReport]:
+    """The pairs of some sources, packed in `cache` at the first call and again when a file changes.
 
     Args:
-        key: the config key of `on_fault`, for messages.
+        key: the config key of the sources, for messages.
 
     Raises:
-        UserError: at the first fault, if faults are refused.
+        UserError: a file is missing or bad.
+        NoPairs: no pair remains.
     """
-    name = source.name(language)
-    for pair in source.pairs(language):
-        if not isinstance(pair, Fault):
-            report.read[name] += 1
-            yield pair
-        elif on_fault == "refuse":
-            raise UserError(f"{pair.message}; or set {key} to skip")
-        else:
-            report.faults[pair.kind] += 1
+
+    def chunks_of_sources() -> Iterator[SourceChunk]:
+        for source in sources:
+            for path in source.paths(language):
+                if not split_member(path)[0].is_file():
+                    raise UserError(f"{key}.sources: there is no file {path}; check its files and languages")
+        for source in sources:
+            yield from chunks(source.name(language), source.pairs(language), source.weight)
+
+    def stamp() -> Stamp:
+        files = {split_member(path)[0] for source in sources for path in source.paths(language)}
+        return stamp_of(sorted(files))
+
+    selection = PairSelection(
+        language,
+        chunks_of_sources,
+        PairFilter(language, filters, seed),
+        skip_key=f"{key}.on_fault",
+        skips=on_fault == "skip",
+    )
+    facts = {
+        "sources": [source.facts(language) for source in sources],
+        "filters": filters.facts(),
+        "on_fault": on_fault,
+        "seed": seed,
+    }
+    return packed_bitext(cache, selection, facts, stamp)
 
 
 def _filled(pattern: str, language: str) -> str:
     return pattern.format(language=language, pair="-".join(sorted((language, ENGLISH))))
-
-
-def _copies(pair: Pair, weight: float, seed: int) -> int:
-    """How often a pair counts; the fraction of a weight is drawn by the pair's own hash."""
-    whole = math.floor(weight)
-    if whole == weight:
-        return whole
-    digest = hashlib.blake2b("\0".join(pair).encode(), digest_size=8, key=f"weight {seed}".encode()).digest()
-    return whole + (int.from_bytes(digest, "big") / 2**64 < weight - whole)

@@ -1,11 +1,12 @@
 """Filters of bitext: which pairs are kept, and how many pairs each filter drops."""
 
+import dataclasses
 import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
@@ -19,6 +20,7 @@ from optical_sweeps.corpora.words import folded, visible
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import key_of, settings
 
+LANGUAGE_ID = "language_id"
 FILTERS = "data.bitexts.filters"
 Test = Callable[[str, str], bool]
 """Whether a pair of (English, translation) passes."""
@@ -95,7 +97,10 @@ class BitextFilters:
         return scripts
 
     def tests(self, language: str) -> dict[str, Test]:
-        """Name -> test for the pairs of one language, cheapest first; the test of duplicates keeps a record."""
+        """Name -> test for single pairs of one language, in the order in which they are applied.
+
+        Duplicates are found later, among the pairs that pass all tests before `LANGUAGE_ID`.
+        """
         tests: dict[str, Test] = {"length": self._has_length}
         if self.max_ratio is not None:
             tests["ratio"] = self._has_ratio
@@ -103,11 +108,18 @@ class BitextFilters:
             tests["copy"] = _is_no_copy
         if self.min_script_share is not None:
             tests["script"] = _script_test(self._scripts_of(language), self.min_script_share)
-        if self.drop_duplicates:  # before language identification, which is slow
-            tests["duplicate"] = _duplicate_test()
         if self.language_id is not None:
-            tests["language_id"] = _language_test(language, self.language_id, self.min_language_probability)
+            tests[LANGUAGE_ID] = _language_test(language, self.language_id, self.min_language_probability)
         return tests
+
+    def facts(self) -> dict[str, object]:
+        """The settings as JSON; an identifier counts by its class and settings."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        if self.language_id is not None:
+            kind = type(self.language_id)
+            settings = repr(sorted(vars(self.language_id).items())) if kind.__repr__ is object.__repr__ else ""
+            values["language_id"] = f"{kind.__module__}.{kind.__qualname__} {settings or self.language_id!r}"
+        return values
 
     def _has_length(self, english: str, translation: str) -> bool:
         shorter, longer = sorted((len(english), len(translation)))
@@ -116,11 +128,6 @@ class BitextFilters:
     def _has_ratio(self, english: str, translation: str) -> bool:
         shorter, longer = sorted((len(english), len(translation)))
         return longer <= shorter * (self.max_ratio or math.inf)
-
-
-def refusal(tests: Mapping[str, Test], pair: Pair) -> str | None:
-    """The name of the first test that the pair fails; None if it passes all."""
-    return next((name for name, passes in tests.items() if not passes(*pair)), None)
 
 
 @dataclass
@@ -139,6 +146,12 @@ class BitextReport:
     faults: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     kept: int = 0
+
+    @classmethod
+    def from_dict(cls, language: str, values: Mapping[str, Any]) -> "BitextReport":
+        """The report that `as_dict` gave."""
+        counts = {name: Counter(values[name]) for name in ("read", "faults", "dropped")}
+        return cls(language, kept=values["kept"], **counts)
 
     def as_dict(self) -> dict[str, object]:
         """The report as JSON."""
@@ -165,18 +178,10 @@ def _is_no_copy(english: str, translation: str) -> bool:
     return folded(english) != folded(translation)
 
 
-def _duplicate_test() -> Test:
-    """Whether a pair is new, by a 64-bit hash: 10 million pairs take half a gigabyte."""
-    seen: set[bytes] = set()
-
-    def is_new(english: str, translation: str) -> bool:
-        text = f"{visible(english)}\0{visible(translation)}"
-        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-        count = len(seen)
-        seen.add(digest)
-        return len(seen) > count
-
-    return is_new
+def pair_hash(pair: Pair) -> bytes:
+    """Eight bytes, equal for duplicates; the chance that others agree is 0.3% among 300 million pairs."""
+    text = f"{visible(pair[0])}\0{visible(pair[1])}"
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
 def _script_test(scripts: tuple[str, ...], least: float) -> Test:

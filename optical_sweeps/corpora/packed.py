@@ -72,9 +72,13 @@ class PackedStrings(Sequence[str]):
         for start in range(0, len(self), BLOCK):
             yield from self._block(start, min(start + BLOCK, len(self)))
 
-    def _block(self, start: int, stop: int) -> list[str]:
+    def encoded(self, start: int, stop: int) -> list[bytes]:
+        """The strings from `start` to `stop` in UTF-8."""
         ends = self.offsets[start : stop + 1].tolist()
-        return [self._bytes[a:b].decode() for a, b in itertools.pairwise(ends)]
+        return [self._bytes[a:b] for a, b in itertools.pairwise(ends)]
+
+    def _block(self, start: int, stop: int) -> list[str]:
+        return [text.decode() for text in self.encoded(start, stop)]
 
 
 class PackedIds(PackedStrings):
@@ -181,6 +185,14 @@ def packed_folder(
             f"{folder}: texts cannot be packed there ({error.strerror or error}); free some space, or set the "
             "cache to another folder"
         ) from None
+
+
+def stamp_of(files: Iterable[Path]) -> Stamp:
+    """Sizes and times of some files; None if one of them is missing."""
+    try:
+        return [number for file in files for number in (file.stat().st_size, file.stat().st_mtime_ns)]
+    except OSError:
+        return None
 
 
 def _stored_fingerprint(folder: Path, facts: Mapping[str, object], stamp: Stamp) -> str | None:

@@ -61,8 +61,7 @@ class AssembledCorpus:
         for language in self.languages:
             prints += [language, *(self.collection(language, split).fingerprint() for split in SPLITS)]
             if self.bitexts.has(language):
-                bitext = self.bitext(language)
-                prints.append(fingerprint_of_texts((*bitext.english, *bitext.translations)))
+                prints.append(self.bitext(language).fingerprint())
         if self.teacher_pairs is not None:
             for pair in self.relevant_pairs():
                 prints += [pair.query, pair.document, pair.concept]

@@ -1,6 +1,7 @@
 """A corpus from a user's own files: bitext, documents, queries and TREC qrels in one folder."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from random import Random
@@ -8,11 +9,12 @@ from typing import Annotated
 
 from optical_sweeps.checks import Count, FilePath
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
-from optical_sweeps.corpora.bitext_sources import BitextSource, Files, OnFault, usable_pairs
+from optical_sweeps.corpora.bitext_sources import BitextSource, Files, OnFault, read_sources
 from optical_sweeps.corpora.collections import SPLITS, Collection, Documents, Queries, RelevantPair, Split
 from optical_sweeps.corpora.document_text import DocumentText
-from optical_sweeps.corpora.filters import BitextReport
+from optical_sweeps.corpora.filters import BitextFilters, BitextReport
 from optical_sweeps.corpora.languages import ENGLISH, TargetLanguages, requested_language
+from optical_sweeps.corpora.packed_bitext import NoPairs, default_cache
 from optical_sweeps.corpora.path_patterns import check_pattern, placeholders
 from optical_sweeps.corpora.read_once import read_once
 from optical_sweeps.corpora.readers.digests import file_digest
@@ -22,6 +24,8 @@ from optical_sweeps.corpora.readers.trec import read_qrels, read_topics
 from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.settings import key_of, settings
+
+UNFILTERED = BitextFilters(drop_duplicates=False)
 
 
 @settings("data", kw_only=True)
@@ -46,6 +50,7 @@ class FilesCorpus(DocumentText):
         on_fault: what to do with lines of the bitext that cannot be used: refuse stops with file and line, skip
             counts them.
         relevant_pairs_drawn: number of those pairs to draw, the same in every study; null takes all.
+        cache: folder of the packed bitext.
 
     Raises:
         UserError: a bad setting or a missing file (at construction), a bad line (at first use).
@@ -61,6 +66,7 @@ class FilesCorpus(DocumentText):
     relevant_pairs_file: Annotated[str, placeholders()] | None = None
     relevant_pairs_drawn: Count | None = None
     on_fault: OnFault = "refuse"
+    cache: FilePath = field(default_factory=default_cache)
 
     def __post_init__(self) -> None:
         if not self.root.is_dir():
@@ -84,10 +90,12 @@ class FilesCorpus(DocumentText):
 
     @read_once
     def fingerprint(self) -> str:
-        """A hash of the bytes of every file, and of the settings that determine how they are read."""
+        """A hash of the pairs, of the bytes of other files, and of the settings of their use."""
         texts = ["files", *self.languages, self.document_columns, self.separator, self.on_fault]
+        texts += [self.bitext(language).fingerprint() for language in self.languages]
         for name, path in self._files():
-            texts += [name, file_digest(path).hex()]
+            if name != "bitext_file":
+                texts += [name, file_digest(path).hex()]
         if self.relevant_pairs_drawn is not None:
             texts.append(f"relevant_pairs_drawn {self.relevant_pairs_drawn}")
         return fingerprint_of_texts(texts)
@@ -100,16 +108,17 @@ class FilesCorpus(DocumentText):
             str(self._path(pattern, language)).replace("{", "{{").replace("}", "}}")
             for pattern in self.bitext_file
         )
-        source, report = BitextSource(files=files), BitextReport(language)
-        pairs = list(usable_pairs(source, language, self.on_fault, report, key="data.on_fault"))
-        if not pairs:
-            raise UserError(
-                f"{source.name(language)}: no pair of English and {language} (skipped: {report.skipped()}); "
-                "translate some lines or messages, or change data.bitext_file"
+        source = BitextSource(files=files)
+        try:
+            bitext, self._reports[language] = read_sources(
+                [source], language, UNFILTERED, self.on_fault, "data", self.cache
             )
-        report.kept = len(pairs)
-        self._reports[language] = report
-        return Bitext(language, *map(tuple, zip(*pairs, strict=True)))
+        except NoPairs as none:
+            raise UserError(
+                f"{source.name(language)}: no pair of English and {language} (skipped: "
+                f"{none.report.skipped()}); translate some lines or messages, or change data.bitext_file"
+            ) from None
+        return bitext
 
     def bitext_reports(self) -> Mapping[str, BitextReport]:
         """What was skipped, for each language whose bitext has been read."""

@@ -23,7 +23,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, JsonObject]]:
 def objects_or_faults(path: Path) -> Iterator[tuple[int, JsonObject | Fault]]:
     """Like `read_objects`, but yields a fault for a bad line."""
     for number, line in lines_or_faults(path):
-        yield number, line if isinstance(line, Fault) else _parsed(path, number, line)
+        yield number, parsed(path, number, line)
 
 
 def text_field(path: Path, number: int, value: JsonObject, name: str) -> str | Fault:
@@ -64,7 +64,10 @@ def is_json_lines(path: Path) -> bool:
     return bool(suffixes) and suffixes[-1] in (".jsonl", ".ndjson", ".jl")
 
 
-def _parsed(path: Path, number: int, line: str) -> JsonObject | Fault:
+def parsed(path: Path, number: int, line: str | Fault) -> JsonObject | Fault:
+    """The object of a line, or a fault."""
+    if isinstance(line, Fault):
+        return line
     try:
         value = parse_json(line)
     except ValueError as error:

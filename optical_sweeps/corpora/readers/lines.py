@@ -50,6 +50,11 @@ def lines_or_faults(path: Path) -> Iterator[tuple[int, str | Fault]]:
     Raises:
         UserError: the file cannot be opened, is empty or is damaged.
     """
+    return ((number, decoded(path, number, line)) for number, line in enumerate(raw_lines(path), start=1))
+
+
+def raw_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file as bytes, with their ends; raises as `lines_or_faults` does."""
     number = 0
     try:
         with open_bytes(path) as file:
@@ -58,7 +63,7 @@ def lines_or_faults(path: Path) -> Iterator[tuple[int, str | Fault]]:
                 number += 1
                 if len(line) > longest:
                     raise UserError(f"{path}:{number}: longer than {longest} bytes; {remedy('LINE_BYTES')}")
-                yield number, _decoded(path, number, line)
+                yield line
     except DamagedFileError as error:
         raise UserError(f"{path}:{number + 1}: {error.reason}; fetch the file again") from None
     if number == 0:
@@ -80,7 +85,8 @@ def columns(path: Path, number: int, line: str, names: tuple[str, ...]) -> list[
     return fields
 
 
-def _decoded(path: Path, number: int, line: bytes) -> str | Fault:
+def decoded(path: Path, number: int, line: bytes) -> str | Fault:
+    """A line without its end, or a fault if it is not UTF-8."""
     if number == 1:
         line = line.removeprefix(BYTE_ORDER_MARK)
     try:

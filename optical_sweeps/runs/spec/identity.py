@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-IDENTITY_SCHEMA = 3
+IDENTITY_SCHEMA = 4
 """Raised when a change of code changes the numbers of an unchanged config."""
 
 NEUTRAL_KEYS = (
