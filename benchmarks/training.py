@@ -268,9 +268,10 @@ def ours(name: str, folder: Path) -> dict[str, float]:
     drawn = DrawnBitext(
         FixedTotal(total=len(pairs), ratio=1.0).draw({"xx": len(pairs)}, [], ["xx"]),
         {"xx": Bitext("xx", english, sentences)},
-        {text: row for row, text in enumerate(english)},
     )
-    teacher = StoredTeacher({"query": RaggedEmbeddings(stored["vectors"], stored["offsets"])})
+    row_of = {text: row for row, text in enumerate(english)}
+    vectors = RaggedEmbeddings(stored["vectors"], stored["offsets"])
+    teacher = StoredTeacher({"query": vectors.take([row_of[text] for text in drawn.english])})
     objective = Optical(Sinkhorn()) if name.startswith("optical") else MSE()
     settings = TrainingSettings(batch_size=BATCH, batch_tokens=BUCKETS if "buckets" in name else None)
     clock = Clock()

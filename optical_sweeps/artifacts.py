@@ -146,6 +146,15 @@ class ArtifactStore:
         content = canonical_json({"format": STORE_FORMAT, "kind": kind, "key": key})
         return self.root / kind / hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
+    def matching(self, kind: str, values: Mapping[str, object]) -> list[Path]:
+        """The folders of the sound entries of a kind whose keys contain these values, by name."""
+        entries = (_entry(folder, _problem(folder)) for folder in self._folders(kind))
+        return [
+            entry.folder
+            for entry in entries
+            if entry.problem is None and entry.key is not None and values.items() <= entry.key.items()
+        ]
+
     def ls(self) -> list[Entry]:
         """All entries, broken ones included; files are checked for presence and size."""
         return [_entry(folder, _problem(folder)) for folder in self._folders()]
@@ -203,8 +212,8 @@ class ArtifactStore:
                     _remove(folder)
         return freed
 
-    def _folders(self) -> Iterator[Path]:
-        for folder in sorted(self.root.glob("*/*")):
+    def _folders(self, kind: str = "*") -> Iterator[Path]:
+        for folder in sorted(self.root.glob(f"{kind}/*")):
             if folder.is_dir() and not folder.name.startswith("."):
                 yield folder
 

@@ -7,9 +7,10 @@ only a dictionary, as in CoSDA-ML (Qin et al. 2020, arXiv 2006.06402) and, for r
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Literal, overload
 
 from optical_sweeps.checks import Count, Fraction
 from optical_sweeps.corpora.bitext import Bitext
@@ -104,11 +105,30 @@ class CodeSwitching:
         sentences = bitext.english if self.side == "english" else bitext.translations
         base = derive_seed(f"code switching {bitext.language}", seed)
         choices = {word: (tuple(others), tuple(others.values())) for word, others in lexicon.items() if others}
-        switched = tuple(
-            _switched_sentence(sentence, choices, self.share, Random(base ^ pair))
-            for pair, sentence in enumerate(sentences)
-        )
-        return Bitext(bitext.language, bitext.english, switched)
+        return Bitext(bitext.language, bitext.english, _SwitchedSentences(sentences, choices, self.share, base))
+
+
+@dataclass(frozen=True, eq=False)
+class _SwitchedSentences(Sequence[str]):
+    """Sentences that are switched when they are read, since a run reads only those that it draws."""
+
+    sentences: Sequence[str]
+    choices: Mapping[str, tuple[tuple[str, ...], tuple[float, ...]]]
+    share: float
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.sentences)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        places = range(len(self))[index]
+        if isinstance(places, range):
+            return [self[place] for place in places]
+        return _switched_sentence(self.sentences[places], self.choices, self.share, Random(self.seed ^ places))
 
 
 def _switched_sentence(

@@ -84,11 +84,11 @@ class DrawnPairs:
         item_hash = _mixed(item_hash ^ self.repetitions.astype(np.uint64))
         return np.argsort(item_hash, kind="stable")
 
-    def report(self, token_counts: Mapping[str, Int[np.ndarray, "_"]] | None = None) -> "MixtureReport":
+    def report(self, tokens: Int[np.ndarray, "N"] | None = None) -> "MixtureReport":
         """Counts of the drawn items by language.
 
         Args:
-            token_counts: language -> tokens of each pair of its bitext, by pair number, if they are known.
+            tokens: tokens of each item, if they are known.
         """
         pairs = {
             language: self.pairs[self.language_index == index] for index, language in enumerate(self.languages)
@@ -98,9 +98,10 @@ class DrawnPairs:
             "distinct": {language: len(np.unique(numbers)) for language, numbers in pairs.items()},
             "repeats": self.repeats,
         }
-        if token_counts is not None:
+        if tokens is not None:
             columns["tokens"] = {
-                language: int(token_counts[language][numbers].sum()) for language, numbers in pairs.items()
+                language: int(tokens[self.language_index == index].sum())
+                for index, language in enumerate(self.languages)
             }
         return MixtureReport(columns, self.ratio)
 

@@ -5,13 +5,13 @@ d dimensions of a token vector, h hidden size of the backbone.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from optical_sweeps.encoders import packed_bert
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Allocate = Callable[[tuple[int, int], type[np.float32]], np.ndarray]
 """(shape, type) -> a writable array."""
+TOKENS_ALIKE = 256
+"""Tokens of a batch of `encode_alone`; more would waste more on filling the last batch of each length."""
 STRETCH = 1 << 14
 """Texts tokenized in one call, during which the process cannot react to a signal."""
 
@@ -132,6 +134,34 @@ class TokenEncoder(nn.Module):
             self.train(training)
         return RaggedEmbeddings(np.asarray(vectors), offsets)
 
+    def encode_alone(
+        self, texts: Sequence[str], side: Side, progress: Progress | None = None
+    ) -> RaggedEmbeddings:
+        """Vectors that do not depend on the other texts: the same sentence has the same vectors in every call.
+
+        All texts of a batch have equally many tokens, and all batches of such texts have the same shape; the
+        last one is filled up with a text. So every matrix product has a shape that the sentence alone
+        determines, on one kind of device with one number of threads.
+        """
+        tokens = self._tokenize_all(texts, side, progress)
+        shapes = np.stack([tokens.lengths, self.text_tokenizer.participating(tokens, side)])
+        offsets = offsets_of(shapes[1])
+        vectors = np.empty((int(offsets[-1]), self.settings.dim), np.float32)
+        done = 0
+        training = self.training
+        self.eval()
+        try:
+            for batch, count in _batches_alike(shapes):
+                encoded = self._encode_batch(tokens.take(batch), side, "float32")
+                rows, bounds = take_rows(offsets, batch[:count])
+                vectors[rows] = encoded[: bounds[-1]]
+                done += count
+                if progress is not None:
+                    progress(done, len(tokens))
+        finally:
+            self.train(training)
+        return RaggedEmbeddings(vectors, offsets)
+
     def _tokenize_all(self, texts: Sequence[str], side: Side, progress: Progress | None) -> TokenizedTexts:
         """Like `tokenize_texts`, with calls of `progress` in between, since they can raise to stop the work."""
         parts = []
@@ -178,6 +208,20 @@ class TokenEncoder(nn.Module):
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that training changes, by name."""
         return {name: value for name, value in self.named_parameters() if value.requires_grad}
+
+
+def _batches_alike(shapes: Int64[np.ndarray, "2 N"]) -> Iterator[tuple[Int64[np.ndarray, " B"], int]]:
+    """Batches of texts with equal columns of `shapes`, and how many of their texts are no filling.
+
+    The number of texts of a batch depends only on the tokens of each.
+    """
+    order = np.lexsort(shapes)[::-1]  # the most tokens first: if memory is too small, the first batch fails
+    changes = np.flatnonzero((np.diff(shapes[:, order]) != 0).any(0)) + 1
+    for group in np.split(order, changes):
+        size = max(1, TOKENS_ALIKE // max(1, int(shapes[0, group[0]]))) if len(group) else 1
+        for start in range(0, len(group), size):
+            texts = group[start : start + size]
+            yield np.concatenate([texts, np.repeat(texts[-1:], size - len(texts))]), len(texts)
 
 
 def _projection(hidden_size: int, settings: TokenEncoderSettings) -> nn.Linear:

@@ -1,11 +1,14 @@
 """The Lightning data modules of a training, and the drawn pairs of a bitext as one of them.
 
-Shape legend: N drawn pairs.
+Shape legend: N items of a draw, D distinct pairs among them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
+from types import MappingProxyType
+from typing import Literal, overload
 
 import lightning
 import numpy as np
@@ -15,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.drawn_pairs import DrawnPairs
 from optical_sweeps.encoders.encoder_settings import Side
+from optical_sweeps.encoders.sentence_hashes import SentenceHashes, sentence_hashes
 from optical_sweeps.encoders.token_encoder import TokenEncoder
-from optical_sweeps.encoders.tokenized_texts import TokenizedTexts
 from optical_sweeps.interruption import ignore_signals
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.training.batch_order import BatchOrder, BucketedBatches, EpochBatches
@@ -26,8 +29,9 @@ from optical_sweeps.training.mined_pairs import MinedDocuments, MinedPairs
 from optical_sweeps.training.stored_teacher import Teacher
 from optical_sweeps.training.training_settings import TrainingSettings
 
-Tokenise = Callable[[TokenEncoder, Sequence[str], Side], TokenizedTexts]
-"""Tokenises all sentences of a language for the student."""
+Column = Literal["english", "translations"]
+Tokenise = Callable[[TokenEncoder, Sequence[str], Side], DrawnTexts]
+"""Tokenises sentences for an encoder."""
 
 
 class OrderedDataModule(lightning.LightningDataModule):
@@ -62,27 +66,100 @@ class OrderedDataModule(lightning.LightningDataModule):
         )
 
 
-def tokenise_now(encoder: TokenEncoder, texts: Sequence[str], side: Side) -> TokenizedTexts:
+def tokenise_now(encoder: TokenEncoder, texts: Sequence[str], side: Side) -> DrawnTexts:
     """Tokenise in this call, without a store."""
-    return encoder.tokenize_texts(texts, side)
+    numbers = np.arange(len(texts))
+    return DrawnTexts((encoder.tokenize_texts(texts, side),), np.zeros_like(numbers), numbers)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DrawnBitext:
-    """The bitext that a student is trained on, and the pairs that are drawn from it.
+    """The pairs that are drawn from the bitext of some languages; other pairs are never read.
 
     Args:
         bitext: the bitext of each language.
-        english: the row of each English text among the distinct ones, by which the teacher knows it.
-        mined: documents mined for the English texts, by language, for objectives that need them.
         tokenise: tokenises sentences and translations; a store may hold the tokens already.
     """
 
     pairs: DrawnPairs
     bitext: Mapping[str, Bitext]
-    english: Mapping[str, int]
-    mined: Mapping[str, MinedDocuments] = field(default_factory=dict)
     tokenise: Tokenise = tokenise_now
+
+    @cached_property
+    def english(self) -> "DrawnColumn":
+        """The distinct English texts of the drawn pairs."""
+        column = self._column("english")
+        _, first = np.unique(self._english_hashes, return_index=True)
+        return column.take(first)
+
+    @cached_property
+    def english_of_items(self) -> Int64[np.ndarray, " N"]:
+        """For each item of the draw, the row of its English text in `english`."""
+        rows: np.ndarray = np.unique(self._english_hashes, return_inverse=True)[1][self._places]
+        return rows
+
+    def english_rows(self, language: str) -> Int64[np.ndarray, " k"]:
+        """The rows in `english` of the texts that are drawn with a language."""
+        number = self.pairs.languages.index(language)
+        rows: np.ndarray = np.unique(self.english_of_items[self.pairs.language_index == number])
+        return rows
+
+    def tokens(self, encoder: TokenEncoder, column: Column, side: Side) -> DrawnTexts:
+        """The tokens of one column of the items of the draw; a text that is drawn twice is tokenised once."""
+        return self.tokenise(encoder, self._column(column), side).take_texts(self._places)
+
+    def _column(self, column: Column) -> "DrawnColumn":
+        sides = tuple(getattr(self.bitext[language], column) for language in self.pairs.languages)
+        source, rows = self._distinct
+        return DrawnColumn(sides, source, rows)
+
+    @cached_property
+    def _distinct(self) -> tuple[Int64[np.ndarray, " D"], Int64[np.ndarray, " D"]]:
+        """Language and number of each distinct pair."""
+        first = np.unique(self._pair_keys, return_index=True)[1]
+        return self.pairs.language_index[first].astype(np.int64), self.pairs.pairs[first].astype(np.int64)
+
+    @cached_property
+    def _places(self) -> Int64[np.ndarray, " N"]:
+        """The distinct pair of each item."""
+        places: np.ndarray = np.unique(self._pair_keys, return_inverse=True)[1]
+        return places
+
+    @cached_property
+    def _pair_keys(self) -> Int64[np.ndarray, " N"]:
+        languages = len(self.pairs.languages)
+        keys: np.ndarray = self.pairs.pairs.astype(np.int64) * languages + self.pairs.language_index
+        return keys
+
+    @cached_property
+    def _english_hashes(self) -> SentenceHashes:
+        return sentence_hashes(self._column("english"))
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnColumn(Sequence[str]):
+    """Texts of several sequences, read when they are asked for; text i is `sides[source[i]][rows[i]]`."""
+
+    sides: tuple[Sequence[str], ...]
+    source: Int64[np.ndarray, " D"]
+    rows: Int64[np.ndarray, " D"]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        text: str = self.sides[self.source[index]][int(self.rows[index])]
+        return text
+
+    def take(self, places: Int64[np.ndarray, " k"]) -> "DrawnColumn":
+        """The texts at these places."""
+        return DrawnColumn(self.sides, self.source[places], self.rows[places])
 
 
 class BitextDataModule(OrderedDataModule):
@@ -92,6 +169,7 @@ class BitextDataModule(OrderedDataModule):
         sides: sides of retrieval that the student learns.
         needs: what the objective needs besides the pairs.
         seed: seed of the run.
+        mined: documents mined for the English texts, by language, for objectives that need them.
     """
 
     def __init__(
@@ -104,20 +182,18 @@ class BitextDataModule(OrderedDataModule):
         settings: TrainingSettings,
         context: TrainingContext,
         seed: int,
+        mined: Mapping[str, MinedDocuments] = MappingProxyType({}),
     ) -> None:
         order = drawn.pairs.order(seed)
-        source = drawn.pairs.language_index[order].astype(np.int64)
-        rows = drawn.pairs.pairs[order].astype(np.int64)
-        texts = [drawn.bitext[language].english for language in drawn.pairs.languages]
-        places = zip(source.tolist(), rows.tolist(), strict=True)
-        english = np.array([drawn.english[texts[number][row]] for number, row in places], np.int64)
+        english = drawn.english_of_items[order]
+
+        def texts(column: Column, side: Side) -> DrawnTexts:
+            return drawn.tokens(student, column, side).take_texts(order)
+
         self.pairs = DistillationPairs(
             sides={
                 side: SidePairs(
-                    _drawn_texts(drawn, student, side, "translations", source, rows),
-                    _drawn_texts(drawn, student, side, "english", source, rows)
-                    if "student_english" in needs
-                    else None,
+                    texts("translations", side), texts("english", side) if "student_english" in needs else None
                 )
                 for side in sides
             },
@@ -125,7 +201,7 @@ class BitextDataModule(OrderedDataModule):
             student=student,
             teacher=teacher,
             ranks=context.ranks,
-            mined=_mined_pairs(drawn, source, english) if "documents" in needs else None,
+            mined=_mined_pairs(drawn.pairs, mined, order, english) if "documents" in needs else None,
         )
         super().__init__(self.pairs, _batch_order(self.pairs, settings, seed), context.machine.workers)
 
@@ -142,26 +218,15 @@ def _batch_order(pairs: DistillationPairs, settings: TrainingSettings, seed: int
     return BucketedBatches(pairs.longest, settings.batch_size, settings.batch_tokens, settings.epochs, seed)
 
 
-def _drawn_texts(
-    drawn: DrawnBitext,
-    student: TokenEncoder,
-    side: Side,
-    column: str,
-    source: Int64[np.ndarray, " N"],
-    rows: Int64[np.ndarray, " N"],
-) -> DrawnTexts:
-    """Tokens of one column of the drawn pairs; only languages with a drawn pair are tokenised."""
-    used, source = np.unique(source, return_inverse=True)
-    languages = [drawn.pairs.languages[number] for number in used]
-    texts: list[Sequence[str]] = [getattr(drawn.bitext[language], column) for language in languages]
-    return DrawnTexts(tuple(drawn.tokenise(student, each, side) for each in texts), source, rows)
-
-
 def _mined_pairs(
-    drawn: DrawnBitext, source: Int64[np.ndarray, " N"], english: Int64[np.ndarray, " N"]
+    pairs: DrawnPairs,
+    mined: Mapping[str, MinedDocuments],
+    order: Int64[np.ndarray, " N"],
+    english: Int64[np.ndarray, " N"],
 ) -> MinedPairs:
-    by_language = [drawn.mined[language] for language in drawn.pairs.languages]
-    collections = {mined.first_id: mined for mined in by_language}
+    by_language = [mined[language] for language in pairs.languages]
+    collections = {each.first_id: each for each in by_language}
     first_ids = sorted(collections)
-    numbers = np.array([first_ids.index(mined.first_id) for mined in by_language])
-    return MinedPairs(tuple(collections[number] for number in first_ids), numbers[source], english)
+    numbers = np.array([first_ids.index(each.first_id) for each in by_language])
+    source = numbers[pairs.language_index[order]]
+    return MinedPairs(tuple(collections[number] for number in first_ids), source, english)

@@ -113,6 +113,10 @@ class DrawnTexts:
             lengths[here] = texts.offsets[self.rows[here] + 1] - texts.offsets[self.rows[here]]
         return lengths
 
+    def take_texts(self, items: Int64[np.ndarray, " k"]) -> "DrawnTexts":
+        """The texts at these positions, without copying them."""
+        return DrawnTexts(self.sources, self.source[items], self.rows[items])
+
     def take(self, items: Sequence[int] | Int[np.ndarray, " k"]) -> TokenizedTexts:
         """The texts at these positions, in this order."""
         ids, masks = [], []

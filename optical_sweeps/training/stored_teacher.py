@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from optical_sweeps.encoders.encoder_settings import Side
+from optical_sweeps.encoders.sharded_embeddings import ShardedEmbeddings
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings, TokenEmbeddings
 from optical_sweeps.encoders.tokenized_texts import TokenBatch
 from optical_sweeps.training.padding import pad_embeddings
@@ -32,16 +33,16 @@ class Teacher(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class StoredTeacher:
-    """A teacher whose token vectors of all English texts were computed before the training.
+    """A teacher whose token vectors of the drawn English texts were computed before the training.
 
     Args:
         vectors: the vectors of the distinct English texts, for each side that the student learns.
     """
 
-    vectors: Mapping[Side, RaggedEmbeddings]
+    vectors: Mapping[Side, RaggedEmbeddings | ShardedEmbeddings]
 
     def collate(self, rows: Int[np.ndarray, " B"], side: Side) -> TokenEmbeddings:
-        return pad_embeddings(self.vectors[side], rows)
+        return pad_embeddings(self.vectors[side].take(rows), np.arange(len(rows)))
 
     def __call__(self, texts: TokenEmbeddings | TokenBatch, side: Side) -> TokenEmbeddings:
         assert isinstance(texts, TokenEmbeddings)

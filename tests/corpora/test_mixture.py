@@ -393,8 +393,7 @@ def test_a_check_draws_nothing(monkeypatch):
 def test_the_report_counts_the_drawn_pairs(sizes, sampling, total, ratio):
     assume(total <= sampling["max_repeats"] * min(sum(sizes[x] for x in HIGH), sum(sizes[x] for x in LOW)))
     mixture = FixedTotal(total=total, ratio=ratio, **sampling).draw(sizes, HIGH, LOW)
-    lengths = {language: np.arange(1, size + 1) for language, size in sizes.items()}
-    report = mixture.report(lengths)
+    report = mixture.report(mixture.pairs + 1)
     for language in mixture.languages:
         own = [pair for name, pair, _ in mixture if name == language]
         assert report.columns["pairs"][language] == len(own)

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import pytest
 import pytrec_eval
 from omegaconf import OmegaConf
 
+from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
@@ -158,14 +160,21 @@ def test_history_is_one_row_a_step(folder):
 
 
 def test_shared_parts_are_built_once(folder):
-    for kind in ("teacher", "index", "english"):
+    for kind in ("teacher", "index"):
         built = [path for path in (folder / "artifacts" / kind).iterdir() if path.is_dir()]
         assert len(built) == 1, kind
+    for kind in ("english", "tokens"):
+        collections: dict[str, list[bytes]] = {}
+        for entry in ArtifactStore(folder / "artifacts").ls():
+            if entry.kind == kind:
+                hashes = np.load(entry.folder / "hashes.npy").tolist()
+                collections.setdefault(entry.key["collection"], []).extend(hashes)
+        assert all(len(hashes) == len(set(hashes)) for hashes in collections.values()), kind
     built = {label: set(record["shared"]["built"]) for label, record in records(folder).items()}
     builders = {label: parts for label, parts in built.items() if parts}
-    assert builders == {  # the second met languages that the first had not drawn
+    assert builders == {  # the second drew sentences that the first had not drawn
         "optical ratio=0 total=80 seed=1": {"teacher", "index", "english", "tokens"},
-        "optical ratio=1 total=80 seed=1": {"tokens"},
+        "optical ratio=1 total=80 seed=1": {"english", "tokens"},
     }
 
 

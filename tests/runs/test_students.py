@@ -13,7 +13,9 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.runs.distillation.drift import TEXTS, DriftProbe
 from optical_sweeps.runs.distillation.query_encoders import load_encoders
 from optical_sweeps.runs.distillation.retrieval_run import RetrievalRun
+from optical_sweeps.runs.distillation.student_setup import drawn_bitext
 from optical_sweeps.runs.run_folder import RunFolder
+from optical_sweeps.runs.shared.mined_documents import mine
 from optical_sweeps.runs.shared.prepare import prepare
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from tests.support.configs import compose
@@ -131,15 +133,17 @@ def test_drift_is_measured_on_english_dev_documents_and_every_plan_is_logged():
 def test_documents_are_mined_once_and_are_the_best_of_the_teacher():
     spec, _, _ = done("mined")
     shared = prepare(spec)
+    drawn = drawn_bitext(spec, shared)
+    by_language = mine(spec, shared, drawn)
     assert "mined" not in shared.builds.seconds
-    mined = shared.mined["near"]
-    assert mined is shared.mined["distant"], "they share documents"
+    mined = by_language["near"]
+    assert mined is by_language["distant"], "they share documents"
+    vectors = shared.english_vectors(drawn.english, "query")
+    assert not shared.builds.seconds.keys() & {"english", "mined"}
     documents = spec.corpus.collection("near", "test").documents
     index = shared.index_of(documents)
     row = int(mined.rows[7])
-    scores = [
-        (shared.vectors[row] @ index.vectors_of(number).T).max(1).sum() for number in range(len(documents))
-    ]
+    scores = [(vectors[row] @ index.vectors_of(number).T).max(1).sum() for number in range(len(documents))]
     best = mined.documents(np.array([row]))[0]
     assert len(best) == 3
     np.testing.assert_allclose(

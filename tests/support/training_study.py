@@ -67,13 +67,11 @@ def train(
 ) -> TrainingResult:
     """Train a student on coded sentences, with the vectors of their English side stored as in a run."""
     english, coded = sentences(WORDS, pairs, 0), sentences(CODED, pairs, 0)
-    texts = sorted(set(english))
-    stored = StoredTeacher({side: teacher.encode(texts, side) for side in sides})
     drawn = DrawnBitext(
         FixedTotal(total=pairs, ratio=1.0).draw({"xx": pairs}, [], ["xx"]),
         {"xx": Bitext("xx", tuple(english), tuple(coded))},
-        {text: row for row, text in enumerate(texts)},
     )
+    stored = StoredTeacher({side: teacher.encode(drawn.english, side) for side in sides})
     student.freeze(embeddings=settings.freeze_embeddings, layers=settings.freeze_layers).train()
     data = BitextDataModule(drawn, student, stored, sides, needs(objective), settings, context, seed)
     module = DistillationModule(

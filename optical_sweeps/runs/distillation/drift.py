@@ -46,8 +46,7 @@ class DriftProbe:
         dev = [spec.corpus.collection(language, "dev") for language in spec.languages.all]
         queries = [(one, row) for one in dev for row in range(len(one.queries))]
         sample = [queries[row] for row in spread(len(queries))]
-        bitext = list(shared.english)
-        english = relevant_english(sample) or [bitext[row] for row in spread(len(bitext))]
+        english = relevant_english(sample) or english_of_bitext(spec)
         vectors = shared.teacher.encode(english, side)
         with_tokens = [row for row in range(len(english)) if len(vectors[row])]
         return cls(
@@ -81,6 +80,13 @@ def relevant_english(queries: Sequence[tuple[Collection, int]]) -> list[str]:
         positions = collection.documents.positions(best)
         texts |= {collection.documents.texts[positions[id]]: None for id in best}
     return list(texts)
+
+
+def english_of_bitext(spec: RunSpec) -> list[str]:
+    """At most `TEXTS` English texts of the bitext, the same for every draw."""
+    sides = [spec.corpus.bitext(language).english for language in spec.languages.all]
+    texts = [side[row] for side in sides for row in spread(len(side))]
+    return [texts[row] for row in spread(len(texts))]
 
 
 def mean_norm(vectors: RaggedEmbeddings) -> float:

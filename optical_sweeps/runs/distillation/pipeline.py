@@ -58,7 +58,10 @@ def perform(spec: RunSpec, folder: RunFolder, interruption: Interruption) -> Non
                 context = TrainingContext(
                     spec.machine, folder.path, interruption, ranks, logger, advance, checkpoints
                 )
-                module, data = distillation(spec, shared, student, drawn, context)
+                arguments = (spec, shared, student, drawn, context)
+                # rank 0 stores what the others then find
+                module, data = ranks.run_on_rank0(distillation, *arguments) or distillation(*arguments)
+                clock.lap("draw")
                 metrics.usage.pairs_per_step = len(data.pairs) * spec.training.epochs / data.steps
                 validation = DevValidation(dev, spec.training, data.steps, context)
                 training = fit(module, data, validation, context, spec.seed)

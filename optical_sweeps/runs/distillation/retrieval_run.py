@@ -43,7 +43,7 @@ class RetrievalRun(Run):
         return self.spec.shared_note
 
     def prepare(self, interruption: Interruption) -> None:
-        """Build the teacher, the document index and the English vectors."""
+        """Build the teacher and the document index."""
         from optical_sweeps.runs.shared.prepare import prepare
 
         self.spec.machine.prepare()

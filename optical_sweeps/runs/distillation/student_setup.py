@@ -1,12 +1,11 @@
 """The student of a run before its training, and the Lightning modules that train it."""
 
-import numpy as np
-
 from optical_sweeps.corpora.drawn_pairs import MixtureReport
 from optical_sweeps.encoders.build_student import build_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.objectives import needs
 from optical_sweeps.runs.shared.bitext_tokens import StoredTokens
+from optical_sweeps.runs.shared.mined_documents import mine
 from optical_sweeps.runs.shared.prepare import SharedResources, all_texts
 from optical_sweeps.runs.shared.translation_tables import training_bitext
 from optical_sweeps.runs.spec.run_spec import RunSpec
@@ -26,35 +25,26 @@ def untrained_student(spec: RunSpec, shared: SharedResources) -> TokenEncoder:
 def drawn_bitext(spec: RunSpec, shared: SharedResources) -> DrawnBitext:
     """The pairs that the run draws for training."""
     drawn = spec.mixture.draw(spec.bitext_sizes(), spec.languages.high, spec.languages.low)
-    return DrawnBitext(
-        drawn,
-        {language: training_bitext(spec, shared, language) for language in spec.languages.all},
-        shared.english,
-        shared.mined,
-        StoredTokens(shared.builds),
-    )
+    bitext = {language: training_bitext(spec, shared, language) for language in spec.languages.all}
+    return DrawnBitext(drawn, bitext, StoredTokens(shared.builds))
 
 
 def draw_report(spec: RunSpec, drawn: DrawnBitext, student: TokenEncoder) -> MixtureReport:
     """Pairs, repetitions and student tokens of each language."""
-    side = spec.student.sides[0]
-    lengths = {
-        language: drawn.tokenise(student, drawn.bitext[language].translations, side).lengths
-        if count
-        else np.zeros(0, np.int64)
-        for language, count in drawn.pairs.counts.items()
-    }
-    return drawn.pairs.report(lengths)
+    return drawn.pairs.report(drawn.tokens(student, "translations", spec.student.sides[0]).lengths)
 
 
 def distillation(
     spec: RunSpec, shared: SharedResources, student: TokenEncoder, drawn: DrawnBitext, context: TrainingContext
 ) -> tuple[DistillationModule, BitextDataModule]:
-    """The Lightning modules of the run's training."""
+    """The Lightning modules of the run's training; what they need of the drawn sentences is stored first."""
     settings, sides = spec.training, spec.student.sides
     student.freeze(embeddings=settings.freeze_embeddings, layers=settings.freeze_layers).train()
-    teacher = StoredTeacher({side: shared.vectors_of(side) for side in sides})
-    data = BitextDataModule(drawn, student, teacher, sides, needs(spec.objective), settings, context, spec.seed)
+    teacher = StoredTeacher({side: shared.english_vectors(drawn.english, side) for side in sides})
+    mined = mine(spec, shared, drawn) if "documents" in needs(spec.objective) else {}
+    data = BitextDataModule(
+        drawn, student, teacher, sides, needs(spec.objective), settings, context, spec.seed, mined
+    )
     module = DistillationModule(
         student,
         teacher,

@@ -1,19 +1,19 @@
-"""The teacher's best documents for the English texts of the bitext."""
+"""The teacher's best documents for the drawn English sentences, stored by sentence."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 
-from optical_sweeps.corpora.bitext import fingerprint_of_texts
+from optical_sweeps.console import Advance
 from optical_sweeps.corpora.collections import Documents
-from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.retrieval.maxsim import search
 from optical_sweeps.retrieval.token_index import TokenIndex
-from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
+from optical_sweeps.runs.shared.prepare import SharedResources
+from optical_sweeps.runs.shared.sentence_store import Arrays, SentenceArtifact, stored_sentences
 from optical_sweeps.runs.spec.run_spec import RunSpec
+from optical_sweeps.training.bitext_data import DrawnBitext
 from optical_sweeps.training.mined_pairs import MinedDocuments
 
 STRETCH = 2048
@@ -21,90 +21,65 @@ STRETCH = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class BestDocuments(SharedArtifact[Int64[np.ndarray, "E k"]]):
-    """Document numbers of the best documents for each of E English texts, best first; -1 fills up short lists.
+class BestDocuments(SentenceArtifact):
+    """Document numbers of the best documents for a text, best first; -1 fills up short lists.
 
     Args:
         index: the teacher's index of `documents`; `index_precision` names its number format.
-        texts: all English texts, with their teacher vectors.
-        rows: the positions of the E texts in `texts`.
-        count: k, documents per text.
+        count: documents per text.
     """
 
-    teacher_fingerprint: str
+    resources: SharedResources
     index: TokenIndex
     index_precision: str
     documents: Documents
-    texts: tuple[str, ...]
-    vectors: RaggedEmbeddings
-    rows: Int64[np.ndarray, " E"]
     count: int
     device: str
 
     kind = "mined"
+    recipe = 2
 
     def key(self) -> Mapping[str, object]:
         return {
-            "teacher": self.teacher_fingerprint,
+            "teacher": self.resources.teacher_fingerprint,
             "index": self.index_precision,
             "documents": self.documents.fingerprint(),
-            "texts": fingerprint_of_texts(self.texts[row] for row in self.rows),
             "count": self.count,
         }
 
-    def build(self, folder: Path, builds: ArtifactBuilds) -> None:
-        best = np.full((len(self.rows), self.count), -1, np.int64)
+    def compute(self, texts: Sequence[str], advance: Advance) -> tuple[Int64[np.ndarray, " bounds"], Arrays]:
+        vectors = self.resources.english_vectors(texts, "query")
+        best = np.full((len(texts), self.count), -1, np.int64)
         number_of = {name: number for number, name in enumerate(self.index.ids)}
-        with builds.progress("mined") as advance:
-            for start in range(0, len(self.rows), STRETCH):
-                rows = self.rows[start : start + STRETCH]
-                run = search(
-                    self.index, list(map(str, rows)), self.vectors.take(rows), self.count, device=self.device
-                )
-                for text, names in enumerate(run.documents, start=start):
-                    best[text, : len(names)] = [number_of[name] for name in names]
-                advance(start + len(rows), len(self.rows))
-        np.save(folder / "best.npy", best)
-
-    def load(self, folder: Path) -> Int64[np.ndarray, "E k"]:
-        best: Int64[np.ndarray, "E k"] = np.load(folder / "best.npy")
-        return best
-
-    def source(self) -> str:
-        return f"{len(self.rows)} English texts"
+        for start in range(0, len(texts), STRETCH):
+            rows = np.arange(start, min(start + STRETCH, len(texts)))
+            run = search(self.index, list(map(str, rows)), vectors.take(rows), self.count, device=self.device)
+            for text, names in enumerate(run.documents, start=start):
+                best[text, : len(names)] = [number_of[name] for name in names]
+            advance(start + len(rows), len(texts))
+        return np.arange(len(texts) + 1) * self.count, {"best": best.ravel()}
 
 
-def mine(
-    spec: RunSpec,
-    builds: ArtifactBuilds,
-    teacher_fingerprint: str,
-    row_of: Mapping[str, int],
-    vectors: RaggedEmbeddings,
-    index_of: Callable[[Documents], TokenIndex],
-) -> dict[str, MinedDocuments]:
-    """The best documents of each language's collection for the English side of its bitext.
-
-    Args:
-        row_of: the distinct English texts with their rows in `vectors`.
-    """
+def mine(spec: RunSpec, resources: SharedResources, drawn: DrawnBitext) -> dict[str, MinedDocuments]:
+    """The best documents of each language's collection for the drawn English sentences of the language."""
     mined: dict[str, MinedDocuments] = {}
     first_id = 0
     for documents, languages in _collections(spec):
-        texts = (spec.corpus.bitext(language).english for language in languages)
-        rows = np.array(sorted({row_of[text] for english in texts for text in english}))
-        index = index_of(documents)
+        rows = np.unique(np.concatenate([drawn.english_rows(language) for language in languages]))
+        index = resources.index_of(documents)
         artifact = BestDocuments(
-            teacher_fingerprint=teacher_fingerprint,
+            resources=resources,
             index=index,
             index_precision=spec.index.vector_precision,
             documents=documents,
-            texts=tuple(row_of),
-            vectors=vectors,
-            rows=rows,
             count=spec.training.mined_documents,
             device=spec.machine.device(),
         )
-        best = builds.get(artifact)
+        stored = stored_sentences(resources.builds, artifact, [drawn.english[row] for row in rows])
+        lists = [shard.array("best").reshape(-1, artifact.count) for shard in stored.shards]
+        best = np.array(
+            [lists[source][row] for source, row in zip(stored.source, stored.rows, strict=True)], np.int64
+        ).reshape(-1, artifact.count)
         mined |= dict.fromkeys(languages, MinedDocuments(rows, best, index.vectors_of, first_id))
         first_id += len(index)
     return mined

@@ -1,53 +1,48 @@
-"""The teacher's token vectors of the English side of the bitext."""
+"""The teacher's token vectors of English sentences, stored by sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from typing import Literal
 
-from optical_sweeps.corpora.bitext import fingerprint_of_texts
+import numpy as np
+from jaxtyping import Int64
+
+from optical_sweeps.console import Advance
 from optical_sweeps.encoders.encoder_settings import Side
-from optical_sweeps.encoders.stored_vectors import load_vectors, write_vectors
+from optical_sweeps.encoders.sharded_embeddings import ShardedEmbeddings
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.encoders.token_encoder import TokenEncoder
-from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
+from optical_sweeps.runs.shared.sentence_store import Arrays, SentenceArtifact, stored_sentences
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
+
+StoredPrecision = Literal["float32", "float16"]
 
 
 @dataclass(frozen=True, eq=False)
-class TeacherVectors(SharedArtifact[RaggedEmbeddings]):
+class TeacherVectors(SentenceArtifact):
     """Token vectors of English texts, encoded as queries or as documents."""
 
     teacher: TokenEncoder
     teacher_fingerprint: str
-    texts: tuple[str, ...]
     side: Side
+    precision: StoredPrecision = "float32"
 
     kind = "english"
-    recipe = 2
+    recipe = 3
 
     @property
     def part(self) -> str:
         return "english" if self.side == "query" else "english_documents"
 
     def key(self) -> Mapping[str, object]:
-        return {
-            "teacher": self.teacher_fingerprint,
-            "texts": fingerprint_of_texts(self.texts),
-            "side": self.side,
-        }
+        return {"teacher": self.teacher_fingerprint, "side": self.side, "precision": self.precision}
 
-    def build(self, folder: Path, builds: ArtifactBuilds) -> None:
-        with builds.progress(self.part) as advance:
-            write_vectors(folder, self.teacher, self.texts, self.side, advance)
+    def compute(self, texts: Sequence[str], advance: Advance) -> tuple[Int64[np.ndarray, " bounds"], Arrays]:
+        embeddings = self.teacher.encode_alone(texts, self.side, advance)
+        return embeddings.offsets, {"vectors": embeddings.vectors.astype(self.precision)}
 
-    def load(self, folder: Path) -> RaggedEmbeddings:
-        return _load(folder)
-
-    def source(self) -> str:
-        return f"{len(self.texts)} English texts"
-
-
-# Entries of the store never change, so a process that executes a whole sweep reads each of them once.
-@lru_cache(maxsize=2)
-def _load(folder: Path) -> RaggedEmbeddings:
-    return load_vectors(folder)
+    def of(self, builds: ArtifactBuilds, texts: Sequence[str]) -> ShardedEmbeddings:
+        """The vectors of the texts, from the store or added to it."""
+        stored = stored_sentences(builds, self, texts)
+        shards = (RaggedEmbeddings(shard.array("vectors"), shard.offsets) for shard in stored.shards)
+        return ShardedEmbeddings(tuple(shards), stored.source, stored.rows)

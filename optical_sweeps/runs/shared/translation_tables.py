@@ -10,7 +10,6 @@ from jaxtyping import Int64
 
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.code_switching import CodeSwitching, Lexicon
-from optical_sweeps.encoders.saved_encoders import fingerprint
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.word_alignment import AlignmentSettings, align_words
 from optical_sweeps.retrieval.word_counts import WordCounts
@@ -32,14 +31,14 @@ class AlignedWordCounts(SharedArtifact[WordCounts]):
 
     def key(self) -> Mapping[str, object]:
         return {
-            "teacher": fingerprint(self.resources.teacher),
+            "teacher": self.resources.teacher_fingerprint,
             "bitext": fingerprint_of_texts([*self._translations, *self._english]),
             "alignment": self.settings.facts(),
         }
 
     def build(self, folder: Path, builds: ArtifactBuilds) -> None:
-        row_of = self.resources.english
-        vectors = self.resources.vectors.take([row_of[text] for text in self._english])
+        stored = self.resources.english_vectors(self._english, "query")
+        vectors = stored.take(np.arange(len(stored)))
         with builds.progress(f"aligning {self.bitext.language}") as advance:
             counts = align_words(
                 self.resources.teacher, self._translations, self._english, self.settings, vectors, advance

@@ -173,7 +173,7 @@ class RunSpec:
 
     @property
     def shared_note(self) -> Path:
-        """The note in the store that says that teacher, index and English vectors of this run are built."""
+        """The note in the store that says that teacher and index of this run are built."""
         key = {
             "schema": IDENTITY_SCHEMA,
             "corpus": self.corpus_fingerprint,

@@ -121,7 +121,7 @@ def test_a_submitted_sweep_is_prepared_packed_and_done(folder, submitted):
     assert list(map(len, submitted["packs"])) == [2, 1]
     assert set(states(folder).values()) == {"done"}, logs(folder)
     records = [RunFolder(folder / FOLDER / run).record() for run in submitted["runs"]]
-    assert {part for record in records for part in record["shared"]["built"]} <= {"tokens"}
+    assert {part for record in records for part in record["shared"]["built"]} <= {"english", "tokens"}
     assert all(record["config"]["logger"] for record in records)
 
 

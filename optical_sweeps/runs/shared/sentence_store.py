@@ -1,0 +1,234 @@
+"""What is computed of single sentences, stored in shards that grow as runs need more sentences.
+
+A shard is an entry of the artifact store. It never changes, and contains
+    hashes.npy    the sentences' hashes, ascending
+    offsets.npy   int64: sentence i has rows offsets[i] to offsets[i + 1]
+    <name>.npy    an array of rows, sentences end to end, for each name
+
+Runs that need other sentences add shards. Processes that work side by side claim different sentences, so that
+none is computed twice; a process that is killed loses the shard it was computing.
+
+Shape legend: N sentences, in any order and with repetitions; D distinct ones.
+"""
+
+import hashlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Int64
+
+from optical_sweeps.console import Advance, echo
+from optical_sweeps.encoders.sentence_hashes import SentenceHashes, sentence_hashes
+from optical_sweeps.runs.shared.sentence_claims import Claims
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
+
+FIRST_SHARD = 2048
+"""Sentences of a process's first shard; each of the following ones takes about `SHARD_SECONDS`."""
+SHARD_SECONDS = 10.0
+WAIT_SECONDS = 0.2
+"""Time between two looks at the work of other processes."""
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class SentenceArtifact(ABC):
+    """Something computed of single sentences, which must not depend on the sentences computed with them.
+
+    Attributes:
+        kind: the folder of the store that holds its shards.
+        recipe: number to raise when a change of code changes what an unchanged key computes.
+        largest_shard: most sentences that are computed, and held in memory, at a time.
+        announced_from: seconds the computation has to take to be announced on the console.
+    """
+
+    kind: ClassVar[str]
+    recipe: ClassVar[int] = 1
+    largest_shard: ClassVar[int] = 1 << 14
+    announced_from: ClassVar[float] = 0.0
+
+    @property
+    def part(self) -> str:
+        """The name of the artifact in progress bars, messages and `record.json`."""
+        return self.kind
+
+    @abstractmethod
+    def key(self) -> Mapping[str, object]:
+        """Every input besides the sentence that determines the result, as JSON values."""
+
+    @abstractmethod
+    def compute(self, texts: Sequence[str], advance: Advance) -> tuple[Int64[np.ndarray, " bounds"], Arrays]:
+        """The offsets of the texts, and the arrays of their rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """A shard in memory-mapped files."""
+
+    folder: Path
+
+    @cached_property
+    def hashes(self) -> SentenceHashes:
+        return np.asarray(np.load(self.folder / "hashes.npy"))
+
+    @cached_property
+    def offsets(self) -> Int64[np.ndarray, " bounds"]:
+        return np.asarray(np.load(self.folder / "offsets.npy"))
+
+    def array(self, name: str) -> np.ndarray:
+        """One of its arrays; as a plain array, since every slice of a memmap costs ten times as much."""
+        return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r"))
+
+
+# Entries of the store never change, so a process that executes a whole sweep reads each of them once.
+@lru_cache(maxsize=4096)
+def _shard(folder: Path) -> Shard:
+    return Shard(folder)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSentences:
+    """Where N sentences are stored.
+
+    Args:
+        shards: the shards that contain any of them.
+        source: the shard of each sentence.
+        rows: its place in that shard.
+    """
+
+    shards: tuple[Shard, ...]
+    source: Int64[np.ndarray, " N"]
+    rows: Int64[np.ndarray, " N"]
+
+
+def stored_sentences(
+    builds: ArtifactBuilds, artifact: SentenceArtifact, texts: Sequence[str]
+) -> StoredSentences:
+    """The sentences in the store; what is missing is computed and added, or awaited from another process.
+
+    Args:
+        texts: read by number, so that a sequence on disk need not be in memory.
+
+    Raises:
+        Interrupted: the process was asked to stop; the shards that it completed remain.
+    """
+    collection = _Collection(builds, artifact)
+    hashes, first, inverse = np.unique(sentence_hashes(texts), return_index=True, return_inverse=True)
+    search = _Search(collection, hashes)
+    search.look()
+    if len(search.missing):
+        _compute_missing(collection, search, texts, first)
+    return StoredSentences(tuple(search.shards), search.source[inverse], search.rows[inverse])
+
+
+def _compute_missing(
+    collection: "_Collection", search: "_Search", texts: Sequence[str], first: Int64[np.ndarray, " D"]
+) -> None:
+    """Compute or await every sentence that is not stored; `first` is a place in `texts` of each of them."""
+    builds, artifact = collection.builds, collection.artifact
+    size, count, start = FIRST_SHARD, 0, time.perf_counter()
+    is_waiting = False
+    while len(search.missing):
+        builds.interruption.check()
+
+        with collection.claims.claim(lambda others: search.unclaimed(others, texts, first, size)) as claimed:  # noqa: B023
+            if len(claimed):
+                began = time.perf_counter()
+                numbers = np.searchsorted(search.hashes, claimed)
+                collection.add(claimed, [texts[place] for place in first[numbers].tolist()], search)
+                rate = len(claimed) / max(time.perf_counter() - began, 1e-3)
+                size = max(1, min(int(rate * SHARD_SECONDS), artifact.largest_shard))
+                count += len(claimed)
+        search.look()
+        if not len(claimed) and len(search.missing):
+            if not is_waiting:
+                echo(f"{artifact.part}: waiting for another process")
+                is_waiting = True
+            time.sleep(WAIT_SECONDS)
+    seconds = time.perf_counter() - start
+    builds.seconds[artifact.part] = builds.seconds.get(artifact.part, 0.0) + seconds
+    if count and seconds >= artifact.announced_from:
+        echo(f"{artifact.part}: built from {count:,} sentences in {seconds:.1f} s")
+
+
+class _Collection:
+    """The shards of an artifact, and the claims on sentences to add."""
+
+    def __init__(self, builds: ArtifactBuilds, artifact: SentenceArtifact) -> None:
+        self.builds, self.artifact = builds, artifact
+        self.key = {"recipe": artifact.recipe, **artifact.key()}
+        self.name = builds.store.folder_of(artifact.kind, self.key).name
+        self.claims = Claims(builds.store.root / artifact.kind, self.name)
+
+    def shard_folders(self) -> list[Path]:
+        return self.builds.store.matching(self.artifact.kind, {"collection": self.name})
+
+    def add(self, hashes: SentenceHashes, texts: Sequence[str], search: "_Search") -> None:
+        """Compute the sentences with these ascending hashes, as one shard."""
+        digest = hashlib.blake2b(hashes.tobytes(), digest_size=16).hexdigest()
+        done, total = len(search.hashes) - len(search.missing), len(search.hashes)
+
+        def build(folder: Path) -> None:
+            with self.builds.progress(self.artifact.part) as advance:
+                offsets, arrays = self.artifact.compute(texts, lambda part, _: advance(done + part, total))
+            np.save(folder / "hashes.npy", hashes)
+            np.save(folder / "offsets.npy", offsets)
+            for name, array in arrays.items():
+                np.save(folder / f"{name}.npy", array)
+
+        key = {**self.key, "collection": self.name, "texts": digest}
+        self.builds.store.get_or_build(self.artifact.kind, key, build)
+
+
+class _Search:
+    """Looks for sentences in the shards of a collection.
+
+    Args:
+        hashes: of the sentences, distinct and ascending.
+    """
+
+    def __init__(self, collection: _Collection, hashes: SentenceHashes) -> None:
+        self.collection, self.hashes = collection, hashes
+        self.source = np.full(len(hashes), -1, np.int64)
+        self.rows = np.zeros(len(hashes), np.int64)
+        self.shards: list[Shard] = []
+        self._seen: set[Path] = set()
+
+    @property
+    def missing(self) -> Int64[np.ndarray, " m"]:
+        """Numbers of the sentences that no shard has."""
+        return np.flatnonzero(self.source < 0)
+
+    def unclaimed(
+        self, others: SentenceHashes, texts: Sequence[str], first: Int64[np.ndarray, " D"], size: int
+    ) -> SentenceHashes:
+        """At most `size` sentences, in ascending order, that neither a shard nor `others` contain.
+
+        It looks in the shards only now, after the claims of others were read: a claim ends when its sentences
+        are stored.
+        """
+        self.look()
+        free = self.missing[~np.isin(self.hashes[self.missing], others)]
+        # The longest first: a shard then has texts of few lengths, and too little memory shows at once.
+        longest = sorted(free.tolist(), key=lambda number: -len(texts[int(first[number])]))
+        return np.asarray(self.hashes[np.sort(longest[:size]).astype(np.int64)])
+
+    def look(self) -> None:
+        """Look in the shards that were added since the last look."""
+        for folder in self.collection.shard_folders():
+            missing = self.missing
+            if folder in self._seen or not len(missing):
+                continue
+            self._seen.add(folder)
+            shard = _shard(folder)
+            places = np.searchsorted(shard.hashes, self.hashes[missing])
+            places[places == len(shard.hashes)] = 0
+            found = shard.hashes[places] == self.hashes[missing]
+            if found.any():
+                self.source[missing[found]], self.rows[missing[found]] = len(self.shards), places[found]
+                self.shards.append(shard)
