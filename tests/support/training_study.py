@@ -19,6 +19,7 @@ from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.training.distillation_module import DistillationModule
 from optical_sweeps.training.fit import TrainingResult, fit
 from optical_sweeps.training.machine import Machine
+from optical_sweeps.training.online_teacher import OnlineTeacher
 from optical_sweeps.training.ranks import ALONE, Ranks
 from optical_sweeps.training.stored_teacher import StoredTeacher
 from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
@@ -71,7 +72,11 @@ def train(
         FixedTotal(total=pairs, ratio=1.0).draw({"xx": pairs}, [], ["xx"]),
         {"xx": Bitext("xx", tuple(english), tuple(coded))},
     )
-    stored = StoredTeacher({side: teacher.encode(drawn.english, side) for side in sides})
+    stored = (
+        OnlineTeacher(teacher, {side: drawn.tokenise(teacher, drawn.english, side) for side in sides})
+        if settings.teacher == "online"
+        else StoredTeacher({side: teacher.encode(drawn.english, side) for side in sides})
+    )
     student.freeze(embeddings=settings.freeze_embeddings, layers=settings.freeze_layers).train()
     data = BitextDataModule(drawn, student, stored, sides, needs(objective), settings, context, seed)
     module = DistillationModule(

@@ -67,8 +67,18 @@ def assert_equal(study: Study, alone: Study) -> None:
         {"settings": replace(SETTINGS, patience=2, validate_every=2)},
         {"settings": replace(SETTINGS, precision="bf16-mixed", validate_every=None, freeze_layers=1)},
         {"workers": 1},
+        {"settings": replace(SETTINGS, teacher="online")},
     ],
-    ids=["plain", "optical", "learning objective", "keep best", "patience", "bf16, frozen", "workers"],
+    ids=[
+        "plain",
+        "optical",
+        "learning objective",
+        "keep best",
+        "patience",
+        "bf16, frozen",
+        "workers",
+        "online",
+    ],
 )
 def test_kills_at_any_step_change_nothing(study, changes):
     study = replace(study, **changes)

@@ -4,6 +4,7 @@ from optical_sweeps.corpora.drawn_pairs import MixtureReport
 from optical_sweeps.encoders.build_student import build_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.objectives import needs
+from optical_sweeps.runs.distillation.drawn_teacher import drawn_teacher
 from optical_sweeps.runs.shared.bitext_tokens import StoredTokens
 from optical_sweeps.runs.shared.mined_documents import mine
 from optical_sweeps.runs.shared.prepare import SharedResources, all_texts
@@ -12,7 +13,6 @@ from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.bitext_data import BitextDataModule, DrawnBitext
 from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.training.distillation_module import DistillationModule
-from optical_sweeps.training.stored_teacher import StoredTeacher
 
 
 def untrained_student(spec: RunSpec, shared: SharedResources) -> TokenEncoder:
@@ -40,7 +40,7 @@ def distillation(
     """The Lightning modules of the run's training; what they need of the drawn sentences is stored first."""
     settings, sides = spec.training, spec.student.sides
     student.freeze(embeddings=settings.freeze_embeddings, layers=settings.freeze_layers).train()
-    teacher = StoredTeacher({side: shared.english_vectors(drawn.english, side) for side in sides})
+    teacher = drawn_teacher(spec, shared, drawn)
     mined = mine(spec, shared, drawn) if "documents" in needs(spec.objective) else {}
     data = BitextDataModule(
         drawn, student, teacher, sides, needs(spec.objective), settings, context, spec.seed, mined
