@@ -75,7 +75,7 @@ def mine(spec: RunSpec, resources: SharedResources, drawn: DrawnBitext) -> dict[
             count=spec.training.mined_documents,
             device=spec.machine.device(),
         )
-        stored = stored_sentences(resources.builds, artifact, [drawn.english[row] for row in rows])
+        stored = stored_sentences(resources.builds, artifact, [drawn.english[row] for row in rows.tolist()])
         lists = [shard.array("best").reshape(-1, artifact.count) for shard in stored.shards]
         best = np.array(
             [lists[source][row] for source, row in zip(stored.source, stored.rows, strict=True)], np.int64
