@@ -40,7 +40,7 @@ COMMANDS = {
     ),
     "teacher": Command(
         "teacher",
-        "build what runs share: teacher, document index, English vectors",
+        "build what runs share: teacher and document index",
         ("optical-sweeps teacher teacher.training.epochs=10",),
         config="teacher",
     ),

@@ -94,7 +94,7 @@ def cost_drawing(
     return Drawing(
         "cost",
         f"{measure} on {split}, mean over all languages, against {cost_unit(runs, key)[0]} of training and "
-        "search, without what runs share (teacher, index, English vectors). Every point is a run.",
+        "search, without what runs share (teacher, index, stored sentences). Every point is a run.",
         lambda width: cost_figure(runs, objectives, key, quality, width),
     )
 
