@@ -1,7 +1,8 @@
 """Sources of bitext: files and datasets of several formats, with weights, read through filters."""
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,6 +27,7 @@ from optical_sweeps.corpora.readers.gettext import gettext_pairs
 from optical_sweeps.corpora.readers.hub import hub_pairs
 from optical_sweeps.corpora.readers.json_lines import is_json_lines
 from optical_sweeps.corpora.readers.opening import COMPRESSED_SUFFIXES, split_member
+from optical_sweeps.corpora.readers.opus import archive_path, fetch_archive
 from optical_sweeps.corpora.readers.tmx import tmx_pairs
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import key_of, nested, settings
@@ -58,9 +60,19 @@ Files = Annotated[Strings, BeforeValidator(_files)]
 """One file, or two parallel files with English first; a config's string becomes a tuple."""
 
 
+def _opus_name(value: object) -> object:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
+        raise ValueError(f"{value!r} is not a name of OPUS, such as CCMatrix or v1; correct it")
+    return value
+
+
+OpusName = Annotated[str, BeforeValidator(_opus_name)]
+"""The name of a corpus of OPUS, or of its version."""
+
+
 @settings("data.bitexts.sources", kw_only=True)
 class BitextSource:
-    """Pairs from one file for each language, two parallel files, or a dataset of the Hugging Face hub.
+    """Pairs from one file for each language, two parallel files, OPUS, or a dataset of the Hugging Face hub.
 
     In `files` and `translation_field`, `{language}` is the language, and `{pair}` is the language and English
     in the order of OPUS's names (`de-en`, `en-fr`).
@@ -68,6 +80,8 @@ class BitextSource:
     Args:
         files: one file, or two parallel ones (Moses), English first. `a.zip/b` is the file b in a.zip.
         dataset: a dataset of the hub, instead of files.
+        opus: a corpus of OPUS, such as `CCMatrix`, instead of files; it is downloaded at its first use.
+        version: the version of that corpus, such as `v1`.
         format: auto (by the file's name), tsv, moses, jsonl, tmx or gettext.
         weight: how often each pair counts: 0.5 keeps half of the pairs (a smaller weight keeps a part of those
             of a larger one), 2 repeats each pair.
@@ -89,16 +103,20 @@ class BitextSource:
     subset: str | None = None
     split: str = "train"
     revision: str | None = None
+    opus: OpusName | None = None
+    version: OpusName | None = None
 
     def __post_init__(self) -> None:
-        if (self.files is None) == (self.dataset is None):
-            raise UserError(f"{key_of('files')}: give either files or dataset")
+        if sum(origin is not None for origin in (self.files, self.dataset, self.opus)) != 1:
+            raise UserError(f"{key_of('files')}: give either files, dataset or opus")
+        if (self.opus is None) != (self.version is None):
+            raise UserError(f"{key_of('version')}: opus and version belong together; give both, or neither")
         for pattern in self.files or ():
             check_pattern(key_of("files"), pattern, {"language", "pair"})
         count = len(self.files or ())
         if count == 1 and self.format == "moses":
             raise UserError(f"{key_of('format')}: moses needs two files, English first; give [file, file]")
-        if count != 1 and self.format not in ("auto", "moses"):
+        if self.files and count != 1 and self.format not in ("auto", "moses"):
             raise UserError(f"{key_of('format')}: {self.format} is for one file; leave it at auto")
 
     def has(self, language: str) -> bool:
@@ -119,6 +137,21 @@ class BitextSource:
         names = ("dataset", "subset", "split", "revision") if self.dataset else ()
         settings = {name: getattr(self, name) for name in (*names, "format", "weight")}
         return {**settings, "files": files, "fields": [self.english_field, self.translation_field]}
+
+    def fetch(self, language: str, downloads: Path) -> None:
+        """Download the archive of a corpus of OPUS into a folder, unless it is there."""
+        if self.opus is not None and self.version is not None:
+            fetch_archive(self.opus, self.version, _filled("{pair}", language), downloads)
+
+    def located(self, language: str, downloads: Path) -> "BitextSource":
+        """A corpus of OPUS as its files of one language in a folder; other sources as they are."""
+        if self.opus is None or self.version is None:
+            return self
+        pair = _filled("{pair}", language)
+        archive = archive_path(self.opus, self.version, pair, downloads)
+        names = (f"{archive}/{self.opus}.{pair}.{side}" for side in (ENGLISH, language))
+        files = tuple(name.replace("{", "{{").replace("}", "}}") for name in names)
+        return replace(self, files=files, opus=None, version=None)
 
     def pairs(self, language: str) -> RawPairs:
         """The pairs of one language, and the parts of the files that cannot be used."""
@@ -219,16 +252,21 @@ def read_sources(
         NoPairs: no pair remains.
     """
 
+    downloads = cache / "downloads"
+    located = [source.located(language, downloads) for source in sources]
+
     def chunks_of_sources() -> Iterator[SourceChunk]:
         for source in sources:
+            source.fetch(language, downloads)
+        for source in located:
             for path in source.paths(language):
                 if not split_member(path)[0].is_file():
                     raise UserError(f"{key}.sources: there is no file {path}; check its files and languages")
-        for source in sources:
+        for source in located:
             yield from chunks(source.name(language), source.pairs(language), source.weight)
 
     def stamp() -> Stamp:
-        files = {split_member(path)[0] for source in sources for path in source.paths(language)}
+        files = {split_member(path)[0] for source in located for path in source.paths(language)}
         return stamp_of(sorted(files))
 
     selection = PairSelection(
@@ -239,7 +277,7 @@ def read_sources(
         skips=on_fault == "skip",
     )
     facts = {
-        "sources": [source.facts(language) for source in sources],
+        "sources": [source.facts(language) for source in located],
         "filters": filters.facts(),
         "on_fault": on_fault,
         "seed": seed,

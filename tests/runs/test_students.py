@@ -164,7 +164,8 @@ def test_runs_that_start_from_one_student_have_equal_scores_at_the_start():
 
 def test_runs_share_the_tokenised_bitext():
     records = [done(name)[2] for name in ("plain", "lora", "mined", "buckets")]
-    assert ["tokens" in record["shared"]["built"] for record in records] == [True, False, False, False]
+    built = ["tokens" in record["shared"]["built"] for record in records]
+    assert built == [True, True, False, False]  # with another ratio, `lora` draws other sentences
 
 
 @pytest.mark.parametrize(
