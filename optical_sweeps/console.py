@@ -86,10 +86,11 @@ def progress(description: str) -> Iterator[Advance]:
 @contextmanager
 def counter(description: str) -> Iterator[Callable[[int], None]]:
     """Show a number on a terminal, for work of unknown size; yields a function to call with the number."""
+    text = TextColumn("  {task.description}", markup=False)
+    columns = (text, TextColumn("{task.completed:,.0f}", markup=False))
     console = terminal()
-    columns = (TextColumn("  {task.description}"), TextColumn("{task.completed:,.0f}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(description, total=None)
+        task = bar.add_task(message_text(description), total=None)
         yield lambda done: bar.update(task, completed=done)
 
 
