@@ -83,7 +83,11 @@ def _without_environment(config: DictConfig) -> str:
 def job_of(point: GridPoint, number: int, total: int) -> tuple[str, ...]:
     """The overrides of a run's job: those of its point, its folder's name, and its title."""
     title = f"[{number:>{len(str(total))}}/{total}] {point.label}"
-    return (*point.overrides, f"hydra.sweep.subdir={point.run}", f"++hydra.sweeper.title={quoted(title)}")
+    return (
+        *point.overrides,
+        f"hydra.sweep.subdir={quoted(point.run)}",
+        f"++hydra.sweeper.title={quoted(title)}",
+    )
 
 
 def quoted(text: str) -> str:

@@ -167,7 +167,7 @@ def test_the_bitext_of_the_documentation_is_valid():
         "en-fr.txt.zip/Books.en-fr.en",
         "en-fr.txt.zip/Books.en-fr.fr",
     ]
-    assert [source.weight for source in sources] == [1, 1, 0.5, 2, 1]
+    assert [source.weight for source in sources] == [1, 1, 0.5, 2, 0.1, 1]
 
 
 def test_every_collection_is_in_the_documentation():

@@ -167,6 +167,8 @@ IN_TRAINED_RUNS = {
     "training.keep": "x",
     "training.learning_rate": 7.0,
     "training.mined_documents": 7,
+    "training.teacher": "online",
+    "training.teacher_precision": "float16",
     "training.patience": 7,
     "training.precision": "bf16-mixed",
     "training.validate_every": 7,

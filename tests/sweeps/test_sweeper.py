@@ -1,10 +1,12 @@
 """Which launchers perform runs one by one, so that the sweep can stop after the first failure."""
 
 from hydra._internal.core_plugins import basic_launcher
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 
-from optical_sweeps.sweeps.sweeper import _runs_here
+from optical_sweeps.sweeps.grid import GridPoint
+from optical_sweeps.sweeps.sweeper import _runs_here, job_of
 
 
 class OtherLauncher(Launcher):
@@ -28,3 +30,9 @@ def test_hydras_launcher_is_recognised_although_hydra_loads_its_module_again():
 def test_the_launcher_that_hydra_finds_is_recognised():
     names = {plugin.__name__: plugin for plugin in Plugins.instance().discover(Launcher)}
     assert _runs_here(names["BasicLauncher"]())
+
+
+def test_a_run_id_that_looks_like_a_number_stays_text():
+    overrides = job_of(GridPoint(("seed=1",), "147146609e06", "a run"), 1, 1)
+    (subdir,) = (word for word in overrides if word.startswith("hydra.sweep.subdir="))
+    assert OverridesParser.create().parse_override(subdir).value() == "147146609e06"
