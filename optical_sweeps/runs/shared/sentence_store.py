@@ -118,7 +118,8 @@ def stored_sentences(
         Interrupted: the process was asked to stop; the shards that it completed remain.
     """
     collection = _Collection(builds, artifact)
-    hashes, first, inverse = np.unique(sentence_hashes(texts), return_index=True, return_inverse=True)
+    with builds.interruption.raising():
+        hashes, first, inverse = np.unique(sentence_hashes(texts), return_index=True, return_inverse=True)
     search = _Search(collection, hashes)
     search.look()
     if len(search.missing):
