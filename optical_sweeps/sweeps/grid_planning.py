@@ -105,7 +105,8 @@ class _PlanningComposer(Composer):
     def __init__(self, loader: ConfigLoaderImpl, master: DictConfig, arguments: Sequence[str]) -> None:
         super().__init__(loader, master)
         keys = {text.partition("=")[0].lstrip("+~") for text in arguments}
-        if "hydra.sweep.subdir" in keys:
+        own = {text.partition("=")[0].lstrip("+~") for text in master.hydra.overrides.hydra}
+        if "hydra.sweep.subdir" in own:
             raise UserError("hydra.sweep.subdir: a run's folder is named by its id; leave it out")
         self._keys = keys
         self._params: Mapping[str, object] = master.hydra.sweeper.get("params") or {}
