@@ -1,14 +1,17 @@
-"""Retrieval compared with other libraries: exact MaxSim, indexing, a million passages, measures, PLAID.
+"""Retrieval compared with other libraries: exact MaxSim, indexing, a million passages, measures, stages.
 
     python benchmarks/retrieval.py search   --peers PYTHON [--passages 100000]      about 10 minutes
     python benchmarks/retrieval.py index    --peers PYTHON --debian FOLDER          about 15 minutes
     python benchmarks/retrieval.py million  --folder DIR                            about 10 minutes, 7 GB
+    python benchmarks/retrieval.py stages   --debian FOLDER --index FOLDER --teacher FOLDER --student FOLDER
+    python benchmarks/retrieval.py stages   --passages 1000000 --folder DIR         about 20 minutes, 8 GB
     python benchmarks/retrieval.py measures                                         about 1 minute
-    python benchmarks/retrieval.py agreement --debian FOLDER [--plaid PYTHON]       about 10 minutes
+    python benchmarks/retrieval.py agreement --debian FOLDER                        about 10 minutes
 
 PYTHON is the interpreter of an environment with the peers: the same version of torch, pylate 1.1.2,
-sentence-transformers, maxsim-cpu 0.1.0. `--plaid` names an environment with fast-plaid and the torch it was
-compiled for. Every number is the median of --repeats calls after a warm-up call. Programs take turns,
+sentence-transformers, maxsim-cpu 0.1.0, fast-maxsim 0.2.0. For `stages`, --index and --teacher are entries of
+the artifact store of a run of experiment=debian (the teacher's `encoder`), --student its `checkpoints`.
+Every number is the median of --repeats calls after a warm-up call. Programs take turns,
 --rounds times, each in its own process, whose peak memory is reported. `--json FILE` writes all numbers.
 
 `search`: token vectors of length 1 are drawn once and rounded to 8 bits, so that every index and every peer
@@ -17,6 +20,7 @@ float32 with documents sorted by length and padded within chunks, outside the me
 """
 
 import argparse
+import importlib
 import itertools
 import json
 import os
@@ -36,22 +40,26 @@ DIM, QUERY_TOKENS, K = 128, 32, 10
 BATCHES = (1, 16)
 CHUNK = 4_096  # documents that a peer scores at a time
 OURS = ("optical-sweeps float16", "optical-sweeps int8", "optical-sweeps float32")
-PEERS = ("pylate colbert_scores", "torch einsum", "maxsim-cpu", "maxsim-cpu variable")
+PEERS = ("pylate colbert_scores", "torch einsum", "maxsim-cpu", "fast-maxsim", "maxsim-cpu variable")
 PRECISIONS = ("float32", "bfloat16")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=[*PARTS, "_searcher", "_encoder", "_plaid"])
+    parser.add_argument("part", choices=[*PARTS, "_searcher", "_encoder"])
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--peers", default=sys.executable)
-    parser.add_argument("--plaid")
     parser.add_argument("--debian", type=Path)
     parser.add_argument("--documents", type=int, default=4096, help="of Debian, for index and agreement")
     parser.add_argument("--passages", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", type=Path)
+    for name in ("--index", "--teacher", "--student"):
+        parser.add_argument(name, type=Path, help="for stages")
+    parser.add_argument("--queries", type=int, default=1000, help="of each language, for stages")
+    parser.add_argument("--timed", type=int, default=256, help="queries that are timed, for stages")
+    parser.add_argument("--first-stage", type=int, default=1000, help="candidates to rerank, for stages")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if arguments.part.startswith("_"):
@@ -284,10 +292,13 @@ def einsum_scores(queries: object, documents: object) -> object:
     return torch.cat(parts)
 
 
-def maxsim_cpu(folder: Path) -> Callable[[np.ndarray], list[list[int]]]:
-    """maxsim-cpu's dense function on groups of equal length, so that nothing is padded."""
-    import maxsim_cpu
+def dense(module: str) -> Callable[[Path], Callable[[np.ndarray], list[list[int]]]]:
+    """The dense function of maxsim-cpu, or of its fork fast-maxsim."""
+    return lambda folder: equal_lengths(folder, importlib.import_module(module).maxsim_scores)
 
+
+def equal_lengths(folder: Path, score: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable:
+    """A dense function on groups of equal length, so that nothing is padded."""
     offsets, vectors = np.load(folder / "offsets.npy"), np.load(folder / "vectors.npy", mmap_mode="r")
     lengths = np.diff(offsets)
     groups = []
@@ -300,7 +311,7 @@ def maxsim_cpu(folder: Path) -> Callable[[np.ndarray], list[list[int]]]:
     def find(queries: np.ndarray) -> list[list[int]]:
         best = []
         for query in queries:
-            scores = np.concatenate([maxsim_cpu.maxsim_scores(query, own) for _, own in groups])
+            scores = np.concatenate([score(query, own) for _, own in groups])
             top = np.argpartition(scores, -K)[-K:]
             best.append(members[top[np.argsort(-scores[top])]].tolist())
         return best
@@ -329,7 +340,8 @@ SEARCHERS: dict[str, Callable[[Path], Callable[[np.ndarray], list[list[int]]]]] 
     **{name: ours(name.split()[1]) for name in OURS},
     "pylate colbert_scores": by_chunks(pylate_scores),
     "torch einsum": by_chunks(einsum_scores),
-    "maxsim-cpu": maxsim_cpu,
+    "maxsim-cpu": dense("maxsim_cpu"),
+    "fast-maxsim": dense("fast_maxsim"),
     "maxsim-cpu variable": maxsim_cpu_variable,
 }
 
@@ -439,6 +451,153 @@ def pylate_encode(folder: Path, precision: str) -> Callable[[list[str]], int]:
         return sum(len(one) for one in vectors)
 
     return encode
+
+
+# --------------------------------------------------------------------------------------------------- stages
+
+
+def stages_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Pruned search and reranking against exact search, in CPU time of one thread, taking turns.
+
+    With --student: Debian's test titles of seven languages, with a trained student, over all documents in int8.
+    Without: --passages synthetic passages of 50 tokens, whose vectors lie around 20,000 directions.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    made = debian_vectors(arguments) if arguments.student else synthetic_vectors(arguments, folder)
+    index, names, queries, languages, qrels = made
+    with MemoryWatch() as watch:
+        start, built = time.perf_counter(), time.process_time()
+        pruned = build_stage(folder / "pruned", index)
+        figures: dict[str, object] = {
+            "documents": len(index), "tokens": index.tokens, "centroids": len(pruned.centroids),
+            "build_cpu_s": time.process_time() - built, "build_s": time.perf_counter() - start,
+            "peak_gb_building": watch.peak(),
+        }  # fmt: skip
+    systems = stages(index, pruned, arguments.first_stage)
+    chosen = range(min(len(names), arguments.timed))
+    timed_names, timed = [names[number] for number in chosen], queries.take(list(chosen))
+    costs: dict[str, list[float]] = {name: [] for name in systems}
+    for find in systems.values():
+        find(timed_names[:2], timed.take([0, 1]))
+    for _ in range(arguments.repeats):
+        for name, find in systems.items():
+            start = time.process_time()
+            find(timed_names, timed)
+            costs[name].append((time.process_time() - start) / len(timed_names))
+    figures["cpu_ms_a_query"] = {name: statistics.median(values) * 1e3 for name, values in costs.items()}
+    exact = figures["cpu_ms_a_query"]["exact"]
+    figures["times_exact"] = {name: exact / value for name, value in figures["cpu_ms_a_query"].items()}
+    if qrels:
+        figures["nDCG@10"] = stage_measures(systems, names, queries, languages, qrels)
+    for name, value in figures.items():
+        print(f"| {name} | {value} |", flush=True)
+    return figures
+
+
+def build_stage(folder: Path, index: object) -> object:
+    from optical_sweeps.retrieval.pruned_index import build_pruned
+    from optical_sweeps.retrieval.search_settings import PrunedSearch
+
+    return build_pruned(folder, index, PrunedSearch())
+
+
+def stages(index: object, pruned: object, candidates: int) -> dict[str, Callable]:
+    """Exact search, pruned search with several settings, and reranking of random candidates."""
+    from optical_sweeps.retrieval.maxsim import search
+    from optical_sweeps.retrieval.pruned_search import search_pruned
+    from optical_sweeps.retrieval.rerank import rerank
+
+    rng = np.random.default_rng(3)
+    drawn = [rng.choice(len(index), min(candidates, len(index)), replace=False) for _ in range(64)]
+    systems: dict[str, Callable] = {"exact": lambda names, queries: search(index, names, queries, K)}
+    for probes, count in ((2, 128), (4, 256), (4, 512), (8, 512)):
+        systems[f"pruned, {probes} probes, {count} candidates"] = lambda names, queries, p=probes, c=count: (
+            search_pruned(pruned, names, queries, K, p, c)
+        )
+    systems[f"rerank {candidates}"] = lambda names, queries: rerank(
+        index, names, queries, lambda query: drawn[query % len(drawn)], K
+    )
+    return systems
+
+
+def debian_vectors(arguments: argparse.Namespace) -> tuple:
+    """Debian's index, and up to --queries test titles of each language by the student, with their qrels."""
+    from optical_sweeps.encoders.saved_encoders import load_encoder, load_student
+    from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
+    from optical_sweeps.retrieval.token_index import TokenIndex
+
+    index = TokenIndex.load(arguments.index)
+    student = load_student(arguments.student, load_encoder(arguments.teacher)).eval()
+    names, texts, languages, qrels = [], [], [], {}
+    for language in ("da", "fr", "sk", "ja", "uk", "cs", "fi"):
+        place = arguments.debian / language
+        for line in (place / "qrels.test.txt").read_text(encoding="utf-8").splitlines():
+            query, _, document, grade = line.split()
+            qrels.setdefault(f"{language}:{query}", {})[document] = int(grade)
+        rows = (place / "queries.test.tsv").read_text(encoding="utf-8").splitlines()
+        for row in rows[: arguments.queries]:
+            query, text = row.split("\t")
+            names.append(f"{language}:{query}")
+            texts.append(text)
+            languages.append(language)
+    order = np.random.default_rng(0).permutation(len(names)).tolist()  # timed: a mixture of languages
+    names, texts, languages = ([values[n] for n in order] for values in (names, texts, languages))
+    queries = student.encode(texts, "query")
+    assert isinstance(queries, RaggedEmbeddings)
+    return index, names, queries, languages, qrels
+
+
+def synthetic_vectors(arguments: argparse.Namespace, folder: Path) -> tuple:
+    """An int8 index of --passages passages of 50 tokens, and queries of 32 tokens near those of passages."""
+    from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
+    from optical_sweeps.retrieval.build_index import build_index
+    from optical_sweeps.retrieval.index_settings import IndexSettings
+
+    means = unit(np.random.default_rng(4), 20_000)
+    lengths = np.random.default_rng(1).integers(30, 71, arguments.passages)
+
+    def around(rng: np.random.Generator, rows: int) -> np.ndarray:
+        vectors = means[rng.integers(0, len(means), rows)]
+        vectors += 0.08 * rng.standard_normal(vectors.shape, dtype=np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def encode(first: int, last: int):
+        for start in range(first, last, 4096):
+            own = lengths[start : min(start + 4096, last)]
+            rows = around(np.random.default_rng(start), int(own.sum()))
+            yield RaggedEmbeddings(rows, np.concatenate([[0], np.cumsum(own)]).astype(np.int64))
+
+    ids = [f"d{number:08d}" for number in range(arguments.passages)]
+    index = build_index(folder / "index", ids, encode, IndexSettings("int8"))
+    count = arguments.timed
+    queries = RaggedEmbeddings(
+        around(np.random.default_rng(2), count * QUERY_TOKENS), np.arange(count + 1) * QUERY_TOKENS
+    )
+    return index, [str(number) for number in range(count)], queries, [], {}
+
+
+def stage_measures(systems: dict, names: list, queries: object, languages: list, qrels: dict) -> dict:
+    """nDCG@10 of each system by language, and the share of the exact ten documents that it keeps."""
+    from optical_sweeps.evaluation.measures import Measure, evaluate
+
+    measure, values, exact = Measure.parse("nDCG@10"), {}, None
+    for name, find in systems.items():
+        if name.startswith("rerank"):
+            continue
+        run = find(names, queries)
+        exact = exact or run
+        kept = [len(set(a) & set(b)) / len(b) for a, b in zip(run.documents, exact.documents, strict=True) if b]
+        scores = evaluate(run, {query: qrels[query] for query in names}, [measure])
+        value_of = dict(zip(scores.query_ids, scores.values[measure].tolist(), strict=True))
+        values[name] = {
+            language: statistics.mean(
+                value_of[query] for query, own in zip(names, languages, strict=True) if own == language
+            )
+            for language in dict.fromkeys(languages)
+        } | {"kept": statistics.mean(kept)}
+    return values
 
 
 # --------------------------------------------------------------------------------------------------- million
@@ -555,7 +714,7 @@ def measures_part(arguments: argparse.Namespace, folder: Path) -> dict[str, obje
 
 
 def agreement_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """nDCG@10 of exact search in three precisions, of PLAID, of BM25, and of BM25 reranked.
+    """nDCG@10 of exact search in three precisions, of BM25, and of BM25 reranked.
 
     The documents are Debian's. A query is the title of a document, which is its relevant document and does
     not contain the title in its text.
@@ -569,7 +728,6 @@ def agreement_part(arguments: argparse.Namespace, folder: Path) -> dict[str, obj
     from optical_sweeps.retrieval.maxsim import search
     from optical_sweeps.retrieval.rerank import rerank
     from optical_sweeps.retrieval.token_index import TokenIndex
-    from optical_sweeps.retrieval.trec_runs import read_run
 
     ids, whole = debian_documents(arguments.debian, arguments.documents)
     titles, texts = zip(*(text.partition(". ")[::2] for text in whole), strict=True)
@@ -592,20 +750,13 @@ def agreement_part(arguments: argparse.Namespace, folder: Path) -> dict[str, obj
         from optical_sweeps.retrieval.lexical import LexicalIndex
 
         runs["BM25"] = LexicalIndex(ids, texts).search(names, [titles[number] for number in chosen], 100)
-        runs["BM25, first 100 reranked"] = rerank(first, queries, runs["BM25"], 100)
+        place_of = {name: place for place, name in enumerate(ids)}
+        candidates = [[place_of[name] for name in found] for found in runs["BM25"].documents]
+        runs["BM25, first 100 reranked"] = rerank(
+            first, names, queries, lambda query: np.array(candidates[query], np.int64), 100
+        )
     except Exception as error:
         print(f"no BM25: {error}")
-    if arguments.plaid:
-        np.save(folder / "queries.npy", queries.vectors)
-        np.save(folder / "query_offsets.npy", queries.offsets)
-        (folder / "names.json").write_text(json.dumps(names))
-        told = in_process(arguments.plaid, "_plaid", str(folder))
-        print("plaid:", told)
-        for bits in (2, 4):
-            runs[f"PLAID, {bits} bits"] = read_run(folder / f"plaid-{bits}.trec")
-            runs[f"PLAID, {bits} bits, first 100 reranked"] = rerank(
-                first, queries, runs[f"PLAID, {bits} bits"], 100
-            )
     measure = Measure.parse("nDCG@10")
     values = {name: evaluate(run, qrels, [measure]).mean(measure) for name, run in runs.items()}
     print(f"\n{len(ids)} documents of Debian, {len(names)} queries")
@@ -621,40 +772,15 @@ def joined(texts: list[np.ndarray]) -> object:
     return RaggedEmbeddings(np.concatenate(texts), np.cumsum([0, *map(len, texts)]).astype(np.int64))
 
 
-def plaid_worker(folder: str) -> dict[str, object]:
-    """Run PLAID in the environment that fast-plaid was compiled for."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
-    from optical_sweeps.retrieval.plaid import PlaidIndex, PlaidSettings, build_plaid
-    from optical_sweeps.retrieval.token_index import TokenIndex
-    from optical_sweeps.retrieval.trec_runs import write_run
-
-    place = Path(folder)
-    index = TokenIndex.load(place / "float32")
-    queries = RaggedEmbeddings(np.load(place / "queries.npy"), np.load(place / "query_offsets.npy"))
-    names = json.loads((place / "names.json").read_text())
-    told = {}
-    for bits in (2, 4):
-        settings, own = PlaidSettings(bits=bits), place / f"plaid-{bits}"
-        own.mkdir()
-        told[f"build_{bits}_s"] = seconds(lambda own=own, settings=settings: build_plaid(own, index, settings))
-        plaid = PlaidIndex(own, index.ids, settings)
-        start = time.perf_counter()
-        run = plaid.search(names, queries, 100)
-        told[f"search_{bits}_s"] = time.perf_counter() - start
-        told[f"bytes_{bits}"] = sum(path.stat().st_size for path in own.rglob("*") if path.is_file())
-        write_run(run, place / f"plaid-{bits}.trec")
-    return told
-
-
 PARTS = {
     "search": search_part,
     "index": index_part,
+    "stages": stages_part,
     "million": million_part,
     "measures": measures_part,
     "agreement": agreement_part,
 }
-WORKERS = {"_searcher": searcher, "_encoder": encoder_worker, "_plaid": plaid_worker}
+WORKERS = {"_searcher": searcher, "_encoder": encoder_worker}
 
 if __name__ == "__main__":
     main()

@@ -79,6 +79,10 @@ def test_every_option_composes_and_builds(group, name, required):
     if group == "translator":
         assert build(group, resolved(compose("compare", f"translator={name}"))["translator"]).name
         return
+    if group == "search":
+        for command in ("evaluate", "search"):
+            assert build(group, resolved(compose(command, f"search={name}"))["search"]).name == name
+        return
     if group == "transport":
         config = compose("train", f"transport@objective.solver={name}")
     else:

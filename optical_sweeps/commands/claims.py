@@ -1,5 +1,6 @@
 """`claims`: test differences, equivalences and crossings between objectives."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -15,6 +16,7 @@ def run(config: DictConfig, sweep: Path | None) -> None:
     from optical_sweeps.curves.statistics.study_tables import terminal_paper_table
     from optical_sweeps.curves.statistics.tuning_effort import efforts_of
     from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
+    from optical_sweeps.curves.tables.search_note import search_note
     from optical_sweeps.report.study_claims import claims_tables, objectives_of, study_strata
     from optical_sweeps.report.study_logs import missing_lines, read_study, source_text, write_paper_table
     from optical_sweeps.report.study_settings import ClaimsSettings
@@ -27,13 +29,17 @@ def run(config: DictConfig, sweep: Path | None) -> None:
     with progress("tests"):
         efforts = efforts_of(runs, objectives_of(per_query, settings))
         tables = claims_tables(study_strata(per_query, runs, settings), settings, efforts)
-    for table in (tables.claims, tables.crossings):
+    note = search_note((run.config for run in runs), settings.split)
+    claims, crossings = (
+        replace(table, caption=table.caption + note) for table in (tables.claims, tables.crossings)
+    )
+    for table in (claims, crossings):
         if table.rows:
             terminal(WIDTH).print(terminal_paper_table(table), soft_wrap=True)
             echo(table.caption)
             echo()
     echo(f"from {len(runs)} runs in {source_text(settings)}")
-    for stem, table in (("claims", tables.claims), ("crossings", tables.crossings)):
+    for stem, table in (("claims", claims), ("crossings", crossings)):
         for path in write_paper_table(table, output / stem):
             echo(f"  {path}")
     for line in missing_lines(settings, runs, result_table(runs)):

@@ -47,7 +47,7 @@ def run(config: DictConfig, run: Path | None) -> None:
 
 def _table(name: str, result: "EvaluationResult") -> Table:
     measures = list(next(iter(result.means.values())))
-    table = Table("", *map(str, measures), title=f"{name}, {result.split}", box=None)
+    table = Table("", *map(str, measures), title=f"{name}, {result.split}, {result.search} search", box=None)
     for language, means in result.means.items():
         table.add_row(language, *(f"{means[measure]:.3f}" for measure in measures))
     return table

@@ -14,7 +14,7 @@ from optical_sweeps.commands.arguments import BYTE_ORDER_MARK, STANDARD_INPUT, a
 from optical_sweeps.console import echo, echo_json, progress
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
-from optical_sweeps.settings import from_root, settings
+from optical_sweeps.settings import build, from_root, settings
 
 if TYPE_CHECKING:
     from optical_sweeps.inspection.matched_tokens import SearchResult
@@ -51,12 +51,16 @@ def run(
     """Encode the queries, search, and print passages with scores and matched tokens."""
     with progress("loading"):
         from optical_sweeps.inspection.matched_tokens import search_passages
+        from optical_sweeps.retrieval.search_settings import PrunedSearch, RerankSearch
         from optical_sweeps.runs.distillation.query_encoders import load_encoders
         from optical_sweeps.runs.resolved_config import resolved
 
     content = {**resolved(config), "run": run}
     search = from_root(SearchSettings, content)
     texts = read_queries(query, queries)
+    how = build("search", content["search"])
+    if isinstance(how, RerankSearch):
+        raise UserError("search: rerank has candidates for a collection's own queries; choose exact or pruned")
     encoders = load_encoders(content)
     corpus = encoders.corpus
     if search.language is None:
@@ -66,7 +70,9 @@ def run(
     by_teacher = search.query_encoder == "teacher" and encoders.teacher is not None
     query_encoder = encoders.teacher if by_teacher and encoders.teacher else encoders.queries
     index = encoders.index_of(documents)
-    for result in search_passages(texts, query_encoder, encoders.documents, documents, index, search.k):
+    pruned = (encoders.pruned_of(documents, how), how) if isinstance(how, PrunedSearch) else None
+    passages = search_passages(texts, query_encoder, encoders.documents, documents, index, search.k, pruned)
+    for result in passages:
         if as_json:
             echo_json(asdict(result))
         else:

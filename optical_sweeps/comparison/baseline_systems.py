@@ -10,19 +10,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypedDict
 
-from optical_sweeps.comparison.comparison_settings import BASELINES, ComparisonSettings, Queries, Search
-from optical_sweeps.comparison.human_queries import human_queries
+from optical_sweeps.comparison.comparison_settings import BASELINES, ComparisonSettings, Queries
 from optical_sweeps.console import Advance, echo
 from optical_sweeps.corpora import collections
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
-from optical_sweeps.corpora.collections import Collection, CollectionSource, Documents, Split
+from optical_sweeps.corpora.collections import Collection, CollectionSource, Split
 from optical_sweeps.corpora.languages import ENGLISH
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.judging import judge
 from optical_sweeps.evaluation.measures import macro_average
 from optical_sweeps.limits import read_json
 from optical_sweeps.retrieval.lexical import LexicalIndex
-from optical_sweeps.retrieval.psq import ProbabilisticIndex, StructuredQueries
+from optical_sweeps.retrieval.psq import StructuredQueries
 from optical_sweeps.retrieval.translator import Translator
 from optical_sweeps.retrieval.trec_runs import RetrievalRun
 from optical_sweeps.retrieval.word_alignment import AlignmentSettings
@@ -32,15 +31,19 @@ from optical_sweeps.runs.distillation.search_and_evaluate import (
     write_per_query,
     write_rankings,
 )
+from optical_sweeps.runs.shared.lexical_indexes import LexicalIndexes
 from optical_sweeps.runs.shared.prepare import SharedResources, prepare
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
-from optical_sweeps.runs.shared.translation_tables import AlignedWordCounts
+from optical_sweeps.runs.shared.translated_queries import TranslatedQueries
+from optical_sweeps.runs.spec.human_queries import human_queries
 from optical_sweeps.runs.spec.identity import fact
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.settings import build
 
 UNPERTURBED = {"perturbations": [], "perturbation_seed": 0}
 """Baselines are evaluated on unperturbed queries, whatever the trained systems of the table are."""
+SEARCHES = ("search", "dev_search")
+"""Settings of the evaluation that only systems with token vectors depend on."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,6 @@ class Baselines:
     translator: Translator | None
     _human_queries: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
     """English queries by language, read once for all systems."""
-    _lexical: dict[Search, tuple[str, LexicalIndex | ProbabilisticIndex]] = field(
-        default_factory=dict, init=False
-    )
-    """For each kind of lexical index, the fingerprint of the documents and their index."""
 
     @classmethod
     def of(cls, comparison: ComparisonSettings, spec: RunSpec, config: Mapping[str, object]) -> "Baselines":
@@ -123,12 +122,15 @@ class Baselines:
         """Everything that determines the results of a baseline."""
         queries, search = BASELINES[name]
         config, comparison = self.spec.config, self.comparison
+        evaluation = {**config["evaluation"], **UNPERTURBED}
+        if search != "teacher":
+            evaluation = {key: value for key, value in evaluation.items() if key not in SEARCHES}
         key: dict[str, object] = {
             "system": name,
             "split": comparison.split,
             "corpus": self.spec.corpus_fingerprint,
             "languages": fact("languages", config["languages"]),
-            "evaluation": fact("evaluation", config["evaluation"] | UNPERTURBED),
+            "evaluation": fact("evaluation", evaluation),
         }
         if search in ("bm25", "structured"):
             key["lexical"] = dataclasses.asdict(comparison.lexical)
@@ -154,30 +156,29 @@ class Baselines:
         corpus = _WithQueries(spec.corpus, self, queries)
         groups = spec.languages.groups
         if search == "teacher":
-            teacher, index_of = self.shared.teacher, self.shared.index_of
-            return measure_collections(corpus, groups, teacher, index_of, split, spec.evaluation, advance)
+            find = self.shared.search(spec, spec.evaluation)
+            return measure_collections(
+                corpus, groups, self.shared.teacher, find, split, spec.evaluation, advance
+            )
         rankings, scores = {}, {}
         for number, language in enumerate(groups["all"]):
             advance(number, len(groups["all"]))
             collection = corpus.collection(language, split)
-            find = self._by_bm25 if search == "bm25" else self._by_structured_queries
-            rankings[language] = find(collection)
+            by = self._by_bm25 if search == "bm25" else self._by_structured_queries
+            rankings[language] = by(collection)
             scores[language] = judge(rankings[language], collection, spec.evaluation.measures)
         means = {language: values.means() for language, values in scores.items()}
         members = {f"group:{group}": languages for group, languages in groups.items()}
         return EvaluationResult(split, rankings, scores, {**means, **macro_average(means, members)})
 
     def _by_bm25(self, collection: Collection) -> RetrievalRun:
-        index = self._index("bm25", collection.documents)
-        assert isinstance(index, LexicalIndex)
-        depth = self.spec.evaluation.depth
-        return index.search(collection.queries.ids, collection.queries.texts, depth)
+        queries, depth = collection.queries, self.spec.evaluation.depth
+        return self._lexical.bm25(collection.documents).search(queries.ids, queries.texts, depth)
 
     def _by_structured_queries(self, collection: Collection) -> RetrievalRun:
         bitext = self.spec.corpus.bitext(collection.query_language)
-        counts = self._builds.get(AlignedWordCounts(self.shared, bitext, self.alignment))
-        index, queries = self._index("structured", collection.documents), collection.queries
-        assert isinstance(index, ProbabilisticIndex)
+        counts = self._builds.get(self.shared.word_counts(bitext, self.alignment))
+        index, queries = self._lexical.structured(collection.documents), collection.queries
         return index.search(queries.ids, queries.texts, counts, self.spec.evaluation.depth, self.structured)
 
     def queries(self, kind: Queries, collection: Collection) -> tuple[str, ...]:
@@ -206,16 +207,9 @@ class Baselines:
             )
         return self.translator
 
-    def _index(self, search: Search, documents: Documents) -> LexicalIndex | ProbabilisticIndex:
-        """The lexical index of documents; the last one of each kind is kept for further systems."""
-        fingerprint = documents.fingerprint()
-        if search not in self._lexical or self._lexical[search][0] != fingerprint:
-            self._lexical.pop(search, None)
-            make = LexicalIndex if search == "bm25" else ProbabilisticIndex
-            lexical = self.comparison.lexical
-            index = make(documents.ids, documents.texts, lexical.k1, lexical.b)
-            self._lexical[search] = (fingerprint, index)
-        return self._lexical[search][1]
+    @cached_property
+    def _lexical(self) -> LexicalIndexes:
+        return LexicalIndexes(self.comparison.lexical.k1, self.comparison.lexical.b)
 
     @cached_property
     def _builds(self) -> ArtifactBuilds:
@@ -244,7 +238,7 @@ class MeasuredBaseline(SharedArtifact[SystemFacts]):
     name: str
 
     kind = "system"
-    recipe = 4
+    recipe = 5
     announced_from = math.inf
 
     def key(self) -> Mapping[str, object]:
@@ -272,36 +266,6 @@ class MeasuredBaseline(SharedArtifact[SystemFacts]):
 
     def source(self) -> str:
         return self.name
-
-
-@dataclass(frozen=True, eq=False)
-class TranslatedQueries(SharedArtifact[tuple[str, ...]]):
-    """Machine translations of queries, stored by model and text: all systems search with the same ones."""
-
-    translator: Translator
-    queries: collections.Queries
-    device: str
-
-    kind = "translated"
-
-    def key(self) -> Mapping[str, object]:
-        return {
-            "translator": self.translator.fingerprint(self.queries.language),
-            "texts": fingerprint_of_texts(self.queries.texts),
-        }
-
-    def build(self, folder: Path, builds: ArtifactBuilds) -> None:
-        language = self.queries.language
-        with builds.progress(f"translating {language}") as advance:
-            english = self.translator.translate(self.queries.texts, language, self.device, advance)
-        content = json.dumps({"language": language, "english": english}, ensure_ascii=False, indent=0)
-        (folder / "translations.json").write_text(content + "\n", encoding="utf-8")
-
-    def load(self, folder: Path) -> tuple[str, ...]:
-        return tuple(read_json(folder / "translations.json")["english"])
-
-    def source(self) -> str:
-        return f"{len(self.queries.texts)} queries of {self.queries.language}"
 
 
 @dataclass(frozen=True)

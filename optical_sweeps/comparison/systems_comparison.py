@@ -1,6 +1,7 @@
 """The table of systems by languages: runs what is missing, and writes the table."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ def _write(
 ) -> None:
     """Write and print the table, and write the folders of the systems."""
     from optical_sweeps.curves.claims.systems_table import differences, systems_table
+    from optical_sweeps.curves.tables.search_note import search_note
 
     languages, reference = spec.languages.all, settings.reference_system
     cells = [
@@ -65,6 +67,8 @@ def _write(
         for cell in differences(_scores(folders, measure, settings.split), languages, reference, settings.alpha)
     ]
     table = systems_table(cells, languages, reference, settings.split, settings.alpha)
+    note = search_note([spec.config], settings.split)
+    table = replace(table, caption=table.caption + note)
     output.mkdir(parents=True, exist_ok=True)
     for kind, ending in ENDINGS.items():
         write_text(output / f"systems.{ending}", table.render(kind))

@@ -1,16 +1,19 @@
 """Settings of search and evaluation: which measures, how deep, on which perturbed queries."""
 
 from collections.abc import Sequence
+from dataclasses import field
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
 from optical_sweeps.checks import Count, NonNegativeInt, strings
+from optical_sweeps.corpora.collections import SPLITS, Split
 from optical_sweeps.corpora.path_patterns import check_pattern
 from optical_sweeps.corpora.perturbations import Perturbation, parse
 from optical_sweeps.corpora.perturbations.lexicon import lexicon_fingerprint
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.measures import Measure
+from optical_sweeps.retrieval.search_settings import ExactSearch, RerankSearch, Search, search_of
 from optical_sweeps.settings import key_of, settings
 
 
@@ -19,6 +22,10 @@ def _measures(value: object) -> tuple[Measure, ...]:
     if not names:
         raise ValueError("empty; name at least one, such as nDCG@10")
     return tuple(Measure.parse(name) for name in names)
+
+
+def _dev_search(value: object) -> object:
+    return value if value is None else search_of(value)
 
 
 def _perturbations(value: object) -> tuple[Perturbation, ...]:
@@ -40,6 +47,8 @@ class EvaluationSettings:
         perturbation_seed: of the perturbations.
         lexicon: pattern of files with a word and its English translation per line, with `{language}` in their
             name, for `code_switching`; None estimates a lexicon from the bitext.
+        search: how collections are searched: exactly, by reranking, or with pruning.
+        dev_search: how dev is searched, if it differs.
     """
 
     measures: Annotated[tuple[Measure, ...], BeforeValidator(_measures)] = (
@@ -54,6 +63,8 @@ class EvaluationSettings:
     perturbations: Annotated[tuple[Perturbation, ...], BeforeValidator(_perturbations)] = ()
     perturbation_seed: NonNegativeInt = 0
     lexicon: str | None = None
+    search: Annotated[Search, BeforeValidator(search_of)] = field(default_factory=ExactSearch)
+    dev_search: Annotated[Search | None, BeforeValidator(_dev_search)] = None
 
     def __post_init__(self) -> None:
         if self.lexicon is not None:
@@ -69,6 +80,32 @@ class EvaluationSettings:
                 f"{key_of('depth')}: {self.depth} documents per query are not enough for {deepest}; "
                 f"raise it to {deepest.cutoff}"
             )
+
+        for name, search in (("search", self.search), ("dev_search", self.dev_search)):
+            if search is not None and not isinstance(search, ExactSearch) and search.candidates < self.depth:
+                raise UserError(
+                    f"{key_of(name)}.candidates: {search.candidates}, but depth keeps {self.depth} documents; "
+                    f"raise it to {self.depth} or more"
+                )
+        if self.perturbations and isinstance(self.search, RerankSearch):
+            raise UserError(
+                f"{key_of('perturbations')}: the candidates of a first stage are those of unperturbed queries; "
+                "choose search exact or pruned"
+            )
+
+    def search_of(self, split: Split) -> Search:
+        """How a split is searched."""
+        return self.dev_search if split == "dev" and self.dev_search is not None else self.search
+
+    def search_key(self, split: Split) -> str:
+        """Where a config has the settings of a split's search."""
+        differs = split == "dev" and self.dev_search is not None
+        return "evaluation.dev_search" if differs else "evaluation.search"
+
+    @property
+    def searches(self) -> dict[Split, Search]:
+        """How each split is searched."""
+        return {split: self.search_of(split) for split in SPLITS}
 
     @property
     def main_measure(self) -> Measure:

@@ -10,6 +10,9 @@ from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.inspection.token_alignment import token_names
 from optical_sweeps.retrieval.maxsim import search
+from optical_sweeps.retrieval.pruned_index import PrunedIndex
+from optical_sweeps.retrieval.pruned_search import search_pruned
+from optical_sweeps.retrieval.search_settings import PrunedSearch
 from optical_sweeps.retrieval.token_index import TokenIndex
 
 
@@ -49,6 +52,7 @@ def search_passages(
     documents: Documents,
     index: TokenIndex,
     k: int,
+    pruned: tuple[PrunedIndex, PrunedSearch] | None = None,
 ) -> Iterator[SearchResult]:
     """Search for queries, and find the tokens that matched in each passage.
 
@@ -56,10 +60,16 @@ def search_passages(
         queries: (id, text).
         index: token vectors of `documents`, made by `document_encoder`.
         k: passages per query.
+        pruned: the pruned index and how to search it; None searches exactly.
     """
     ids, texts = zip(*queries, strict=True)
     vectors = query_encoder.encode(texts, "query")
-    ranking = search(index, [str(number) for number in range(len(ids))], vectors, k)
+    numbers = [str(number) for number in range(len(ids))]
+    if pruned is None:
+        ranking = search(index, numbers, vectors, k)
+    else:
+        lists, how = pruned
+        ranking = search_pruned(lists, numbers, vectors, k, how.probes, how.candidates)
     positions = documents.positions(name for names in ranking.documents for name in names)
     for number, (names, scores) in enumerate(zip(ranking.documents, ranking.scores, strict=True)):
         tokens, passages = token_names(query_encoder, texts[number], "query"), []

@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,7 +91,7 @@ class StudyFigures:
 
         study, laws = stratum.study, self._laws(stratum)
         published = published_for(self.runs, study) if self.settings.baselines else None
-        yield _table("table", results_table(study), stratum.name, folder)
+        yield self._searched_table("table", results_table(study), stratum.name, folder)
         if stratum.points > 1:
             for drawing in curve_drawings(study, laws, published, self._pairs(stratum)):
                 yield self._drawing(drawing, stratum.name, folder)
@@ -110,9 +110,9 @@ class StudyFigures:
         except NothingToCompare as error:
             yield IndexEntry("", "claims", f"Not made: {error}.", ())
             return
-        yield _table("claims", tables.claims, "", self.output)
+        yield self._searched_table("claims", tables.claims, "", self.output)
         if tables.crossings.rows:
-            yield _table("crossings", tables.crossings, "", self.output)
+            yield self._searched_table("crossings", tables.crossings, "", self.output)
 
     def _budgets(self) -> Iterator[IndexEntry]:
         """Figures against the budget, for each stratum in which it was swept."""
@@ -168,7 +168,7 @@ class StudyFigures:
         )
         caption = f"Loss of {measure} on {split} against the level of each perturbation of the queries."
         yield IndexEntry("", "robustness", caption, files)
-        yield _table("robustness-table", robustness_paper_table(losses, measure), "", self.output)
+        yield self._searched_table("robustness-table", robustness_paper_table(losses, measure), "", self.output)
 
     def _plans(self) -> Iterator[IndexEntry]:
         """Transport plans that `inspect` wrote into run folders."""
@@ -214,7 +214,17 @@ class StudyFigures:
             )
         except UserError as error:
             return IndexEntry(stratum, drawing.name, f"Not drawn: {error}.", ())
-        return IndexEntry(stratum, drawing.name, drawing.caption, files)
+        return IndexEntry(stratum, drawing.name, drawing.caption + self._search_note, files)
+
+    def _searched_table(self, name: str, table: "PaperTable", stratum: str, folder: Path) -> IndexEntry:
+        """A table of measures, with how their rankings were searched."""
+        return _table(name, replace(table, caption=table.caption + self._search_note), stratum, folder)
+
+    @cached_property
+    def _search_note(self) -> str:
+        from optical_sweeps.curves.tables.search_note import search_note
+
+        return search_note((run.config for run in self.runs), self.settings.split)
 
 
 def _table(name: str, table: "PaperTable", stratum: str, folder: Path) -> IndexEntry:

@@ -130,7 +130,7 @@ def tensors_of(index: TokenIndex) -> list[Tensor]:
 def blocks(index: TokenIndex, tokens: int, documents: int) -> Iterator[Block]:
     """The whole index in order, in blocks of whole documents of at most about this size."""
     for number, (shard, base) in enumerate(zip(index.shards, index.firsts.tolist(), strict=True)):
-        for first, last in _runs(shard.offsets, tokens, documents):
+        for first, last in document_runs(shard.offsets, tokens, documents):
             yield Block(number, shard, first, last, index.id_ranks[base + first : base + last])
 
 
@@ -158,14 +158,14 @@ def _scores(
     scores = [np.empty((len(tile), block.last - block.first), np.float32) for tile in tiles]
     rows = max(SMALLEST_CHUNK, min(LARGEST_CHUNK, CHUNK_SIMILARITIES // max(tile.width for tile in tiles)))
     filters = _filters(str(block.shard.vectors.dtype))
-    for first, last in _runs(block.offsets, rows, block.last - block.first):
+    for first, last in document_runs(block.offsets, rows, block.last - block.first):
         start, end = int(block.offsets[first]), int(block.offsets[last])
         offsets = block.offsets[first : last + 1] - start
         floats = None if filters else _floats(block.shard, vectors, start, end, space)
         for tile, tile_scores in zip(tiles, scores, strict=True):
             part = tile_scores[:, first:last]
             if floats is not None:
-                _maxsim(floats, tile.vectors, offsets, tile.offsets, part, space)
+                maxsim_scores(floats, tile.vectors, offsets, tile.offsets, part, space)
                 continue
             assert tile.codes is not None
             assert block.shard.scales is not None
@@ -210,17 +210,17 @@ def _add_exact(
     scores = np.empty((1, len(documents)), np.float32)
     query_offsets = np.array([0, tile.offsets[query + 1] - tile.offsets[query]])
     codes, scales = np.asarray(block.shard.vectors), np.asarray(block.shard.scales)
-    for first, last in _runs(offsets, LARGEST_CHUNK, len(documents)):
+    for first, last in document_runs(offsets, LARGEST_CHUNK, len(documents)):
         rows = int(offsets[last] - offsets[first])
         floats = space.floats[: max(rows, SMALLEST)]
         floats[rows:] = 0
         maxsim_kernels.widen(codes, scales, block.offsets, documents[first:last], floats.numpy())
         chunk = offsets[first : last + 1] - offsets[first]
-        _maxsim(floats, vectors, chunk, query_offsets, scores[:, first:last], space)
+        maxsim_scores(floats, vectors, chunk, query_offsets, scores[:, first:last], space)
     best.merge_one(query, _keys(scores, block.id_ranks[documents])[0])
 
 
-def _maxsim(
+def maxsim_scores(
     floats: Float32[Tensor, "R d"],
     tokens: Float32[Tensor, "W d"],
     offsets: Int64[np.ndarray, " bounds"],
@@ -228,6 +228,7 @@ def _maxsim(
     scores: Float32[np.ndarray, "nq nd"],
     space: Workspace,
 ) -> None:
+    """Fill in scores; both sides have at least `SMALLEST` tokens, so that BLAS rounds every product alike."""
     product = space.product[: len(floats) * len(tokens)].view(len(floats), len(tokens))
     with torch.inference_mode():
         torch.mm(floats, tokens.T, out=product)
@@ -259,7 +260,9 @@ def padded(vectors: Float32[np.ndarray, "w d"]) -> Float32[np.ndarray, "W d"]:
     return np.concatenate([vectors, np.zeros((missing, vectors.shape[1]), np.float32)]) if missing else vectors
 
 
-def _runs(offsets: Int64[np.ndarray, " bounds"], tokens: int, documents: int) -> Iterator[tuple[int, int]]:
+def document_runs(
+    offsets: Int64[np.ndarray, " bounds"], tokens: int, documents: int
+) -> Iterator[tuple[int, int]]:
     """Runs of whole documents with at most this many tokens and documents; a longer document is its own run."""
     first, count = 0, len(offsets) - 1
     while first < count:

@@ -8,7 +8,7 @@ import numpy as np
 from optical_sweeps.encoders.token_embeddings import Progress, RaggedEmbeddings
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.retrieval.build_index import build_index
-from optical_sweeps.retrieval.index_settings import ENCODING_BLOCK, IndexSettings
+from optical_sweeps.retrieval.index_settings import ENCODING_BATCH, ENCODING_BLOCK, IndexSettings
 from optical_sweeps.retrieval.index_size import check_free_space, index_size
 from optical_sweeps.retrieval.token_index import TokenIndex
 
@@ -38,7 +38,8 @@ def index_documents(
     def encode(first: int, last: int) -> Iterator[RaggedEmbeddings]:
         for start in range(first, last, ENCODING_BLOCK):
             block = texts[start : min(start + ENCODING_BLOCK, last)]
-            yield encoder.encode(block, "document", precision=settings.encode_dtype)
+            precision = settings.encode_dtype
+            yield encoder.encode(block, "document", batch_size=ENCODING_BATCH, precision=precision)
 
     return build_index(folder, ids, encode, settings, progress)
 

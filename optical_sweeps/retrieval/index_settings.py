@@ -13,6 +13,10 @@ ENCODING_BLOCK = 4_096
 """Documents encoded at a time. Part of an index's content: a different block size can change the last bits."""
 
 
+ENCODING_BATCH = 32
+"""Documents of a batch of the encoder: 5% faster than 64 in float32 and 20% in bfloat16. Changes last bits."""
+
+
 @settings("index")
 class IndexSettings:
     """Precision and shard size of a document index.

@@ -77,14 +77,14 @@ def search(
         ValueError: dimensions disagree, a query vector is not finite, or k < 1.
         UserError: the memory budget is too small for any work.
     """
-    _check(index, query_ids, queries, k)
+    check_queries(index, query_ids, queries, k)
     plan = _plan(index, queries, k, memory_budget_bytes, device)
     documents: list[tuple[str, ...]] = [()] * len(queries)
     scores = [np.empty(0, dtype=np.float32)] * len(queries)
     total = sum(len(members) for tiles in plan.passes for members in tiles) * len(index)
     done = 0
     tensors = tensors_of(index)
-    with _pool(plan.workers) as pool:
+    with scoring_threads(plan.workers) as pool:
         for pass_members in plan.passes:
             tiles = [QueryTile.of(queries, members, index.dtype) for members in pass_members]
             best = [Best(len(tile), min(k, len(index)), device) for tile in tiles]
@@ -128,7 +128,8 @@ def _block_tokens(index: TokenIndex) -> int:
     return min(max(index.tokens // BLOCKS, SMALLEST_BLOCK), LARGEST_BLOCK)
 
 
-def _check(index: TokenIndex, query_ids: Sequence[str], queries: RaggedEmbeddings, k: int) -> None:
+def check_queries(index: TokenIndex, query_ids: Sequence[str], queries: RaggedEmbeddings, k: int) -> None:
+    """Raises ValueError for queries that do not fit the index, and for k < 1."""
     if k < 1:
         raise ValueError(f"k is {k}; it has to be at least 1")
     if len(query_ids) != len(queries):
@@ -186,7 +187,7 @@ def _plan(index: TokenIndex, queries: RaggedEmbeddings, k: int, budget: int, dev
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+def scoring_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
     """Threads that score blocks; torch uses one thread within each.
 
     Two threads within one small product wait for each other: while another process occupied a core, such a

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from optical_sweeps.comparison.human_queries import human_queries
 from optical_sweeps.comparison.systems_comparison import compare
 from optical_sweeps.corpora.builders.files import FilesCorpus
 from optical_sweeps.errors import UserError
 from optical_sweeps.retrieval.trec_runs import read_run
 from optical_sweeps.runs.resolved_config import resolved
+from optical_sweeps.runs.spec.human_queries import human_queries
 from tests.support.configs import compose
 from tests.support.translation_models import make_nllb
 

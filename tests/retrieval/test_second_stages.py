@@ -1,4 +1,4 @@
-"""Reranking, BM25 and PLAID, compared with their definitions or with exact search."""
+"""Reranking and BM25, compared with their definitions or with exact search."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from optical_sweeps.corpora.words import words
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.errors import UserError
-from optical_sweeps.evaluation.measures import Measure, evaluate
 from optical_sweeps.retrieval.lexical import LexicalIndex
 from optical_sweeps.retrieval.maxsim import search
 from optical_sweeps.retrieval.rerank import rerank
+from optical_sweeps.retrieval.shards import Shard
 from optical_sweeps.retrieval.token_index import TokenIndex
-from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 
 def unit(lengths: list[int], dim: int, seed: int) -> RaggedEmbeddings:
@@ -22,29 +21,68 @@ def unit(lengths: list[int], dim: int, seed: int) -> RaggedEmbeddings:
     return RaggedEmbeddings(vectors, np.cumsum([0, *lengths]).astype(np.int64))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
-def test_reranking_all_documents_equals_search(tmp_path, dtype):
-    documents, queries = unit([5, 0, 7, 3, 9, 1] * 5, 16, 1), unit([4, 9, 1], 16, 2)
-    ids = [f"d{number}" for number in range(len(documents))]
-    index = TokenIndex.build(tmp_path, ids, [documents], dtype)
-    everything = tuple(tuple(sorted(ids)) for _ in range(3))
-    zeros = tuple(np.zeros(len(ids), np.float32) for _ in range(3))
-    again = rerank(index, queries, RetrievalRun(("a", "b", "c"), everything, zeros), 12)
-    exact = search(index, ["a", "b", "c"], queries, 12)
-    assert again.documents == exact.documents
-    for one, other in zip(again.scores, exact.scores, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+def ranked(index: TokenIndex, queries: RaggedEmbeddings, candidates, k: int):
+    names = [f"q{number}" for number in range(len(queries))]
+    return rerank(index, names, queries, lambda query: np.array(candidates[query], np.int64), k)
 
 
-def test_reranking_returns_only_documents_of_the_run(tmp_path):
+@settings(deadline=None, max_examples=20)
+@given(st.data())
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_scores_of_candidates_equal_those_of_exact_search_to_the_last_bit(tmp_path_factory, dtype, data):
+    """For any candidates in any order, among documents of equal, different and no tokens, in two shards."""
+    draw = data.draw
+    lengths = draw(st.lists(st.integers(0, 9), min_size=2, max_size=30))
+    documents = unit(lengths, 16, draw(st.integers(0, 5)))
+    copies = RaggedEmbeddings(  # ties: every document occurs twice
+        np.concatenate([documents.vectors, documents.vectors]),
+        np.concatenate([documents.offsets, documents.offsets[-1] + documents.offsets[1:]]),
+    )
+    ids = draw(st.permutations([f"d{number}" for number in range(2 * len(lengths))]))
+    whole = TokenIndex.build(tmp_path_factory.mktemp("index"), ids, [copies], dtype)
+    cut = draw(st.integers(1, len(ids) - 1))
+    index = TokenIndex(whole.ids, whole.id_ranks, tuple(split_shard(whole.shards[0], cut)))
+    queries = unit(draw(st.lists(st.integers(0, 20), min_size=1, max_size=3)), 16, 9)
+    names = [f"q{number}" for number in range(len(queries))]
+    exact = search(whole, names, queries, len(ids))
+    score_of = [
+        dict(zip(d, s.tolist(), strict=True)) for d, s in zip(exact.documents, exact.scores, strict=True)
+    ]
+    candidates = [draw(st.lists(st.sampled_from(range(len(ids))), unique=True)) for _ in names]
+    k = draw(st.integers(1, len(ids)))
+    again = ranked(index, queries, candidates, k)
+    for query, chosen in enumerate(candidates):
+        known = [(score_of[query][ids[n]], ids[n]) for n in chosen if ids[n] in score_of[query]]
+        expected = sorted(known, key=lambda pair: (-pair[0], pair[1]))[:k]
+        assert again.documents[query] == tuple(name for _, name in expected)
+        assert again.scores[query].tolist() == [score for score, _ in expected]
+
+
+def split_shard(shard: Shard, documents: int) -> list[Shard]:
+    row = int(shard.offsets[documents])
+    scales = (None, None) if shard.scales is None else (shard.scales[:row], shard.scales[row:])
+    return [
+        Shard(shard.vectors[:row], shard.offsets[: documents + 1], scales[0], shard.largest_norm),
+        Shard(shard.vectors[row:], shard.offsets[documents:] - row, scales[1], shard.largest_norm),
+    ]
+
+
+def test_reranking_returns_only_candidates(tmp_path):
     index = TokenIndex.build(tmp_path, ["a", "b", "c"], [unit([2, 2, 2], 8, 1)])
-    one = np.zeros(1, np.float32)
-    found = RetrievalRun(("q", "r"), (("c",), ()), (one, one[:0]))
-    assert rerank(index, unit([3, 2], 8, 2), found, 5).documents == (("c",), ())
-    with pytest.raises(ValueError, match="'z' is not in the index"):
-        rerank(index, unit([3], 8, 2), RetrievalRun(("q",), (("z",),), (one,)), 5)
-    with pytest.raises(ValueError, match="2 queries"):
-        rerank(index, unit([3], 8, 2), found, 5)
+    assert ranked(index, unit([3, 2], 8, 2), [[2], []], 5).documents == (("c",), ())
+    with pytest.raises(ValueError, match="dimension 4"):
+        ranked(index, unit([3], 4, 2), [[0]], 5)
+    with pytest.raises(ValueError, match="k is 0"):
+        ranked(index, unit([3], 8, 2), [[0]], 0)
+
+
+def test_long_candidates_are_scored_in_several_products(tmp_path):
+    """3 documents of 5,000 tokens do not fit into one product."""
+    index = TokenIndex.build(tmp_path, ["a", "b", "c"], [unit([5000, 5000, 5000], 8, 1)], "int8")
+    queries = unit([7], 8, 2)
+    exact, again = search(index, ["q0"], queries, 3), ranked(index, queries, [[2, 0, 1]], 3)
+    assert again.documents == exact.documents
+    assert again.scores[0].tolist() == exact.scores[0].tolist()
 
 
 TEXTS = ["a red house", "the red red car", "blue car", "Straße nach Köln", "東京都の天気", ""]
@@ -91,63 +129,3 @@ def test_a_missing_package_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "bm25s", None)
     with pytest.raises(UserError, match=r"pip install optical-sweeps\[lexical\]"):
         LexicalIndex(["a"], ["b"])
-
-
-def test_plaid_agrees_with_the_exact_search(tmp_path):
-    from optical_sweeps.retrieval.plaid import PlaidIndex, PlaidSettings, _fast_plaid, build_plaid
-
-    try:
-        _fast_plaid(tmp_path / "none")
-    except UserError as error:
-        pytest.skip(str(error))
-
-    rng = np.random.default_rng(5)
-    lengths = [0, *rng.integers(4, 12, 400).tolist()]
-    documents = unit(lengths, 32, 6)
-    ids = [f"d{number}" for number in range(len(lengths))]
-    index = TokenIndex.build(tmp_path / "index", ids, [documents])
-    relevant = rng.integers(1, 401, 40).tolist()
-    noisy = [documents[n] + 0.1 * rng.standard_normal(documents[n].shape).astype(np.float32) for n in relevant]
-    queries = RaggedEmbeddings(
-        np.concatenate([rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in noisy]),
-        np.cumsum([0, *map(len, noisy)]).astype(np.int64),
-    )
-    names = [f"q{number}" for number in range(40)]
-    qrels = {name: {f"d{number}": 1} for name, number in zip(names, relevant, strict=True)}
-    wanted = PlaidSettings(bits=4, sample=100)
-    build_plaid(tmp_path, index, wanted)
-    near = PlaidIndex(tmp_path, ids, wanted).search(names, queries, 20)
-    exact = search(index, names, queries, 20)
-    measure = Measure.parse("nDCG@10")
-    values = [evaluate(run, qrels, [measure]).mean(measure) for run in (near, exact)]
-    assert values[1] > 0.95
-    assert abs(values[0] - values[1]) < 0.02
-    again = rerank(index, queries, near, 5)
-    assert again.documents[0][0] == exact.documents[0][0]
-
-
-@pytest.mark.parametrize(
-    ("version", "message"),
-    [(None, "not installed"), ("1.1.0", "an unknown version"), ("1.7.0.990", "torch 9.9, but")],
-)
-def test_a_fast_plaid_for_another_torch_is_refused(tmp_path, monkeypatch, version, message):
-    from optical_sweeps.retrieval import plaid
-
-    def installed(name: str) -> str:
-        if version is None:
-            raise plaid.metadata.PackageNotFoundError(name)
-        return version
-
-    monkeypatch.setattr(plaid.metadata, "version", installed)
-    index = TokenIndex.build(tmp_path / "index", ["a"], [unit([3], 8, 1)])
-    with pytest.raises(UserError, match=message):
-        plaid.build_plaid(tmp_path, index, plaid.PlaidSettings())
-
-
-def test_a_missing_plaid_index_is_reported(tmp_path):
-    from optical_sweeps.retrieval.plaid import PlaidIndex, PlaidSettings
-
-    with pytest.raises(UserError, match="not a complete PLAID index"):
-        PlaidIndex(tmp_path, ["a"], PlaidSettings())
-    with pytest.raises(UserError, match=r"plaid\.bits"):
-        PlaidSettings(bits=3)

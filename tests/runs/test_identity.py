@@ -89,6 +89,10 @@ def test_neutral_keys_are_keys():
     of_words = "transport@training.code_switching.alignment.solver"
     configs += [composed("training=code_switched", f"{of_words}={name}") for name in ("exact", "partial")]
     configs += [composed(f"teacher={name}", f"{key}=there") for name, key in LOADED]
+    for search in ("evaluation.search", "evaluation.dev_search"):
+        configs += [composed(f"search@{search}={name}") for name in ("exact", "pruned")]
+        solver = f"transport@{search}.alignment.solver"
+        configs += [composed(f"search@{search}=rerank", f"{solver}={name}") for name in ("exact", "partial")]
     assert set(NEUTRAL_KEYS) <= {key for config in configs for key in leaves(config)}
 
 

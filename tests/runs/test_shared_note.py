@@ -18,6 +18,15 @@ def test_runs_with_an_index_of_another_precision_have_another_note():
     assert note("seed=1", "mixture.ratio=0.25") == note()
 
 
+def test_runs_with_other_searches_have_another_note():
+    assert note("search@evaluation.search=pruned") not in (note(), note("search@evaluation.search=rerank"))
+    assert note("search@evaluation.search=pruned", "evaluation.search.max_loss=0.5") == note(
+        "search@evaluation.search=pruned"
+    )
+    assert note("search@evaluation.dev_search=pruned") != note("search@evaluation.search=pruned")
+    assert note("search@evaluation.dev_search=exact") == note()
+
+
 def test_a_note_counts_while_the_entries_that_it_names_exist(tmp_path):
     entries = [tmp_path / "teacher" / "a", tmp_path / "index" / "b"]
     for entry in entries:

@@ -9,7 +9,13 @@ from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import Interruption
 from optical_sweeps.runs.distillation.dev_evaluation import DevEvaluation
 from optical_sweeps.runs.distillation.run_metrics import RunMetrics
-from optical_sweeps.runs.distillation.run_record import UNTRAINED, run_facts, training_facts, write_results
+from optical_sweeps.runs.distillation.run_record import (
+    UNTRAINED,
+    run_facts,
+    search_metrics,
+    training_facts,
+    write_results,
+)
 from optical_sweeps.runs.distillation.student_search import StudentSearch
 from optical_sweeps.runs.distillation.student_setup import (
     distillation,
@@ -45,7 +51,7 @@ def perform(spec: RunSpec, folder: RunFolder, interruption: Interruption) -> Non
     with metrics.closing_on_error():
         with interruption.raising():
             student = untrained_student(spec, shared)
-        search = StudentSearch(spec, shared.teacher, shared.index_of, folder.path / "indexes", interruption)
+        search = StudentSearch(spec, shared, folder.path / "indexes", interruption)
         dev = DevEvaluation(spec, shared, search, metrics)
         checkpoints = TrainingCheckpoints(folder.path / "checkpoints", spec.id, echo)
         facts, seconds_before = UNTRAINED, 0.0
@@ -102,6 +108,9 @@ def _evaluate_and_write(
             perturbed.append(search.evaluate(student, "test", advance, perturbation))
     if perturbed:
         clock.lap("perturbed")
+    prices = search.prices(student)
+    if prices:
+        clock.lap("price_of_pruning")
     assert dev.result is not None
     results = (dev.result, test, *perturbed)
     per_query, rankings = write_results(spec, results, student, shared.teacher, folder.path)
@@ -112,8 +121,9 @@ def _evaluate_and_write(
     if (entropy := metrics.last_value("plan_relative_entropy")) is not None:
         drift["drift/plan_relative_entropy"] = entropy
     summary = {name: value for result in results for name, value in result.metrics().items()} | usage | drift
+    summary |= search_metrics(prices)
     metrics.tracker.finish(summary=summary, files=[per_query], artifact=[per_query, *rankings])
-    record = run_facts(spec, results, usage, drift, str(student.projection.weight.device))
+    record = run_facts(spec, results, prices, usage, drift, str(student.projection.weight.device))
     clock.lap("tracker_finish")
     built = {"built": dict(shared.builds.seconds)}
     timings = {**clock.laps, "total": clock.total()}

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from optical_sweeps.console import progress
+from optical_sweeps.console import echo, progress
 from optical_sweeps.corpora.collections import Split
 from optical_sweeps.corpora.ids import check_ids
 from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.measures import check_cache_folder
+from optical_sweeps.retrieval.search_settings import PrunedSearch, RerankSearch
 from optical_sweeps.runs.distillation.query_encoders import Encoders
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, measure_collections
+from optical_sweeps.runs.spec.first_stage_files import check_first_stage
 
 Groups = Mapping[str, Sequence[str]]
 """Languages by group; `all` has every language."""
@@ -35,8 +37,15 @@ def evaluate_again(
     check_perturbations(evaluation.perturbations, corpus, groups["all"], evaluation.lexicon)
     if writes:
         check_ids(corpus.collection(language, split) for language in groups["all"])
-    arguments = (corpus, groups, encoders.queries, encoders.index_of, split, evaluation)
+    arguments = (corpus, groups, encoders.queries, encoders.search, split, evaluation)
+    how = evaluation.search_of(split)
+    if isinstance(how, RerankSearch):
+        check_first_stage(how, "search", corpus, groups["all"], split)
     with progress(encoders.name) as advance:
+        if isinstance(how, PrunedSearch):
+            price = encoders.search.price(how, corpus, groups["all"], encoders.queries, advance)
+            price.refuse_above(how.max_loss, "search")
+            echo(f"{how.label}: {price}")
         return [
             measure_collections(*arguments, advance, perturbation)
             for perturbation in (None, *evaluation.perturbations)

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from optical_sweeps.corpora.collections import Split
 from optical_sweeps.corpora.drawn_pairs import MixtureReport
 from optical_sweeps.encoders.saved_encoders import save_student
 from optical_sweeps.encoders.token_encoder import TokenEncoder
@@ -13,6 +15,7 @@ from optical_sweeps.runs.distillation.search_and_evaluate import (
     write_per_query,
     write_rankings,
 )
+from optical_sweeps.runs.shared.collection_search import PruningPrice
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.fit import TrainingResult
 
@@ -53,6 +56,7 @@ def training_facts(result: TrainingResult, drawn: MixtureReport) -> Mapping[str,
 def run_facts(
     spec: RunSpec,
     results: Sequence[EvaluationResult],
+    prices: Mapping[Split, PruningPrice],
     usage: Mapping[str, float],
     drift: Mapping[str, float],
     device: str,
@@ -65,6 +69,10 @@ def run_facts(
         "facts": spec.facts(),
         "measures": {result.split: result.nested() for result in results},
         "changed": {result.split: dict(result.changed) for result in results if result.changed},
+        "search": {
+            split: {"how": how.label, **({"price": asdict(prices[split])} if split in prices else {})}
+            for split, how in spec.evaluation.searches.items()
+        },
         "collections": _collections(spec),
         "bitext": _bitext_reports(spec),
         "usage": {key.removeprefix("usage/"): value for key, value in usage.items()},
@@ -73,6 +81,15 @@ def run_facts(
         "versions": provenance.versions(),
         "hardware": provenance.hardware(device),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def search_metrics(prices: Mapping[Split, PruningPrice]) -> dict[str, float]:
+    """What pruning costs the student, under flat names for the tracker, such as `test/pruning/loss`."""
+    return {
+        f"{split}/pruning/{name}": value
+        for split, price in prices.items()
+        for name, value in (("kept", price.kept), ("loss", price.loss))
     }
 
 

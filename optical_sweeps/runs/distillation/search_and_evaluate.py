@@ -1,21 +1,21 @@
 """Search the collections of a study with an encoder, measure the rankings, and write them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from optical_sweeps.atomic_files import replacing
 from optical_sweeps.console import Advance, no_progress
-from optical_sweeps.corpora.collections import PERTURBED, CollectionSource, Documents, Queries, Split
+from optical_sweeps.corpora.collections import PERTURBED, CollectionSource, Queries, Split
 from optical_sweeps.corpora.perturbations import Perturbation, perturbed
 from optical_sweeps.corpora.perturbations.lexicon import lexicon_for
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.evaluation.judging import check_judgements, judge
 from optical_sweeps.evaluation.measures import Measure, QueryScores, macro_average
-from optical_sweeps.retrieval.maxsim import search
-from optical_sweeps.retrieval.token_index import TokenIndex
+from optical_sweeps.retrieval.search_settings import ExactSearch
 from optical_sweeps.retrieval.trec_runs import RetrievalRun, write_run
+from optical_sweeps.runs.shared.collection_search import CollectionSearch
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class EvaluationResult:
         scores: the measures of every query, by query language.
         means: mean measures by language (`ar`) and by group (`group:low`, the macro average of its languages).
         changed: the share of queries that a perturbation changed, by language.
+        search: how the collections were searched.
     """
 
     split: str
@@ -35,6 +36,7 @@ class EvaluationResult:
     scores: Mapping[str, QueryScores]
     means: Mapping[str, Mapping[Measure, float]]
     changed: Mapping[str, float] = field(default_factory=dict)
+    search: str = ExactSearch.name
 
     def metrics(self) -> dict[str, float]:
         """Means under flat names for a tracker, such as `test/nDCG@10/ar`."""
@@ -57,16 +59,17 @@ def measure_collections(
     corpus: CollectionSource,
     groups: Mapping[str, Sequence[str]],
     encoder: TokenEncoder,
-    index_of: Callable[[Documents], TokenIndex],
+    search: CollectionSearch,
     split: Split,
     settings: EvaluationSettings,
     progress: Advance = no_progress,
     perturbation: Perturbation | None = None,
 ) -> EvaluationResult:
-    """Search every language of `groups["all"]` in the index of its collection's documents, and measure.
+    """Search the collection of every language of `groups["all"]`, and measure.
 
     Args:
         encoder: encodes the queries.
+        search: searches as the settings of the split say.
         progress: called with (languages done, all languages).
         perturbation: changes the queries before the search.
 
@@ -75,7 +78,6 @@ def measure_collections(
     """
     rankings, scores, changed = {}, {}, {}
     languages = groups["all"]
-    device = encoder.projection.weight.device.type
     for number, language in enumerate(languages):
         progress(number, len(languages))
         collection = corpus.collection(language, split)
@@ -86,19 +88,13 @@ def measure_collections(
             pairs = zip(texts, collection.queries.texts, strict=True)
             changed[language] = sum(new != old for new, old in pairs) / len(texts)
         queries = encoder.encode(texts, "query", batch_size=settings.encode_batch_size)
-        rankings[language] = search(
-            index_of(collection.documents),
-            collection.queries.ids,
-            queries,
-            settings.depth,
-            memory_budget_bytes=settings.memory_budget_bytes,
-            device=device,
-        )
+        rankings[language] = search(language, collection, queries)
         scores[language] = judge(rankings[language], collection, settings.measures)
     means = {language: values.means() for language, values in scores.items()}
     named = {f"group:{name}": members for name, members in groups.items()}
     name = split if perturbation is None else f"{split}{PERTURBED}{perturbation}"
-    return EvaluationResult(name, rankings, scores, {**means, **macro_average(means, named)}, changed)
+    label = search.evaluation.search_of(split).label
+    return EvaluationResult(name, rankings, scores, {**means, **macro_average(means, named)}, changed, label)
 
 
 def _perturbed(

@@ -8,7 +8,7 @@ from optical_sweeps.runs.distillation.drawn_teacher import drawn_teacher
 from optical_sweeps.runs.shared.bitext_tokens import StoredTokens
 from optical_sweeps.runs.shared.mined_documents import mine
 from optical_sweeps.runs.shared.prepare import SharedResources, all_texts
-from optical_sweeps.runs.shared.translation_tables import training_bitext
+from optical_sweeps.runs.shared.training_bitext import training_bitext
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.bitext_data import BitextDataModule, DrawnBitext
 from optical_sweeps.training.context import TrainingContext

@@ -8,7 +8,7 @@ from pathlib import Path
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.retrieval.index_documents import index_documents
-from optical_sweeps.retrieval.index_settings import IndexSettings
+from optical_sweeps.retrieval.index_settings import ENCODING_BATCH, IndexSettings
 from optical_sweeps.retrieval.token_index import INDEX_FORMAT, TokenIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
 
@@ -31,6 +31,7 @@ class DocumentIndex(SharedArtifact[TokenIndex]):
             "encoder": self.encoder_fingerprint,
             "documents": self.documents.fingerprint(),
             "dtype": self.settings.vector_precision,
+            "batch": ENCODING_BATCH,
         }
 
     def build(self, folder: Path, builds: ArtifactBuilds) -> None:

@@ -25,6 +25,18 @@ NEUTRAL_KEYS = (
     "teacher.triples.documents",
     "teacher.triples.complete",
     "evaluation.lexicon",
+    *(
+        f"evaluation.{search}.{key}"
+        for search in ("search", "dev_search")
+        for key in (
+            "human_queries",
+            "run_files",
+            "price_queries",
+            "max_loss",
+            "alignment.solver.threads",
+            "alignment.solver.solver.threads",
+        )
+    ),
     "training.code_switching.lexicon",
 )
 """Settings in the counted sections that change speed, memory or logging only."""

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from optical_sweeps.artifacts import canonical_json
 from optical_sweeps.checks import whole_number
 from optical_sweeps.config_classes import ALLOW_KEY, allow_foreign_classes
+from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Corpus
 from optical_sweeps.corpora.ids import check_ids
 from optical_sweeps.corpora.mixture import Mixture
@@ -28,8 +29,10 @@ from optical_sweeps.evaluation.measures import check_cache_folder
 from optical_sweeps.objectives.interface import Objective
 from optical_sweeps.objectives.interface import check as check_objective
 from optical_sweeps.retrieval.index_settings import IndexSettings
+from optical_sweeps.retrieval.search_settings import RerankSearch
 from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.runs.run import Config, run_id, sweep_folder, text_at
+from optical_sweeps.runs.spec.first_stage_files import check_first_stage, first_stage_contents
 from optical_sweeps.runs.spec.identity import IDENTITY_SCHEMA, fact, numeric_facts
 from optical_sweeps.runs.spec.languages import Languages
 from optical_sweeps.settings import build, build_as, from_mapping
@@ -129,6 +132,7 @@ class RunSpec:
             "student_checkpoint": _content("student", _section(self.config, "student")),
             "teacher_content": _content("teacher", _section(self.config, "teacher")),
             "lexicon": self.evaluation.fingerprint(self.languages.all),
+            "first_stage": _first_stages(self),
         }
         if self.objective.trains and self.training.code_switching is not None:
             fingerprints["training_lexicon"] = self.training.code_switching.fingerprint(self.languages.all)
@@ -181,6 +185,8 @@ class RunSpec:
             "languages": sorted(self.languages.all),
             **{name: fact(name, self.config[name]) for name in ("encoder", "teacher", "index")},
             "teacher_content": _content("teacher", _section(self.config, "teacher")),
+            "searches": {split: fact("evaluation.search", search) for split, search in _searches(self).items()},
+            "first_stage": _first_stages(self),
         }
         name = hashlib.blake2b(canonical_json(key).encode(), digest_size=16).hexdigest()
         return self.artifacts / "prepared" / f"{name}.json"
@@ -349,6 +355,31 @@ def _check_perturbations(spec: RunSpec) -> None:
     check_perturbations(evaluation.perturbations, spec.corpus, spec.languages.all, evaluation.lexicon)
 
 
+def _check_search(spec: RunSpec) -> None:
+    for split, search in spec.evaluation.searches.items():
+        if isinstance(search, RerankSearch):
+            key = spec.evaluation.search_key(split)
+            check_first_stage(search, key, spec.corpus, spec.languages.all, split)
+
+
+def _first_stages(spec: RunSpec) -> str | None:
+    """A hash of the files that first stages read, and of the translation models; None if there are none."""
+    contents = [
+        content
+        for split, search in spec.evaluation.searches.items()
+        if isinstance(search, RerankSearch)
+        for content in first_stage_contents(search, spec.languages.all, split)
+    ]
+    return fingerprint_of_texts(contents) if contents else None
+
+
+def _searches(spec: RunSpec) -> dict[str, object]:
+    """The settings of each split's search."""
+    evaluation = _section(spec.config, "evaluation")
+    search = evaluation.get("search")
+    return {"dev": evaluation.get("dev_search") or search, "test": search}
+
+
 def _check_code_switching(spec: RunSpec) -> None:
     if spec.objective.trains and spec.training.code_switching is not None:
         spec.training.code_switching.check(spec.languages.all)
@@ -371,6 +402,7 @@ CHECKS: Mapping[Callable[[RunSpec], None], tuple[str, ...]] = {
     _check_measures: (),
     _check_judgements: ("data", "languages", "evaluation"),
     _check_perturbations: ("data", "languages", "evaluation"),
+    _check_search: ("data", "languages", "evaluation"),
     _check_code_switching: ("objective", "training", "languages"),
     _check_budget: ("objective", "mixture", "data", "languages"),
 }

@@ -40,9 +40,14 @@ def human_queries(corpus: Corpus, language: str, split: Split, source: str | Non
     return tuple(english[query] for query in collection.queries.ids)
 
 
-def _read(source: str, language: str, split: Split) -> Mapping[str, str]:
+def human_queries_file(source: str, language: str, split: Split) -> Path:
+    """The file of English queries of a language and split."""
     check_pattern(KEY, source, {"language", "split"}, needs={"language"})
-    path = Path(source.format(language=language, split=split))
+    return Path(source.format(language=language, split=split))
+
+
+def _read(source: str, language: str, split: Split) -> Mapping[str, str]:
+    path = human_queries_file(source, language, split)
     if not path.is_file():
         raise UserError(f"{KEY}: there is no file {path}; name files with an id and its English per line")
     return read_topics(path)
