@@ -146,14 +146,19 @@ class ArtifactStore:
         content = canonical_json({"format": STORE_FORMAT, "kind": kind, "key": key})
         return self.root / kind / hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
-    def matching(self, kind: str, values: Mapping[str, object]) -> list[Path]:
-        """The folders of the sound entries of a kind whose keys contain these values, by name."""
-        entries = (_entry(folder, _problem(folder)) for folder in self._folders(kind))
-        return [
-            entry.folder
-            for entry in entries
-            if entry.problem is None and entry.key is not None and values.items() <= entry.key.items()
-        ]
+    def matching(self, kind: str, values: Mapping[str, object], skip: set[Path]) -> list[Path]:
+        """The sound entries of a kind whose keys contain these values, by name.
+
+        Args:
+            skip: folders to pass over; every sound entry is added to it.
+        """
+        found = []
+        for folder in self._folders(kind):
+            if folder not in skip and _problem(folder) is None:
+                skip.add(folder)
+                if values.items() <= _Manifest.read(folder).key.items():
+                    found.append(folder)
+        return found
 
     def ls(self) -> list[Entry]:
         """All entries, broken ones included; files are checked for presence and size."""

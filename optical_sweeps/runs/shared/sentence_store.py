@@ -166,8 +166,9 @@ class _Collection:
         self.name = builds.store.folder_of(artifact.kind, self.key).name
         self.claims = Claims(builds.store.root / artifact.kind, self.name)
 
-    def shard_folders(self) -> list[Path]:
-        return self.builds.store.matching(self.artifact.kind, {"collection": self.name})
+    def new_shards(self, seen: set[Path]) -> list[Path]:
+        """The shards that are not in `seen`, to which they are added."""
+        return self.builds.store.matching(self.artifact.kind, {"collection": self.name}, seen)
 
     def add(self, hashes: SentenceHashes, texts: Sequence[str], search: "_Search") -> None:
         """Compute the sentences with these ascending hashes, as one shard."""
@@ -221,11 +222,8 @@ class _Search:
 
     def look(self) -> None:
         """Look in the shards that were added since the last look."""
-        for folder in self.collection.shard_folders():
+        for folder in self.collection.new_shards(self._seen):
             missing = self.missing
-            if folder in self._seen or not len(missing):
-                continue
-            self._seen.add(folder)
             shard = _shard(folder)
             places = np.searchsorted(shard.hashes, self.hashes[missing])
             places[places == len(shard.hashes)] = 0
