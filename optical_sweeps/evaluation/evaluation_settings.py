@@ -17,8 +17,15 @@ from optical_sweeps.retrieval.search_settings import ExactSearch, RerankSearch, 
 from optical_sweeps.settings import key_of, settings
 
 
+def _texts(value: object, kind: type) -> object:
+    """A list with objects of a kind, as other settings have them, as their text; other values as they are."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [str(item) if isinstance(item, kind) else item for item in value]
+
+
 def _measures(value: object) -> tuple[Measure, ...]:
-    names = strings(key_of("measures"), value)
+    names = strings(key_of("measures"), _texts(value, Measure))
     if not names:
         raise ValueError("empty; name at least one, such as nDCG@10")
     return tuple(Measure.parse(name) for name in names)
@@ -29,7 +36,7 @@ def _dev_search(value: object) -> object:
 
 
 def _perturbations(value: object) -> tuple[Perturbation, ...]:
-    perturbations = tuple(parse(text) for text in strings(key_of("perturbations"), value))
+    perturbations = tuple(parse(text) for text in strings(key_of("perturbations"), _texts(value, Perturbation)))
     strings(key_of("perturbations"), map(str, perturbations))  # typing@0.1 and typing@0.10 are the same
     return perturbations
 

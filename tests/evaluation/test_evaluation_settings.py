@@ -59,3 +59,13 @@ def test_the_fingerprint_is_that_of_the_lexicons_that_are_read(tmp_path):
     assert reads.fingerprint(("fi",)) == lexicon_fingerprint(files, ("fi",))
     assert EvaluationSettings(**SOUND, perturbations=["typing@1"], lexicon=files).fingerprint(("fi",)) is None
     assert EvaluationSettings(**SOUND, perturbations=["code_switching@1"]).fingerprint(("fi",)) is None
+
+
+def test_settings_with_another_search_keep_everything_else():
+    from dataclasses import replace
+
+    from optical_sweeps.retrieval.search_settings import ExactSearch, PrunedSearch
+
+    pruned = EvaluationSettings(measures=["nDCG@5"], perturbations=["typing@0.1"], search=PrunedSearch())
+    exact = replace(pruned, search=ExactSearch())
+    assert exact == EvaluationSettings(measures=["nDCG@5"], perturbations=["typing@0.1"])

@@ -163,7 +163,7 @@ def test_a_loss_above_the_bound_is_refused_before_any_training():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("search@evaluation.search=pruned", "evaluation.search.candidates=5"), "candidates: 5, but depth is"),
+        (("search@evaluation.search=pruned", "evaluation.search.candidates=5"), "5, but depth keeps"),
         ((*RERANK, "evaluation.search.first_stage=bm25_human"), "search.human_queries: null, but"),
         ((*RERANK, "evaluation.search.first_stage=bm25_machine"), "search.translator: null, but"),
         ((*RERANK, "evaluation.search.first_stage=run_files"), "search.run_files: null, but"),
