@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, runtime_checkable
 
-from hydra._internal.core_plugins import basic_launcher
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -138,9 +138,10 @@ def _stopping(launcher: Launcher, grid: Grid) -> AbstractContextManager[None]:
 
 def _runs_here(launcher: Launcher) -> bool:
     """Whether the launcher performs the jobs in this process."""
-    # Hydra executes the modules of its plugins again when it looks for plugins. A class imported before that
-    # differs from the launcher's class, so the class is looked up in its module when it is needed.
-    return isinstance(launcher, basic_launcher.BasicLauncher)
+    # Hydra executes the modules of its plugins again when it looks for plugins, so there may be several classes
+    # of this name.
+    names = type(launcher).__module__, type(launcher).__qualname__
+    return names == (BasicLauncher.__module__, BasicLauncher.__qualname__)
 
 
 def _is_own(launcher: Launcher) -> bool:

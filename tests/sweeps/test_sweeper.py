@@ -1,5 +1,7 @@
 """Which launchers perform runs one by one, so that the sweep can stop after the first failure."""
 
+import importlib.util
+
 from hydra._internal.core_plugins import basic_launcher
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -20,9 +22,10 @@ class OtherLauncher(Launcher):
 
 
 def test_hydras_launcher_is_recognised_although_hydra_loads_its_module_again():
-    before = basic_launcher.BasicLauncher
-    basic_launcher.__spec__.loader.exec_module(basic_launcher)  # as Hydra does when it looks for plugins
-    assert basic_launcher.BasicLauncher is not before
+    again = importlib.util.module_from_spec(basic_launcher.__spec__)
+    basic_launcher.__spec__.loader.exec_module(again)  # as Hydra does when it looks for plugins
+    assert again.BasicLauncher is not basic_launcher.BasicLauncher
+    assert _runs_here(again.BasicLauncher())
     assert _runs_here(basic_launcher.BasicLauncher())
     assert not _runs_here(OtherLauncher())
 
