@@ -162,7 +162,7 @@ def build_pruned(
                 codes = np.empty(shard.tokens, np.int64)
                 for start in range(0, shard.tokens, BLOCK):
                     end = min(start + BLOCK, shard.tokens)
-                    codes[start:end] = centroids.assign(torch.from_numpy(shard.floats(slice(start, end))))
+                    codes[start:end] = centroids.assign(torch.tensor(shard.floats(slice(start, end))))
                     progress(assigned + end, index.tokens)
                 _write_lists(part, shard, codes, len(centroids))
         assigned += shard.tokens

@@ -16,6 +16,7 @@ from optical_sweeps.evaluation.evaluation_settings import EvaluationSettings
 from optical_sweeps.retrieval.index_settings import IndexSettings
 from optical_sweeps.runs.distillation.search_and_evaluate import measure_collections
 from optical_sweeps.runs.resolved_config import resolved
+from optical_sweeps.runs.shared.collection_search import CollectionSearch
 from optical_sweeps.runs.shared.document_index import DocumentIndex
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.spec.run_spec import RunSpec
@@ -236,12 +237,18 @@ def test_a_search_is_measured_by_answers(xor, tmp_path):
         builds = ArtifactBuilds.at(tmp_path / "store")
         return builds.get(DocumentIndex(encoder, "small", documents, IndexSettings()))
 
-    groups = {"all": ("ja", "ru")}
-    measured = measure_collections(source, groups, encoder, index_of, "test", settings)
+    def unused(*_):
+        raise AssertionError("exact search needs no other stage")
+
+    def measure(settings):
+        search = CollectionSearch(settings, index_of, unused, unused, "cpu")
+        return measure_collections(source, {"all": ("ja", "ru")}, encoder, search, "test", settings)
+
+    measured = measure(settings)
     whole = {where: means[settings.main_measure] for where, means in measured.means.items()}
     assert whole == {"ja": 1.0, "ru": 1.0, "group:all": 1.0}  # every passage is within 5,000 tokens
     with pytest.raises(UserError, match=r"xor-tydi/ja, ja: no relevance .* evaluation=answers"):
-        measure_collections(source, groups, encoder, index_of, "test", EvaluationSettings())
+        measure(EvaluationSettings())
 
 
 def test_bad_settings_of_xor_tydi(xor):

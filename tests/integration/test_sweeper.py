@@ -60,7 +60,8 @@ def test_a_grid_is_run_and_then_skipped(swept, here):
     folder, done = swept
     assert (done.code, done.err) == (0, "")
     assert done.lines[0] == f"4 grid points: 4 missing -> {FOLDER}"
-    assert [bool(SCORED.fullmatch(line)) for line in done.lines[-5:]] == [True] * 4 + [False]
+    assert [found[1] for line in done.lines if (found := SCORED.fullmatch(line))] == ["1", "2", "3", "4"]
+    assert done.lines[-1] == f"4 done in {FOLDER}"
     before = moments(folder)
     second = here(folder, *FOUR)
     assert second == Finished(0, f"4 grid points: 4 done -> {FOLDER}\n4 done in {FOLDER}\n", "")
