@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
 
 from omegaconf import DictConfig
 
@@ -32,17 +31,21 @@ from optical_sweeps.retrieval.index_settings import IndexSettings
 from optical_sweeps.retrieval.search_settings import RerankSearch
 from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.runs.run import Config, run_id, sweep_folder, text_at
+from optical_sweeps.runs.spec.config_sections import (
+    built_part,
+    either_of,
+    part_fingerprint,
+    part_of,
+    section_of,
+)
 from optical_sweeps.runs.spec.first_stage_files import check_first_stage, first_stage_contents
 from optical_sweeps.runs.spec.identity import IDENTITY_SCHEMA, fact, numeric_facts
 from optical_sweeps.runs.spec.languages import Languages
-from optical_sweeps.settings import build, build_as, from_mapping
+from optical_sweeps.settings import from_mapping
 from optical_sweeps.tracking.wandb_settings import WandbSettings
 from optical_sweeps.training.machine import Machine
 from optical_sweeps.training.teacher_settings import TeacherSettings
 from optical_sweeps.training.training_settings import TrainingSettings
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -82,19 +85,19 @@ class RunSpec:
         text_at(config, "paths", "artifacts")
         return cls(
             config=config,
-            corpus=corpus_of(_section(config, "data")),
-            languages=from_mapping(Languages, _section(config, "languages")),
-            backbone=_part(config, "backbone", BackboneSettings),  # type: ignore[type-abstract]
-            encoder=_either(config, "encoder", TokenEncoderSettings, CheckpointEncoderSettings),
-            teacher=_either(config, "teacher", TeacherSettings, ColbertTeacher),
-            student=_part(config, "student", StudentSettings),
-            objective=_part(config, "objective", Objective),  # type: ignore[type-abstract]
-            mixture=_part(config, "mixture", Mixture),  # type: ignore[type-abstract]
-            training=_part(config, "training", TrainingSettings),
-            evaluation=_part(config, "evaluation", EvaluationSettings),
-            index=_part(config, "index", IndexSettings),
-            machine=_part(config, "machine", Machine),
-            logger=_part(config, "logger", WandbSettings),
+            corpus=corpus_of(section_of(config, "data")),
+            languages=from_mapping(Languages, section_of(config, "languages")),
+            backbone=part_of(config, "backbone", BackboneSettings),  # type: ignore[type-abstract]
+            encoder=either_of(config, "encoder", TokenEncoderSettings, CheckpointEncoderSettings),
+            teacher=either_of(config, "teacher", TeacherSettings, ColbertTeacher),
+            student=part_of(config, "student", StudentSettings),
+            objective=part_of(config, "objective", Objective),  # type: ignore[type-abstract]
+            mixture=part_of(config, "mixture", Mixture),  # type: ignore[type-abstract]
+            training=part_of(config, "training", TrainingSettings),
+            evaluation=part_of(config, "evaluation", EvaluationSettings),
+            index=part_of(config, "index", IndexSettings),
+            machine=part_of(config, "machine", Machine),
+            logger=part_of(config, "logger", WandbSettings),
             seed=whole_number("seed", config.get("seed"), least=0),
         )
 
@@ -110,7 +113,7 @@ class RunSpec:
         if devices:
             _check_machine(self)
         for check, sections in CHECKS.items():
-            texts = (json.dumps(_section(self.config, name)) for name in sections)
+            texts = (json.dumps(section_of(self.config, name)) for name in sections)
             key = (str(Path.cwd()), check.__name__, *texts)
             if key not in _passed:
                 check(self)
@@ -129,8 +132,8 @@ class RunSpec:
         fingerprints: dict[str, str | None] = {
             "corpus": self.corpus_fingerprint,
             "backbone": self.backbone_fingerprint,
-            "student_checkpoint": _content("student", _section(self.config, "student")),
-            "teacher_content": _content("teacher", _section(self.config, "teacher")),
+            "student_checkpoint": _content("student", section_of(self.config, "student")),
+            "teacher_content": _content("teacher", section_of(self.config, "teacher")),
             "lexicon": self.evaluation.fingerprint(self.languages.all),
             "first_stage": _first_stages(self),
         }
@@ -141,14 +144,14 @@ class RunSpec:
     @property
     def corpus_fingerprint(self) -> str:
         """The fingerprint of the corpus's content."""
-        return content("data", _section(self.config, "data"))
+        return content("data", section_of(self.config, "data"))
 
     @property
     def backbone_fingerprint(self) -> str:
         """The fingerprint of the backbone's content; `none` if nothing is built from it."""
         if not self.uses_backbone:
             return "none"
-        return content("backbone", _section(self.config, "backbone"))
+        return content("backbone", section_of(self.config, "backbone"))
 
     @property
     def uses_backbone(self) -> bool:
@@ -184,7 +187,7 @@ class RunSpec:
             "backbone": self.backbone_fingerprint,
             "languages": sorted(self.languages.all),
             **{name: fact(name, self.config[name]) for name in ("encoder", "teacher", "index")},
-            "teacher_content": _content("teacher", _section(self.config, "teacher")),
+            "teacher_content": _content("teacher", section_of(self.config, "teacher")),
             "searches": {split: fact("evaluation.search", search) for split, search in _searches(self).items()},
             "first_stage": _first_stages(self),
         }
@@ -206,7 +209,7 @@ def corpus_of(data: Mapping[str, object]) -> Corpus:
     Raises:
         UserError: a bad value; its key is named.
     """
-    corpus = _built(Path.cwd(), "data", json.dumps(data))
+    corpus = built_part(Path.cwd(), "data", json.dumps(data))
     if not isinstance(corpus, Corpus):
         raise UserError(f"data._target_: {type(corpus).__name__} is not a corpus; choose another class")
     return corpus
@@ -220,46 +223,14 @@ def content(name: str, section: Mapping[str, object]) -> str:
 
 
 def _content(name: str, section: Mapping[str, object]) -> str | None:
-    return _fingerprint(Path.cwd(), name, json.dumps(section))
-
-
-def _section(config: Config, name: str) -> dict[str, Any]:
-    if name not in config:
-        raise UserError(f"{name}: no such section; a run needs every section, so remove ~{name}")
-    section = config[name]
-    if not isinstance(section, dict):
-        raise UserError(f"{name}: {section!r} is not a section; choose one, such as {name}=default")
-    return section
-
-
-def _part(config: Config, name: str, kind: type[T]) -> T:
-    return build_as(name, _section(config, name), kind)
-
-
-def _either(config: Config, name: str, first: type[T], second: type[U]) -> T | U:
-    section = _section(config, name)
-    part = build(name, section)
-    return part if isinstance(part, second) else build_as(name, section, first)
-
-
-# Settings name files by relative paths, so the caches know the working directory.
-@lru_cache(maxsize=32)
-def _built(folder: Path, name: str, section: str) -> object:
-    return build(name, json.loads(section))
+    return part_fingerprint(Path.cwd(), name, json.dumps(section))
 
 
 @lru_cache(maxsize=32)
 def _bitext_sizes(folder: Path, data: str, languages: tuple[str, ...]) -> Mapping[str, int]:
-    corpus = _built(folder, "data", data)
+    corpus = built_part(folder, "data", data)
     assert isinstance(corpus, Corpus)
     return {language: len(corpus.bitext(language)) for language in languages}
-
-
-@lru_cache(maxsize=32)
-def _fingerprint(folder: Path, name: str, section: str) -> str | None:
-    part = _built(folder, name, section)
-    assert isinstance(part, Corpus | BackboneSettings | StudentSettings | TeacherSettings | ColbertTeacher)
-    return part.fingerprint()
 
 
 def _check_languages(spec: RunSpec) -> None:
@@ -272,7 +243,7 @@ def _check_languages(spec: RunSpec) -> None:
 
 
 def _check_logger(spec: RunSpec) -> None:
-    spec.logger.check(group=str(_section(spec.config, "sweep")["name"]))
+    spec.logger.check(group=str(section_of(spec.config, "sweep")["name"]))
 
 
 def _check_machine(spec: RunSpec) -> None:
@@ -375,7 +346,7 @@ def _first_stages(spec: RunSpec) -> str | None:
 
 def _searches(spec: RunSpec) -> dict[str, object]:
     """The settings of each split's search."""
-    evaluation = _section(spec.config, "evaluation")
+    evaluation = section_of(spec.config, "evaluation")
     search = evaluation.get("search")
     return {"dev": evaluation.get("dev_search") or search, "test": search}
 
