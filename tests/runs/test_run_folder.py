@@ -167,7 +167,7 @@ def test_a_live_owner_keeps_the_folder_whatever_its_clock_says(tmp_path, offset)
 
 def test_the_runs_of_a_dead_owner_are_watched_together(tmp_path, monkeypatch):
     folders = [RunFolder(tmp_path / name, beat=0.1) for name in "abc"]
-    for folder in folders:
+    for folder in reversed(folders):  # the first is seen last, so its watch ends last
         owned_elsewhere(folder)
         hours_ago(folder.owner_path)
         assert folder.state() == "stale"
