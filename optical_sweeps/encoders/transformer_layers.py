@@ -17,7 +17,7 @@ POSITIONS = ("max_position_embeddings", "max_encoder_position_embeddings")
 
 
 def layer_list(model: PreTrainedModel) -> nn.ModuleList:
-    """The model's stack of transformer layers, whatever its family names it.
+    """The model's stack of transformer layers; its attribute name depends on the family.
 
     Raises:
         UserError: the family shares weights between its layers, or keeps the parts of layers in several lists.

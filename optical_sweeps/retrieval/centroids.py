@@ -28,7 +28,7 @@ class Centroids:
 
     Args:
         cells: the mean of each cell.
-        vectors: the centroids, those of a cell one after the other.
+        vectors: the centroids, ordered by cell.
         bounds: cell i has the centroids `bounds[i]` to `bounds[i + 1]`.
     """
 

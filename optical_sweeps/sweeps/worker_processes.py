@@ -1,4 +1,4 @@
-"""Ends a launcher's worker processes when the sweep is asked to stop; joblib's would go on to the end."""
+"""Ends a launcher's worker processes when a sweep is asked to stop; joblib's would otherwise continue."""
 
 import multiprocessing
 import os

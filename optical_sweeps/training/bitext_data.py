@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.drawn_pairs import DrawnPairs
 from optical_sweeps.encoders.encoder_settings import Side
-from optical_sweeps.encoders.sentence_hashes import SentenceHashes, sentence_hashes
+from optical_sweeps.encoders.sentence_hashes import sentence_hashes
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import ignore_signals
 from optical_sweeps.seeds import derive_seed
@@ -88,14 +88,12 @@ class DrawnBitext:
     @cached_property
     def english(self) -> "DrawnColumn":
         """The distinct English texts of the drawn pairs."""
-        column = self._column("english")
-        _, first = np.unique(self._english_hashes, return_index=True)
-        return column.take(first)
+        return self._column("english").take(self._distinct_english[0])
 
     @cached_property
     def english_of_items(self) -> Int64[np.ndarray, " N"]:
         """For each item of the draw, the row of its English text in `english`."""
-        rows: np.ndarray = np.unique(self._english_hashes, return_inverse=True)[1][self._places]
+        rows: np.ndarray = self._distinct_english[1][self._places]
         return rows
 
     def english_rows(self, language: str) -> Int64[np.ndarray, " k"]:
@@ -132,13 +130,16 @@ class DrawnBitext:
         return keys
 
     @cached_property
-    def _english_hashes(self) -> SentenceHashes:
-        return sentence_hashes(self._column("english"))
+    def _distinct_english(self) -> tuple[Int64[np.ndarray, " E"], Int64[np.ndarray, " D"]]:
+        """A distinct pair with each English text, and the English text of each distinct pair."""
+        hashes = sentence_hashes(self._column("english"))
+        _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+        return first, inverse
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnColumn(Sequence[str]):
-    """Texts of several sequences, read when they are asked for; text i is `sides[source[i]][rows[i]]`."""
+    """Texts of several sequences, read at each access; text i is `sides[source[i]][rows[i]]`."""
 
     sides: tuple[Sequence[str], ...]
     source: Int64[np.ndarray, " D"]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from optical_sweeps.console import echo
-from optical_sweeps.corpora.bitext import fingerprint_of_texts
+from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.collections import Collection, Corpus, Documents, Split
 from optical_sweeps.corpora.readers.digests import file_digest
 from optical_sweeps.encoders.token_encoder import TokenEncoder
@@ -48,6 +48,10 @@ class StudyTeacher:
     index_of: Callable[[Documents], TokenIndex]
     index_precision: str
     english_vectors: EnglishVectors
+
+    def word_counts(self, bitext: Bitext, alignment: AlignmentSettings) -> AlignedWordCounts:
+        """The counts of aligned words of a bitext, to be built or loaded."""
+        return AlignedWordCounts(self.encoder, self.fingerprint, self.english_vectors, bitext, alignment)
 
 
 @dataclass(frozen=True)
@@ -180,9 +184,7 @@ class FirstStageCandidates(SharedArtifact[Int32[np.ndarray, "Q c"]]):
         bitext = self.stages.corpus.bitext(self.language)
         alignment = self.settings.alignment or AlignmentSettings()
         assert isinstance(alignment, AlignmentSettings)
-        return AlignedWordCounts(
-            teacher.encoder, teacher.fingerprint, teacher.english_vectors, bitext, alignment
-        )
+        return teacher.word_counts(bitext, alignment)
 
     def _structured(self) -> StructuredQueries:
         structured = self.settings.queries or StructuredQueries()

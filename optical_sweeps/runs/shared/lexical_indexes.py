@@ -1,10 +1,14 @@
 """Lexical indexes of document sets in memory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.retrieval.lexical import LexicalIndex
 from optical_sweeps.retrieval.psq import ProbabilisticIndex
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,16 +26,15 @@ class LexicalIndexes:
 
     def bm25(self, documents: Documents) -> LexicalIndex:
         """For BM25."""
-        fingerprint = documents.fingerprint()
-        if fingerprint not in self._bm25:
-            self._bm25.clear()
-            self._bm25[fingerprint] = LexicalIndex(documents.ids, documents.texts, self.k1, self.b)
-        return self._bm25[fingerprint]
+        return self._newest(self._bm25, LexicalIndex, documents)
 
     def structured(self, documents: Documents) -> ProbabilisticIndex:
         """For structured queries."""
+        return self._newest(self._structured, ProbabilisticIndex, documents)
+
+    def _newest(self, kept: dict[str, T], kind: Callable[..., T], documents: Documents) -> T:
         fingerprint = documents.fingerprint()
-        if fingerprint not in self._structured:
-            self._structured.clear()
-            self._structured[fingerprint] = ProbabilisticIndex(documents.ids, documents.texts, self.k1, self.b)
-        return self._structured[fingerprint]
+        if fingerprint not in kept:
+            kept.clear()
+            kept[fingerprint] = kind(documents.ids, documents.texts, self.k1, self.b)
+        return kept[fingerprint]

@@ -50,10 +50,10 @@ class BestDocuments(SentenceArtifact):
     def compute(self, texts: Sequence[str], advance: Advance) -> tuple[Int64[np.ndarray, " bounds"], Arrays]:
         vectors = self.resources.english_vectors(texts, "query")
         best = np.full((len(texts), self.count), -1, np.int64)
-        number_of = {name: number for number, name in enumerate(self.index.ids)}
         for start in range(0, len(texts), STRETCH):
             rows = np.arange(start, min(start + STRETCH, len(texts)))
             run = search(self.index, list(map(str, rows)), vectors.take(rows), self.count, device=self.device)
+            number_of = self.documents.positions(name for names in run.documents for name in names)
             for text, names in enumerate(run.documents, start=start):
                 best[text, : len(names)] = [number_of[name] for name in names]
             advance(start + len(rows), len(texts))
@@ -75,7 +75,7 @@ def mine(spec: RunSpec, resources: SharedResources, drawn: DrawnBitext) -> dict[
             count=spec.training.mined_documents,
             device=spec.machine.device(),
         )
-        stored = stored_sentences(resources.builds, artifact, [drawn.english[row] for row in rows.tolist()])
+        stored = stored_sentences(resources.builds, artifact, drawn.english.take(rows))
         lists = [shard.array("best").reshape(-1, artifact.count) for shard in stored.shards]
         best = np.array(
             [lists[source][row] for source, row in zip(stored.source, stored.rows, strict=True)], np.int64

@@ -62,11 +62,7 @@ class SharedResources:
 
     def first_stages(self, corpus: Corpus, evaluation: EvaluationSettings) -> FirstStages:
         """The first stages over a corpus."""
-        precision = self.index_settings.vector_precision
-        teacher = StudyTeacher(
-            self.teacher, self.teacher_fingerprint, self.index_of, precision, self.english_vectors
-        )
-        return FirstStages(corpus, evaluation, self.builds, self.device, teacher)
+        return FirstStages(corpus, evaluation, self.builds, self.device, self._study_teacher)
 
     def search(self, spec: RunSpec, evaluation: EvaluationSettings) -> CollectionSearch:
         """Searches the study's collections in the teacher's indexes."""
@@ -75,15 +71,22 @@ class SharedResources:
 
     def word_counts(self, bitext: Bitext, alignment: AlignmentSettings) -> AlignedWordCounts:
         """The counts of aligned words of a bitext, to be built or loaded."""
-        return AlignedWordCounts(
-            self.teacher, self.teacher_fingerprint, self.english_vectors, bitext, alignment
+        return self._study_teacher.word_counts(bitext, alignment)
+
+    @property
+    def _study_teacher(self) -> StudyTeacher:
+        precision = self.index_settings.vector_precision
+        return StudyTeacher(
+            self.teacher, self.teacher_fingerprint, self.index_of, precision, self.english_vectors
         )
 
     def english_vectors(
         self, texts: Sequence[str], side: Side, precision: StoredPrecision = "float32"
     ) -> ShardedEmbeddings:
         """The teacher's token vectors of English texts; what the store lacks is encoded and added to it."""
-        return TeacherVectors(self.teacher, self.teacher_fingerprint, side, precision).of(self.builds, texts)
+        return TeacherVectors(self.teacher, self.teacher_fingerprint, side, precision).stored(
+            self.builds, texts
+        )
 
 
 def prepare(spec: RunSpec, interruption: Interruption | None = None) -> SharedResources:

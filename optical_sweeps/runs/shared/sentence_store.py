@@ -13,10 +13,10 @@ Shape legend: N sentences, in any order and with repetitions; D distinct ones.
 
 import hashlib
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,7 +26,7 @@ from jaxtyping import Int64
 from optical_sweeps.console import Advance, echo
 from optical_sweeps.encoders.sentence_hashes import SentenceHashes, sentence_hashes
 from optical_sweeps.runs.shared.sentence_claims import Claims
-from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, StoredPart
 
 FIRST_SHARD = 2048
 """Sentences of a process's first shard; each of the following ones takes about `SHARD_SECONDS`."""
@@ -37,29 +37,16 @@ WAIT_SECONDS = 0.2
 Arrays = Mapping[str, np.ndarray]
 
 
-class SentenceArtifact(ABC):
+class SentenceArtifact(StoredPart):
     """Something computed of single sentences, which must not depend on the sentences computed with them.
 
+    Its key is every input besides the sentence.
+
     Attributes:
-        kind: the folder of the store that holds its shards.
-        recipe: number to raise when a change of code changes what an unchanged key computes.
         largest_shard: most sentences that are computed, and held in memory, at a time.
-        announced_from: seconds the computation has to take to be announced on the console.
     """
 
-    kind: ClassVar[str]
-    recipe: ClassVar[int] = 1
     largest_shard: ClassVar[int] = 1 << 14
-    announced_from: ClassVar[float] = 0.0
-
-    @property
-    def part(self) -> str:
-        """The name of the artifact in progress bars, messages and `record.json`."""
-        return self.kind
-
-    @abstractmethod
-    def key(self) -> Mapping[str, object]:
-        """Every input besides the sentence that determines the result, as JSON values."""
 
     @abstractmethod
     def compute(self, texts: Sequence[str], advance: Advance) -> tuple[Int64[np.ndarray, " bounds"], Arrays]:
@@ -115,33 +102,29 @@ def stored_sentences(
         texts: read by number, so that a sequence on disk need not be in memory.
 
     Raises:
-        Interrupted: the process was asked to stop; the shards that it completed remain.
+        Interrupted: the process received a request to stop; completed shards remain.
     """
     collection = _Collection(builds, artifact)
     with builds.interruption.raising():
         hashes, first, inverse = np.unique(sentence_hashes(texts), return_index=True, return_inverse=True)
-    search = _Search(collection, hashes)
+    search = _Search(collection, hashes, texts, first)
     search.look()
     if len(search.missing):
-        _compute_missing(collection, search, texts, first)
+        _compute_missing(collection, search)
     return StoredSentences(tuple(search.shards), search.source[inverse], search.rows[inverse])
 
 
-def _compute_missing(
-    collection: "_Collection", search: "_Search", texts: Sequence[str], first: Int64[np.ndarray, " D"]
-) -> None:
-    """Compute or await every sentence that is not stored; `first` is a place in `texts` of each of them."""
+def _compute_missing(collection: "_Collection", search: "_Search") -> None:
+    """Compute or await every sentence that is not stored."""
     builds, artifact = collection.builds, collection.artifact
     size, count, start = FIRST_SHARD, 0, time.perf_counter()
     is_waiting = False
     while len(search.missing):
         builds.interruption.check()
-
-        with collection.claims.claim(lambda others: search.unclaimed(others, texts, first, size)) as claimed:  # noqa: B023
+        with collection.claims.claim(partial(search.unclaimed, size=size)) as claimed:
             if len(claimed):
                 began = time.perf_counter()
-                numbers = np.searchsorted(search.hashes, claimed)
-                collection.add(claimed, [texts[place] for place in first[numbers].tolist()], search)
+                collection.add(claimed, search)
                 rate = len(claimed) / max(time.perf_counter() - began, 1e-3)
                 size = max(1, min(int(rate * SHARD_SECONDS), artifact.largest_shard))
                 count += len(claimed)
@@ -152,9 +135,9 @@ def _compute_missing(
                 is_waiting = True
             time.sleep(WAIT_SECONDS)
     seconds = time.perf_counter() - start
-    builds.seconds[artifact.part] = builds.seconds.get(artifact.part, 0.0) + seconds
-    if count and seconds >= artifact.announced_from:
-        echo(f"{artifact.part}: built from {count:,} sentences in {seconds:.1f} s")
+    builds.add_seconds(artifact, seconds)
+    if count:
+        builds.announce(artifact, f"{count:,} sentences", seconds)
 
 
 class _Collection:
@@ -162,7 +145,7 @@ class _Collection:
 
     def __init__(self, builds: ArtifactBuilds, artifact: SentenceArtifact) -> None:
         self.builds, self.artifact = builds, artifact
-        self.key = {"recipe": artifact.recipe, **artifact.key()}
+        self.key = artifact.stored_key()
         self.name = builds.store.folder_of(artifact.kind, self.key).name
         self.claims = Claims(builds.store.root / artifact.kind, self.name)
 
@@ -170,8 +153,9 @@ class _Collection:
         """The shards that are not in `seen`, to which they are added."""
         return self.builds.store.matching(self.artifact.kind, {"collection": self.name}, seen)
 
-    def add(self, hashes: SentenceHashes, texts: Sequence[str], search: "_Search") -> None:
+    def add(self, hashes: SentenceHashes, search: "_Search") -> None:
         """Compute the sentences with these ascending hashes, as one shard."""
+        texts = search.texts_of(np.searchsorted(search.hashes, hashes))
         digest = hashlib.blake2b(hashes.tobytes(), digest_size=16).hexdigest()
         done, total = len(search.hashes) - len(search.missing), len(search.hashes)
 
@@ -192,10 +176,18 @@ class _Search:
 
     Args:
         hashes: of the sentences, distinct and ascending.
+        texts, first: `first` is a place in `texts` of each sentence.
     """
 
-    def __init__(self, collection: _Collection, hashes: SentenceHashes) -> None:
+    def __init__(
+        self,
+        collection: _Collection,
+        hashes: SentenceHashes,
+        texts: Sequence[str],
+        first: Int64[np.ndarray, " D"],
+    ) -> None:
         self.collection, self.hashes = collection, hashes
+        self._texts, self._first = texts, first
         self.source = np.full(len(hashes), -1, np.int64)
         self.rows = np.zeros(len(hashes), np.int64)
         self.shards: list[Shard] = []
@@ -206,9 +198,11 @@ class _Search:
         """Numbers of the sentences that no shard has."""
         return np.flatnonzero(self.source < 0)
 
-    def unclaimed(
-        self, others: SentenceHashes, texts: Sequence[str], first: Int64[np.ndarray, " D"], size: int
-    ) -> SentenceHashes:
+    def texts_of(self, numbers: Int64[np.ndarray, " m"]) -> list[str]:
+        """The texts of the sentences with these numbers."""
+        return [self._texts[place] for place in self._first[numbers].tolist()]
+
+    def unclaimed(self, others: SentenceHashes, size: int) -> SentenceHashes:
         """At most `size` sentences, in ascending order, that neither a shard nor `others` contain.
 
         It looks in the shards only now, after the claims of others were read: a claim ends when its sentences
@@ -217,8 +211,16 @@ class _Search:
         self.look()
         free = self.missing[~np.isin(self.hashes[self.missing], others)]
         # The longest first: a shard then has texts of few lengths, and too little memory shows at once.
-        longest = sorted(free.tolist(), key=lambda number: -len(texts[int(first[number])]))
-        return np.asarray(self.hashes[np.sort(longest[:size]).astype(np.int64)])
+        longest = free[np.argsort(-self._lengths[free], kind="stable")]
+        return np.asarray(self.hashes[np.sort(longest[:size])])
+
+    @cached_property
+    def _lengths(self) -> Int64[np.ndarray, " D"]:
+        """Characters of each sentence, read once: the texts may be on disk, and each claim sorts by length."""
+        lengths = np.zeros(len(self.hashes), np.int64)
+        missing = self.missing
+        lengths[missing] = list(map(len, self.texts_of(missing)))
+        return lengths
 
     def look(self) -> None:
         """Look in the shards that were added since the last look."""

@@ -15,19 +15,17 @@ from optical_sweeps.interruption import Interruption
 T = TypeVar("T")
 
 
-class SharedArtifact(ABC, Generic[T]):
-    """One entry of the artifact store; a subclass names its inputs as dataclass fields.
+class StoredPart(ABC):
+    """Something that the artifact store holds; a subclass names its inputs as dataclass fields.
 
     Attributes:
         kind: the folder of the store that holds it.
         recipe: number to raise when a change of code changes what an unchanged key builds.
-        in_parts: whether several processes may build it together (`ArtifactStore.get_or_build_in_parts`).
         announced_from: seconds a build has to take to be announced on the console.
     """
 
     kind: ClassVar[str]
     recipe: ClassVar[int] = 1
-    in_parts: ClassVar[bool] = False
     announced_from: ClassVar[float] = 0.0
 
     @property
@@ -38,6 +36,20 @@ class SharedArtifact(ABC, Generic[T]):
     @abstractmethod
     def key(self) -> Mapping[str, object]:
         """Every input that determines the content, as JSON values."""
+
+    def stored_key(self) -> dict[str, object]:
+        """The key with the recipe, which identifies the part in the store."""
+        return {"recipe": self.recipe, **self.key()}
+
+
+class SharedArtifact(StoredPart, Generic[T]):
+    """One entry of the artifact store.
+
+    Attributes:
+        in_parts: whether several processes may build it together (`ArtifactStore.get_or_build_in_parts`).
+    """
+
+    in_parts: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, folder: Path, builds: "ArtifactBuilds") -> None:
@@ -86,25 +98,29 @@ class ArtifactBuilds:
             artifact.build(folder, self)
             nested = sum(self.seconds.values()) - nested
             seconds = time.perf_counter() - start - nested
-            self.seconds[artifact.part] = self.seconds.get(artifact.part, 0.0) + seconds
-            if seconds >= artifact.announced_from:
-                echo(f"{artifact.part}: built from {artifact.source()} in {seconds:.1f} s")
+            self.add_seconds(artifact, seconds)
+            self.announce(artifact, artifact.source(), seconds)
 
         with self.interruption.raising():  # a key can be a hash of all texts
-            key = _stored_key(artifact)
+            key = artifact.stored_key()
         get_or_build = self.store.get_or_build_in_parts if artifact.in_parts else self.store.get_or_build
         return get_or_build(artifact.kind, key, build)
 
     def expected_folder(self, artifact: SharedArtifact[T]) -> Path:
         """The folder of the artifact, whether it is built or not."""
-        return self.store.folder_of(artifact.kind, _stored_key(artifact))
+        return self.store.folder_of(artifact.kind, artifact.stored_key())
+
+    def add_seconds(self, part: StoredPart, seconds: float) -> None:
+        """Count time that this process spent on a part."""
+        self.seconds[part.part] = self.seconds.get(part.part, 0.0) + seconds
+
+    def announce(self, part: StoredPart, source: str, seconds: float) -> None:
+        """Say on the console that a part was built, unless it took too little time."""
+        if seconds >= part.announced_from:
+            echo(f"{part.part}: built from {source} in {seconds:.1f} s")
 
     @contextmanager
     def progress(self, description: str) -> Iterator[Advance]:
         """A progress bar whose updates raise `Interrupted` once the process was asked to stop."""
         with progress(description) as advance:
             yield self.interruption.checked(advance)
-
-
-def _stored_key(artifact: SharedArtifact[T]) -> dict[str, object]:
-    return {"recipe": artifact.recipe, **artifact.key()}

@@ -41,8 +41,8 @@ class TeacherVectors(SentenceArtifact):
         embeddings = self.teacher.encode_alone(texts, self.side, advance)
         return embeddings.offsets, {"vectors": embeddings.vectors.astype(self.precision)}
 
-    def of(self, builds: ArtifactBuilds, texts: Sequence[str]) -> ShardedEmbeddings:
+    def stored(self, builds: ArtifactBuilds, texts: Sequence[str]) -> ShardedEmbeddings:
         """The vectors of the texts, from the store or added to it."""
-        stored = stored_sentences(builds, self, texts)
-        shards = (RaggedEmbeddings(shard.array("vectors"), shard.offsets) for shard in stored.shards)
-        return ShardedEmbeddings(tuple(shards), stored.source, stored.rows)
+        places = stored_sentences(builds, self, texts)
+        shards = (RaggedEmbeddings(shard.array("vectors"), shard.offsets) for shard in places.shards)
+        return ShardedEmbeddings(tuple(shards), places.source, places.rows)

@@ -153,10 +153,10 @@ def test_vectors_do_not_depend_on_their_company(tmp_path, side, precision):
     teacher = make_encoder()
     texts = [" ".join(WORDS[first : first + count]) for count in (1, 2, 3, 5) for first in range(0, 20, 3)]
     vectors = TeacherVectors(teacher, "teacher", side, precision)
-    together = vectors.of(ArtifactBuilds.at(tmp_path / "together"), texts)
+    together = vectors.stored(ArtifactBuilds.at(tmp_path / "together"), texts)
     builds = ArtifactBuilds.at(tmp_path / "apart")
     for start in (20, 7, 0):
-        apart = vectors.of(builds, texts[start:])
+        apart = vectors.stored(builds, texts[start:])
     for text in range(len(texts)):
         assert (together[text] == apart[text]).all()
         assert together[text].dtype == np.float32
