@@ -28,14 +28,21 @@ from optical_sweeps.corpora.readers.hub import hub_pairs
 from optical_sweeps.corpora.readers.json_lines import is_json_lines
 from optical_sweeps.corpora.readers.opening import COMPRESSED_SUFFIXES, split_member
 from optical_sweeps.corpora.readers.opus import archive_path, fetch_archive
+from optical_sweeps.corpora.readers.parallel_sentences import (
+    ENGLISH_COLUMN,
+    TRANSLATION_COLUMN,
+    fetch_parts,
+    parts_folder,
+)
+from optical_sweeps.corpora.readers.parquet import parquet_files, parquet_pairs
 from optical_sweeps.corpora.readers.tmx import tmx_pairs
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import key_of, nested, settings
 
-Format = Literal["auto", "tsv", "moses", "jsonl", "tmx", "gettext"]
+Format = Literal["auto", "tsv", "moses", "jsonl", "tmx", "gettext", "parquet"]
 OnFault = Literal["refuse", "skip"]
 """What to do with a part of a file that cannot be used: stop, or count it."""
-SUFFIXES: dict[str, Format] = {".tmx": "tmx", ".po": "gettext", ".mo": "gettext"}
+SUFFIXES: dict[str, Format] = {".tmx": "tmx", ".po": "gettext", ".mo": "gettext", ".parquet": "parquet"}
 
 
 def format_of(path: Path) -> Format:
@@ -60,19 +67,20 @@ Files = Annotated[Strings, BeforeValidator(_files)]
 """One file, or two parallel files with English first; a config's string becomes a tuple."""
 
 
-def _opus_name(value: object) -> object:
+def _published_name(value: object) -> object:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
-        raise ValueError(f"{value!r} is not a name of OPUS, such as CCMatrix or v1; correct it")
+        raise ValueError(f"{value!r} is not the name of a corpus, such as CCMatrix or v1; correct it")
     return value
 
 
-OpusName = Annotated[str, BeforeValidator(_opus_name)]
-"""The name of a corpus of OPUS, or of its version."""
+PublishedName = Annotated[str, BeforeValidator(_published_name)]
+"""The name of a published corpus, or of its version."""
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @settings("data.bitexts.sources", kw_only=True)
 class BitextSource:
-    """Pairs from one file for each language, two parallel files, OPUS, or a dataset of the Hugging Face hub.
+    """Pairs from one file for each language, two parallel files, OPUS, or the Hugging Face hub.
 
     In `files` and `translation_field`, `{language}` is the language, and `{pair}` is the language and English
     in the order of OPUS's names (`de-en`, `en-fr`).
@@ -82,15 +90,19 @@ class BitextSource:
         dataset: a dataset of the hub, instead of files.
         opus: a corpus of OPUS, such as `CCMatrix`, instead of files; it is downloaded at its first use.
         version: the version of that corpus, such as `v1`.
-        format: auto (by the file's name), tsv, moses, jsonl, tmx or gettext.
+        parallel_sentences: a dataset of the hub by the end of its name, such as `ccmatrix` for
+            `sentence-transformers/parallel-sentences-ccmatrix`, instead of files; it is downloaded at its first
+            use.
+        format: auto (by the file's name), tsv, moses, jsonl, tmx, gettext or parquet.
         weight: how often each pair counts: 0.5 keeps half of the pairs (a smaller weight keeps a part of those
             of a larger one), 2 repeats each pair.
         languages: the languages of the source; null is every language.
-        english_field: field of JSON Lines and datasets, with dots if it is nested, such as `translation.en`.
+        english_field: field of JSON Lines, Parquet and datasets, with dots if it is nested, such as
+            `translation.en`.
         translation_field: the field of the translation.
         subset: the configuration of a dataset.
         split: the split of a dataset.
-        revision: the revision of a dataset; a commit makes it reproducible.
+        revision: the revision of a dataset; a commit makes it reproducible, and parallel_sentences needs one.
     """
 
     files: Files | None = None
@@ -103,12 +115,19 @@ class BitextSource:
     subset: str | None = None
     split: str = "train"
     revision: str | None = None
-    opus: OpusName | None = None
-    version: OpusName | None = None
+    opus: PublishedName | None = None
+    version: PublishedName | None = None
+    parallel_sentences: PublishedName | None = None
 
     def __post_init__(self) -> None:
-        if sum(origin is not None for origin in (self.files, self.dataset, self.opus)) != 1:
-            raise UserError(f"{key_of('files')}: give either files, dataset or opus")
+        origins = (self.files, self.dataset, self.opus, self.parallel_sentences)
+        if sum(origin is not None for origin in origins) != 1:
+            raise UserError(f"{key_of('files')}: give either files, dataset, opus or parallel_sentences")
+        if self.parallel_sentences is not None and not COMMIT.fullmatch(self.revision or ""):
+            raise UserError(
+                f"{key_of('revision')}: {self.revision!r} is not a commit of 40 hexadecimal digits, which "
+                "parallel_sentences needs; copy one from the dataset's history"
+            )
         if (self.opus is None) != (self.version is None):
             raise UserError(f"{key_of('version')}: opus and version belong together; give both, or neither")
         for pattern in self.files or ():
@@ -139,19 +158,30 @@ class BitextSource:
         return {**settings, "files": files, "fields": [self.english_field, self.translation_field]}
 
     def fetch(self, language: str, downloads: Path) -> None:
-        """Download the archive of a corpus of OPUS into a folder, unless it is there."""
+        """Download the files of a published corpus into a folder, unless they are there."""
+        if self.parallel_sentences is not None:
+            fetch_parts(self.parallel_sentences, str(self.revision), language, downloads)
         if self.opus is not None and self.version is not None:
             fetch_archive(self.opus, self.version, _filled("{pair}", language), downloads)
 
     def located(self, language: str, downloads: Path) -> "BitextSource":
-        """A corpus of OPUS as its files of one language in a folder; other sources as they are."""
+        """A published corpus as its files of one language in a folder; other sources as they are."""
+        if self.parallel_sentences is not None:
+            folder = parts_folder(self.parallel_sentences, str(self.revision), language, downloads)
+            return replace(
+                self,
+                files=(_literal(str(folder)),),
+                parallel_sentences=None,
+                format="parquet",
+                english_field=ENGLISH_COLUMN,
+                translation_field=TRANSLATION_COLUMN,
+            )
         if self.opus is None or self.version is None:
             return self
         pair = _filled("{pair}", language)
         archive = archive_path(self.opus, self.version, pair, downloads)
         names = (f"{archive}/{self.opus}.{pair}.{side}" for side in (ENGLISH, language))
-        files = tuple(name.replace("{", "{{").replace("}", "}}") for name in names)
-        return replace(self, files=files, opus=None, version=None)
+        return replace(self, files=tuple(map(_literal, names)), opus=None, version=None)
 
     def pairs(self, language: str) -> RawPairs:
         """The pairs of one language, and the parts of the files that cannot be used."""
@@ -166,6 +196,8 @@ class BitextSource:
         file_format = format_of(path) if self.format == "auto" else self.format
         if file_format == "jsonl":
             return json_lines_pairs(path, english, translation)
+        if file_format == "parquet":
+            return RawPairs(parquet_pairs(path, english, translation), parsed_already)
         if file_format == "gettext":
             return RawPairs(gettext_pairs(path), parsed_already)
         if file_format == "tmx":
@@ -260,14 +292,14 @@ def read_sources(
             source.fetch(language, downloads)
         for source in located:
             for path in source.paths(language):
-                if not split_member(path)[0].is_file():
+                if not any(file.is_file() for file in parquet_files(split_member(path)[0])):
                     raise UserError(f"{key}.sources: there is no file {path}; check its files and languages")
         for source in located:
             yield from chunks(source.name(language), source.pairs(language), source.weight)
 
     def stamp() -> Stamp:
-        files = {split_member(path)[0] for source in located for path in source.paths(language)}
-        return stamp_of(sorted(files))
+        paths = {split_member(path)[0] for source in located for path in source.paths(language)}
+        return stamp_of(file for path in sorted(paths) for file in (parquet_files(path) or [path / "no file"]))
 
     selection = PairSelection(
         language,
@@ -283,6 +315,11 @@ def read_sources(
         "seed": seed,
     }
     return packed_bitext(cache, selection, facts, stamp)
+
+
+def _literal(path: str) -> str:
+    """A path as a pattern."""
+    return path.replace("{", "{{").replace("}", "}}")
 
 
 def _filled(pattern: str, language: str) -> str:

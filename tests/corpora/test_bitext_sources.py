@@ -120,10 +120,10 @@ def test_a_weight_of_zero_keeps_no_pair(tsv):
     [
         ({"sources": {"files": "a"}}, "data.bitexts.sources: {'files': 'a'} is not a list"),
         ({"sources": ["a.tsv"]}, "data.bitexts.sources[0]: 'a.tsv' is not a mapping of settings"),
-        ({"sources": [{}]}, "data.bitexts.sources[0].files: give either files, dataset or opus"),
+        ({"sources": [{}]}, "data.bitexts.sources[0].files: give either files, dataset, opus"),
         (
             {"sources": [{"files": "a", "dataset": "b"}]},
-            "data.bitexts.sources[0].files: give either files, dataset or opus",
+            "data.bitexts.sources[0].files: give either files, dataset, opus",
         ),
         (
             {"sources": [{"file": "a"}]},
