@@ -29,6 +29,7 @@ STORE_FORMAT = 1
 
 MANIFEST = "manifest.json"
 _KIND = re.compile(r"[a-z][a-z0-9_-]*")
+_NAME = re.compile(r"[0-9a-f]{32}")
 
 Build = Callable[[Path], None]
 """Fills a folder with plain files."""
@@ -207,19 +208,20 @@ class ArtifactStore:
                 freed += _size(parts)
                 shutil.rmtree(parts, ignore_errors=True)
         leftovers = {path.with_name(path.name[1:].split(".")[0]) for path in self.root.glob("*/.*.tmp-*")}
-        for folder in sorted({*self._folders(), *leftovers}):
+        entries = set(self._folders())
+        for folder in sorted({*entries, *leftovers}):
             with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
                 if not free:
                     continue
                 freed += _remove_leftovers(folder)
-                if folder.exists() and unwanted(entry := _entry(folder, _problem(folder))):
+                if folder in entries and unwanted(entry := _entry(folder, _problem(folder))):
                     freed += entry.size
                     _remove(folder)
         return freed
 
     def _folders(self, kind: str = "*") -> Iterator[Path]:
         for folder in sorted(self.root.glob(f"{kind}/*")):
-            if folder.is_dir() and not folder.name.startswith("."):
+            if folder.is_dir() and _NAME.fullmatch(folder.name):  # others, such as packed texts, are no entries
                 yield folder
 
     def _parts(self) -> Iterator[tuple[Path, bool]]:

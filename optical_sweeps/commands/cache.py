@@ -1,4 +1,4 @@
-"""`cache`: list, verify or prune the artifact store."""
+"""`cache`: list, verify or prune the artifact store and the packed texts beside it."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -7,6 +7,7 @@ from rich.table import Table
 
 from optical_sweeps.artifacts import ArtifactStore, Entry
 from optical_sweeps.console import echo, progress, size_text, terminal
+from optical_sweeps.corpora.pack_entries import pack_entries, remove_pack
 from optical_sweeps.errors import UsageError, UserError
 
 
@@ -35,7 +36,8 @@ def run(action: str, folder: Path, kind: str | None, remove_all: bool, unfinishe
         raise UserError(f"cache: there is no folder {folder}; name the folder of artifacts (paths.artifacts)")
     store = ArtifactStore(folder, announce=echo)
     if action == "ls":
-        _list([entry for entry in [*store.ls(), *store.unfinished()] if kind in (None, entry.kind)])
+        entries = [*store.ls(), *pack_entries(folder), *store.unfinished()]
+        _list([entry for entry in entries if kind in (None, entry.kind)])
     elif action == "verify":
         _verify(store, kind)
     else:
@@ -55,6 +57,8 @@ def _list(entries: list[Entry]) -> None:
 def _verify(store: ArtifactStore, kind: str | None) -> None:
     with progress("checksums") as advance:
         entries = store.verify(advance, kind)
+        packs = pack_entries(store.root, checksums=True, progress=advance)
+        entries += [entry for entry in packs if kind in (None, entry.kind)]
     broken = [entry for entry in entries if entry.problem]
     for entry in broken:
         echo(f"{entry.folder}: {entry.problem}")
@@ -69,10 +73,14 @@ def _verify(store: ArtifactStore, kind: str | None) -> None:
 def _prune(store: ArtifactStore, kind: str | None, remove_all: bool, unfinished: bool) -> None:
     """Remove broken entries of every kind, and the entries of one kind or all entries if requested."""
     broken = {entry.folder for entry in store.verify() if entry.problem}
-    freed = store.prune(
-        lambda entry: remove_all or entry.folder in broken or bool(entry.problem) or entry.kind == kind,
-        unfinished,
-    )
+
+    def unwanted(entry: Entry) -> bool:
+        return remove_all or entry.folder in broken or bool(entry.problem) or entry.kind == kind
+
+    freed = store.prune(unwanted, unfinished)
+    for pack in filter(unwanted, pack_entries(store.root, checksums=True)):
+        remove_pack(pack.folder)
+        freed += pack.size
     echo(f"freed {size_text(freed)}")
     if remaining := store.unfinished():
         builds = f"{len(remaining)} unfinished builds hold {_total_size(remaining)}"

@@ -5,16 +5,17 @@ A folder of packed documents contains
     ids.offsets texts.offsets   int64, little-endian: the start of each string, and the end of the last
     ids.hashes ids.order        sorted 64-bit hashes of the ids, and the position of each
     repeated.json               the number of documents that were skipped because their ids were repeated
-    pack.json                   what the content depends on, the files' sizes, the content's fingerprint
+    pack.json                   what the content depends on, sizes and checksums, the content's fingerprint
 """
 
 import hashlib
 import itertools
 import json
-import mmap
 import os
 import shutil
+import struct
 import uuid
+import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -26,6 +27,7 @@ from filelock import FileLock
 from jaxtyping import Int64, UInt64
 
 from optical_sweeps.corpora.collections import Documents
+from optical_sweeps.corpora.pack_entries import checksums_of
 from optical_sweeps.corpora.well_formed import well_formed
 from optical_sweeps.errors import UserError
 from optical_sweeps.limits import read_json
@@ -34,19 +36,28 @@ PACK_FORMAT = 3
 BLOCK = 4096
 """Strings that are read or written at a time."""
 
+OFFSET_PAIR = struct.Struct("<qq")
+OFFSET_SIZE = 8
+
 Stamp = list[int] | None
 """Sizes and times of source files; None if one of them is missing."""
 
 
 class PackedStrings(Sequence[str]):
-    """A sequence of strings in two files, `<stem>.bin` and `<stem>.offsets`; it is pickled as its path."""
+    """A sequence of strings in two files, `<stem>.bin` and `<stem>.offsets`; it is pickled as its path.
+
+    Single strings are read from the files, not through the map of their memory: the system maps 64 kB around
+    each byte, so that some thousand strings all over a large file would fill the memory with all of it.
+    """
 
     def __init__(self, stem: Path) -> None:
         self.stem = stem
         self.offsets: Int64[np.ndarray, " N+1"] = _mapped(f"{stem}.offsets", "<i8")
-        with Path(f"{stem}.bin").open("rb") as file:
-            is_empty = os.fstat(file.fileno()).st_size == 0  # an empty file cannot be mapped
-            self._bytes = b"" if is_empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._text_file, self._offset_file = (
+            os.open(f"{stem}.{suffix}", os.O_RDONLY) for suffix in ("bin", "offsets")
+        )
+        for file in (self._text_file, self._offset_file):
+            weakref.finalize(self, os.close, file)
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:
         return type(self), (self.stem,)
@@ -65,8 +76,8 @@ class PackedStrings(Sequence[str]):
                 return self._block(start, max(start, stop))
             return [self[i] for i in range(start, stop, step)]
         number = range(len(self))[index]  # supports negative indices and raises IndexError
-        start, end = self.offsets[number : number + 2].tolist()
-        return self._bytes[start:end].decode()
+        start, end = OFFSET_PAIR.unpack(os.pread(self._offset_file, OFFSET_PAIR.size, number * OFFSET_SIZE))
+        return os.pread(self._text_file, end - start, start).decode()
 
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), BLOCK):
@@ -74,8 +85,12 @@ class PackedStrings(Sequence[str]):
 
     def encoded(self, start: int, stop: int) -> list[bytes]:
         """The strings from `start` to `stop` in UTF-8."""
-        ends = self.offsets[start : stop + 1].tolist()
-        return [self._bytes[a:b] for a, b in itertools.pairwise(ends)]
+        if start >= stop:
+            return []
+        content = os.pread(self._offset_file, (stop - start + 1) * OFFSET_SIZE, start * OFFSET_SIZE)
+        ends = np.frombuffer(content, "<i8")
+        texts = os.pread(self._text_file, int(ends[-1] - ends[0]), int(ends[0]))
+        return [texts[a:b] for a, b in itertools.pairwise((ends - ends[0]).tolist())]
 
     def _block(self, start: int, stop: int) -> list[str]:
         return [text.decode() for text in self.encoded(start, stop)]
@@ -219,6 +234,7 @@ def _build(
             "facts": facts,
             "stamp": stamp(),  # taken now, since the build may have downloaded the source
             "sizes": {path.name: path.stat().st_size for path in sorted(temporary.iterdir())},
+            "blake2b": checksums_of(temporary),
             "fingerprint": fingerprint,
         }
         (temporary / "pack.json").write_text(json.dumps(pack, ensure_ascii=False, indent=1), encoding="utf-8")
