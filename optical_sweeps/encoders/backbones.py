@@ -41,6 +41,14 @@ class BackboneSettings(Protocol):
         """Whether `build` fits the vocabulary to its texts."""
         ...
 
+    @property
+    def vocabulary_pairs(self) -> int | None:
+        """Most pairs of a language that its vocabulary is fitted to; None is the default."""
+        ...
+
+    def layer_weights(self) -> int | None:
+        """Roughly the weights of its layers, which each token passes; None if the files do not tell."""
+
     def check(self) -> None:
         """Raises UserError if the backbone is not available; called before any other work."""
 
@@ -55,3 +63,12 @@ def settings_digest(kind: str, values: Mapping[str, object]) -> str:
     """A digest of a backbone's settings, which JSON can represent."""
     content = json.dumps([RECIPE, kind, values], sort_keys=True)
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+
+
+def transformer_weights(layers: int, hidden_size: int) -> int:
+    """Weights of the layers of a transformer whose feed-forward layers are four times as wide.
+
+    >>> transformer_weights(12, 768)
+    84934656
+    """
+    return 12 * layers * hidden_size**2

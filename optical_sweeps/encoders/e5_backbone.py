@@ -9,13 +9,16 @@ from jaxtyping import Int
 
 from optical_sweeps.checks import Count
 from optical_sweeps.corpora.readers.digests import file_digest
-from optical_sweeps.encoders.backbones import Backbone, Dropout, settings_digest
+from optical_sweeps.encoders.backbones import Backbone, Dropout, settings_digest, transformer_weights
 from optical_sweeps.encoders.e5_file import E5File, read_e5_file, wheel_file
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import settings
 
 if TYPE_CHECKING:
     import transformers
+
+HIDDEN_SIZE = 384
+"""Of multilingual-e5-small."""
 
 
 @settings("backbone")
@@ -33,10 +36,14 @@ class E5SmallOffline:
     prune_vocabulary: bool = True
     single_characters: bool = True
     dropout: Dropout = 0.0
+    vocabulary_pairs = None
 
     @property
     def reads_texts(self) -> bool:
         return self.prune_vocabulary
+
+    def layer_weights(self) -> int:
+        return transformer_weights(self.layers, HIDDEN_SIZE)
 
     def check(self) -> None:
         """Raises UserError if the file is missing or damaged, or has fewer layers."""

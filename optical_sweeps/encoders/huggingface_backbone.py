@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from optical_sweeps.checks import Count
 from optical_sweeps.encoders.backbone_families import check_family
-from optical_sweeps.encoders.backbones import Backbone, Dropout, settings_digest
+from optical_sweeps.encoders.backbones import Backbone, Dropout, settings_digest, transformer_weights
 from optical_sweeps.encoders.model_folders import HubModel, quiet_transformers
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import settings
@@ -38,6 +38,15 @@ class HuggingFaceBackbone:
     layers: Count | None = None
     dropout: Dropout | None = None
     reads_texts = False
+    vocabulary_pairs = None
+
+    def layer_weights(self) -> int | None:
+        """From `num_hidden_layers` and `hidden_size` of its config.json."""
+        config = self._hub_model.config()
+        depth, hidden_size = config.get("num_hidden_layers"), config.get("hidden_size")
+        if not isinstance(depth, int) or not isinstance(hidden_size, int):
+            return None
+        return transformer_weights(min(depth, self.layers or depth), hidden_size)
 
     def check(self) -> None:
         """Raises UserError if the model is neither on this machine nor on the hub, or of a refused family."""

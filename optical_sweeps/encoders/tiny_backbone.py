@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from optical_sweeps.checks import Count
-from optical_sweeps.encoders.backbones import Backbone, Dropout, settings_digest
+from optical_sweeps.encoders.backbones import Backbone, Dropout, settings_digest, transformer_weights
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import call_in_thread
 from optical_sweeps.seeds import derive_seed
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import transformers
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+VOCABULARY_PAIRS = 2_000
+"""More pairs of a language change a vocabulary of some thousand entries little, and would take minutes."""
 
 
 @settings("backbone")
@@ -36,12 +38,16 @@ class TinyBackbone:
     dropout: Dropout = 0.0
     seed: int = 0
     reads_texts = True
+    vocabulary_pairs = VOCABULARY_PAIRS
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.heads:
             raise UserError(
                 f"{key_of('hidden_size')}: {self.hidden_size} is no multiple of heads {self.heads}; change it"
             )
+
+    def layer_weights(self) -> int:
+        return transformer_weights(self.layers, self.hidden_size)
 
     def check(self) -> None:
         """Always available."""

@@ -7,8 +7,9 @@ from optical_sweeps.objectives import needs
 from optical_sweeps.runs.distillation.drawn_teacher import drawn_teacher
 from optical_sweeps.runs.shared.bitext_tokens import StoredTokens
 from optical_sweeps.runs.shared.mined_documents import mine
-from optical_sweeps.runs.shared.prepare import SharedResources, all_texts
+from optical_sweeps.runs.shared.prepare import SharedResources
 from optical_sweeps.runs.shared.training_bitext import training_bitext
+from optical_sweeps.runs.shared.vocabulary_texts import VocabularyTexts
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.bitext_data import BitextDataModule, DrawnBitext
 from optical_sweeps.training.context import TrainingContext
@@ -18,7 +19,7 @@ from optical_sweeps.training.distillation_module import DistillationModule
 def untrained_student(spec: RunSpec, shared: SharedResources) -> TokenEncoder:
     """The student before its training."""
     reads_texts = spec.student.init == "backbone" and spec.backbone.reads_texts
-    texts = all_texts(spec) if reads_texts else None
+    texts = VocabularyTexts(spec).texts if reads_texts else None
     return build_student(spec.student, shared.teacher, spec.backbone, texts, seed=spec.seed)
 
 

@@ -26,10 +26,8 @@ from optical_sweeps.runs.shared.pruning_price import TeacherPrice
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.shared.teacher_vectors import StoredPrecision, TeacherVectors
 from optical_sweeps.runs.shared.trained_teacher import load_teacher, teacher_fingerprint, teacher_folder
+from optical_sweeps.runs.shared.vocabulary_texts import VocabularyTexts, document_sets
 from optical_sweeps.runs.spec.run_spec import RunSpec
-
-VOCABULARY_PAIRS = 100_000
-"""Most pairs of a language that a vocabulary is fitted to."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +94,11 @@ def prepare(spec: RunSpec, interruption: Interruption | None = None) -> SharedRe
         Interrupted: the process was asked to stop during a build; the next call resumes a teacher's training.
     """
     builds = ArtifactBuilds.at(spec.artifacts, interruption)
-    folder = teacher_folder(spec, builds, lambda: all_texts(spec))
+    folder = teacher_folder(spec, builds, VocabularyTexts(spec))
     teacher = load_teacher(folder).to(spec.machine.device())
     fingerprint = teacher_fingerprint(folder)
     with builds.interruption.raising():
-        documents = _documents(spec)
+        documents = document_sets(spec)
     indexes = {key: DocumentIndex(teacher, fingerprint, each, spec.index) for key, each in documents.items()}
     index_folders = {key: builds.folder(index) for key, index in indexes.items()}
     resources = SharedResources(
@@ -144,30 +142,4 @@ def prepare_searches(spec: RunSpec, resources: SharedResources) -> list[Path]:
 
 def teacher_of(spec: RunSpec) -> TokenEncoder:
     """The study's teacher alone, from the store or built into it."""
-    return load_teacher(teacher_folder(spec, ArtifactBuilds.at(spec.artifacts), lambda: all_texts(spec)))
-
-
-def all_texts(spec: RunSpec) -> list[str]:
-    """Every text of the study, for a vocabulary that covers it.
-
-    Dev and test queries are included: a pruned vocabulary keeps the pieces they need, and the tokenizer of
-    the `tiny` backbone, which is trained on them too, sees their words (not their relevance). Of a larger
-    bitext, `VOCABULARY_PAIRS` pairs are taken at equal distances.
-    """
-    texts = [text for documents in _documents(spec).values() for text in documents.texts]
-    for pair in spec.corpus.relevant_pairs() if spec.teacher.reads_pairs else ():
-        texts += [pair.query, pair.document]
-    for language in spec.languages.all:
-        bitext = spec.corpus.bitext(language)
-        count = min(len(bitext), VOCABULARY_PAIRS)
-        rows = [place * len(bitext) // count for place in range(count)]
-        texts += [side[row] for side in (bitext.english, bitext.translations) for row in rows]
-        for split in ("dev", "test"):
-            texts += spec.corpus.collection(language, split).queries.texts
-    return texts
-
-
-def _documents(spec: RunSpec) -> dict[str, Documents]:
-    """The distinct document sets that the study's languages search, by fingerprint."""
-    sets = (spec.corpus.collection(language, "test").documents for language in spec.languages.all)
-    return {documents.fingerprint(): documents for documents in sets}
+    return load_teacher(teacher_folder(spec, ArtifactBuilds.at(spec.artifacts), VocabularyTexts(spec)))

@@ -1,7 +1,7 @@
 """The teacher of a study: trained here, or loaded from the checkpoint of another program."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,20 +16,19 @@ from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.runs.shared.hard_negatives import HardNegatives
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds, SharedArtifact
+from optical_sweeps.runs.shared.vocabulary_texts import VocabularyTexts
 from optical_sweeps.runs.spec.identity import fact
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.context import TrainingContext
 from optical_sweeps.training.teacher_settings import TeacherSettings
 from optical_sweeps.training.training_checkpoints import TrainingCheckpoints
 
-Texts = Callable[[], list[str]]
 
-
-def teacher_folder(spec: RunSpec, builds: ArtifactBuilds, texts: Texts) -> Path:
+def teacher_folder(spec: RunSpec, builds: ArtifactBuilds, texts: VocabularyTexts) -> Path:
     """The store's entry of the study's teacher, built if necessary.
 
     Args:
-        texts: returns every text of the study, for a vocabulary fitted to them.
+        texts: every text of the study, for a vocabulary fitted to them.
 
     Raises:
         Interrupted: the process was asked to stop; the next call resumes the training.
@@ -90,7 +89,7 @@ class LoadedTeacher(_Teacher):
 class TrainedTeacher(_Teacher):
     """A teacher trained on the corpus's relevant pairs or on triples, with or without mined negatives."""
 
-    texts: Texts
+    texts: VocabularyTexts
 
     def key(self) -> Mapping[str, object]:
         reads_texts = self.spec.backbone.reads_texts
@@ -100,7 +99,7 @@ class TrainedTeacher(_Teacher):
             settings.pop("mining", None)
         return {
             "backbone": self.spec.backbone_fingerprint,
-            "vocabulary": fingerprint_of_texts(sorted(set(self._vocabulary))) if reads_texts else None,
+            "vocabulary": self._vocabulary_fingerprint() if reads_texts else None,
             "examples": self._examples_fingerprint(),
             "encoder": fact("encoder", self.spec.config["encoder"]),
             "teacher": settings,
@@ -112,7 +111,7 @@ class TrainedTeacher(_Teacher):
 
         settings = self._settings
         if settings.negatives == "checkpoint":
-            previous = teacher_folder(_without_negatives(self.spec), builds, lambda: self._vocabulary)
+            previous = teacher_folder(_without_negatives(self.spec), builds, self.texts)
             miner = load_encoder(previous / "encoder").to(self.spec.machine.device())
             encoder = load_encoder(previous / "encoder").requires_grad_(True)
         else:
@@ -154,9 +153,17 @@ class TrainedTeacher(_Teacher):
         """The texts that the backbone's vocabulary is fitted to."""
         if not self.spec.backbone.reads_texts:
             return []
+        return [*self.texts.texts, *self._texts_of_triples()]
+
+    def _vocabulary_fingerprint(self) -> str:
+        triples = sorted(set(self._texts_of_triples()))
+        own = self.texts.fingerprint()
+        return fingerprint_of_texts([own, *triples]) if triples else own
+
+    def _texts_of_triples(self) -> Iterable[str]:
         if self.spec.teacher.reads_pairs:
-            return self.texts()
-        return [*self.texts(), *(text for stretch in self._triples.texts() for text in stretch)]
+            return ()
+        return (text for stretch in self._triples.texts() for text in stretch)
 
     @cached_property
     def _triples(self) -> Triples:

@@ -22,9 +22,9 @@ from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
 from optical_sweeps.encoders.tiny_backbone import TinyBackbone
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.shared.hard_negatives import mined_rows
-from optical_sweeps.runs.shared.prepare import all_texts
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from optical_sweeps.runs.shared.trained_teacher import teacher_folder
+from optical_sweeps.runs.shared.vocabulary_texts import VocabularyTexts
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.teacher_settings import NegativeMining
 from tests.support.configs import compose
@@ -63,7 +63,7 @@ def spec_of(composed):
 
 def built(spec: RunSpec) -> tuple[Path, dict[str, float]]:
     builds = ArtifactBuilds.at(spec.artifacts)
-    return teacher_folder(spec, builds, lambda: all_texts(spec)), builds.seconds
+    return teacher_folder(spec, builds, VocabularyTexts(spec)), builds.seconds
 
 
 @pytest.fixture(scope="module")
