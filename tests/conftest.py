@@ -54,7 +54,6 @@ SLOW = (
     "integration/test_wheel.py",
     "runs/test_searches.py",
     "runs/shared/test_prepare.py::test_a_signal_is_obeyed_wherever_it_arrives",
-    "runs/shared/test_sentence_store.py::test_kills_lose_only_unfinished_shards",
     "runs/shared/test_trained_teacher.py::test_a_run_with_a_loaded_teacher_and_its_student_exported",
     "test_artifacts.py::test_fifty_kills_of_tokens_index_and_checkpoint_change_nothing",
     "test_notebooks.py",

@@ -34,15 +34,38 @@ def apportion(
     The k-th item of language l has priority (k + 1/2) / q_l, independent of the budget, so prefixes are nested.
     Ties go to the first language.
     """
-    # Few more candidates than places. Rounding moves a language from its water level by at most half a place
-    # for each language (light ones that are rounded down leave their halves to a heavy one), and by 1 for
-    # itself.
-    level = _water_level(weights, caps, budget)
-    most = np.minimum(caps, np.ceil(weights * level).astype(np.int64) + len(weights) + 1)
+    most = _bounds(weights, caps, budget)[1]
     language_index = np.repeat(np.arange(len(weights)), most)
     ranks = np.concatenate([np.arange(count) for count in most])
     first = np.argsort((ranks + 0.5) / weights[language_index], kind="stable")[:budget]
     return language_index[first], ranks[first]
+
+
+def apportioned_counts(
+    weights: Float[np.ndarray, "L"], caps: Int[np.ndarray, "L"], budget: int
+) -> Int[np.ndarray, "L"]:
+    """The places of each language among the first `budget`, without listing them."""
+    least, most = _bounds(weights, caps, budget)
+    candidates = np.repeat(np.arange(len(weights)), most - least)
+    ranks = np.concatenate([np.arange(first, last) for first, last in zip(least, most, strict=True)])
+    last = np.argsort((ranks + 0.5) / weights[candidates], kind="stable")[: budget - int(least.sum())]
+    counts: np.ndarray = least + np.bincount(candidates[last], minlength=len(weights))
+    return counts
+
+
+def _bounds(
+    weights: Float[np.ndarray, "L"], caps: Int[np.ndarray, "L"], budget: int
+) -> tuple[Int[np.ndarray, "L"], Int[np.ndarray, "L"]]:
+    """Fewest and most places that each language can have among the first `budget`.
+
+    Rounding moves a language from its water level by at most half a place for each language (light ones that
+    are rounded down leave their halves to a heavy one), and by 1 for itself.
+    """
+    level = _water_level(weights, caps, budget)
+    slack = len(weights) + 1
+    most = np.minimum(caps, np.ceil(weights * level).astype(np.int64) + slack)
+    least = np.minimum(caps, np.floor(weights * level).astype(np.int64)) - slack
+    return np.maximum(least, 0), most
 
 
 def _water_level(weights: Float[np.ndarray, "L"], caps: Int[np.ndarray, "L"], budget: int) -> float:

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from pydantic import AllowInfNan, BeforeValidator
 
 from optical_sweeps.checks import Count, Fraction, NonNegativeFloat, whole_number
-from optical_sweeps.corpora.apportionment import apportion
+from optical_sweeps.corpora.apportionment import apportion, apportioned_counts
 from optical_sweeps.corpora.drawn_pairs import DrawnPairs
 from optical_sweeps.corpora.sampling import GROUPS, Group, SeededDraw
 from optical_sweeps.errors import UserError
@@ -38,6 +38,12 @@ class Mixture(Protocol):
         ...
 
     def draw(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> DrawnPairs: ...
+
+    def counts(
+        self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]
+    ) -> dict[str, int]:
+        """The items of each language that `draw` would draw, which is cheaper to know than the draw."""
+        ...
 
     def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
         """Raise the errors that `draw` would raise, without drawing."""
@@ -62,6 +68,15 @@ class _Weighted(SeededDraw):
         # relative to the largest size: otherwise a low temperature underflows every weight to 0
         relative: np.ndarray = (sizes / sizes.max()) ** (1 / self.temperature)
         return relative.clip(1e-12)
+
+    def _shares(self, group: Group) -> Float[np.ndarray, "L"]:
+        weights = self.weights(np.array(group.sizes, dtype=np.int64))
+        shares: np.ndarray = weights / weights.sum()
+        return shares
+
+    def _counts(self, group: Group) -> Int[np.ndarray, "L"]:
+        sizes = np.array(group.sizes, dtype=np.int64)
+        return apportioned_counts(self.weights(sizes), sizes * self._cap, group.budget)
 
     def _apportioned(self, group: Group) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
         sizes = np.array(group.sizes, dtype=np.int64)
@@ -224,6 +239,9 @@ class PerLanguage(SeededDraw):
             group._replace(budget=sum(self.budgets[language] for language in group.languages))
             for group in (high, low)
         ]
+
+    def _counts(self, group: Group) -> Int[np.ndarray, "L"]:
+        return np.array([self.budgets[language] for language in group.languages], dtype=np.int64)
 
     def _apportioned(self, group: Group) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
         """The languages' sequences, spread evenly among each other."""

@@ -47,6 +47,24 @@ def default_cache() -> Path:
 
 
 @dataclass(frozen=True)
+class PackedSize:
+    """Bytes of packed bitext: of the English texts alone, and of all its files."""
+
+    english: int
+    total: int
+
+
+def packed_size(bitext: Bitext) -> PackedSize | None:
+    """The bytes of packed bitext, from the sizes of its files; None if the texts are in memory."""
+    english, translations = bitext.english, bitext.translations
+    if not isinstance(english, PackedStrings) or not isinstance(translations, PackedStrings):
+        return None
+    files = [Path(f"{side.stem}.{kind}") for side in (english, translations) for kind in ("bin", "offsets")]
+    sizes = [file.stat().st_size for file in files]
+    return PackedSize(sizes[0], sum(sizes))
+
+
+@dataclass(frozen=True)
 class PairSelection:
     """Which pairs of a language are packed: the chunks of its sources, and what is done with them.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from optical_sweeps.checks import Count, NonNegativeInt, strings
 from optical_sweeps.corpora.apportionment import language_sequence
@@ -54,6 +54,21 @@ class SeededDraw:
         sequences = [self._items(group) for group in self._budgeted(*groups) if group.budget]
         return _drawn_pairs(groups[0].languages, groups[1].languages, sequences)
 
+    def counts(
+        self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]
+    ) -> dict[str, int]:
+        """The items of each language that `draw` would draw, without drawing them.
+
+        Raises:
+            UserError: as `draw`.
+        """
+        groups = self._groups(bitext_sizes, high, low)
+        counts = dict.fromkeys([*groups[0].languages, *groups[1].languages], 0)
+        for group in self._budgeted(*groups):
+            if group.budget:
+                counts |= dict(zip(group.languages, self._counts(group).tolist(), strict=True))
+        return counts
+
     def check(self, bitext_sizes: Mapping[str, int], high: Sequence[str], low: Sequence[str]) -> None:
         """Raise the errors that `draw` would raise, without drawing."""
         self._budgeted(*self._groups(bitext_sizes, high, low))
@@ -64,6 +79,10 @@ class SeededDraw:
 
     def _apportioned(self, group: Group) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
         """The language of each item of a group's sequence, and the item's rank within its language."""
+        raise NotImplementedError
+
+    def _counts(self, group: Group) -> Int[np.ndarray, "L"]:
+        """The items of each language in a group's sequence."""
         raise NotImplementedError
 
     # Plain integers: a grid of thousands of points is checked with this before it starts.
@@ -91,15 +110,25 @@ class SeededDraw:
             pairs[of_language] = language_sequence(language, group.sizes[index], count, self.seed)
         return Items(group.languages, language_index, pairs, ranks // sizes[language_index])
 
+    def _shares(self, group: Group) -> Float[np.ndarray, "L"]:
+        """The part of the budget that each language of a group is meant to get; the parts add up to 1."""
+        return np.full(len(group.languages), 1 / len(group.languages))
+
     def _check_supply(self, description: str, setting: str, group: Group) -> None:
-        available = sum(group.sizes) * self._cap
-        if group.budget > available:
-            raise UserError(
-                f"mixture.{setting}: {group.budget} pairs of {description} are requested, but "
-                f"{', '.join(group.languages)} have {sum(group.sizes)} pairs and mixture.max_repeats is "
-                f"{self.max_repeats}, which gives {available}; lower mixture.{setting}, raise "
-                "mixture.max_repeats, or add languages"
-            )
+        available = [size * self._cap for size in group.sizes]
+        if group.budget <= sum(available):
+            return
+        needed = np.ceil(self._shares(group) * group.budget).astype(np.int64).tolist()
+        covered = [supply / max(need, 1) for supply, need in zip(available, needed, strict=True)]
+        short = min(range(len(covered)), key=lambda place: (covered[place], available[place]))
+        language, repeats = group.languages[short], self.max_repeats
+        times = "" if repeats == 1 else f" x mixture.max_repeats={repeats}"
+        whole = "" if len(available) == 1 else f", and the whole group {sum(available):,}"
+        raise UserError(
+            f"mixture.{setting}: {group.budget:,} pairs of {description} are requested; the shortest language "
+            f"is {language}, which needs {needed[short]:,} and has {group.sizes[short]:,}{times}{whole}; lower "
+            f"mixture.{setting}, raise mixture.max_repeats, or add bitext of {language}"
+        )
 
     @property
     def _cap(self) -> int:

@@ -10,8 +10,8 @@ import json
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -55,6 +55,19 @@ class Workload:
     features: tuple[str, ...] = ()
     amount: float | None = None
     devices: int = 1
+
+
+@dataclass(frozen=True)
+class PlanNotes:
+    """What `sweep plan` shows of the data that some runs need.
+
+    Args:
+        rows: (label, line) of the screen.
+        facts: the same for programs, as JSON.
+    """
+
+    rows: Sequence[tuple[str, str]] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 class Run(ABC):
@@ -136,6 +149,15 @@ class Run(ABC):
     def workload(cls, config: Config) -> Workload:
         """What the cost of a run with this config depends on; the default never finds a similar run."""
         return Workload(kind=(json.dumps(config, sort_keys=True, default=str),))
+
+    def demand(self) -> Hashable | None:
+        """What the run needs of data that it shares with others, for `plan_notes`; equal for equal needs."""
+        return None
+
+    @classmethod
+    def plan_notes(cls, demands: Collection[Hashable]) -> PlanNotes:
+        """What `sweep plan` shows of the distinct demands of the runs that are not done."""
+        return PlanNotes()
 
     def perform(self, folder: RunFolder) -> bool:
         """Claim the folder, work, and write the record last; False if the record exists already.

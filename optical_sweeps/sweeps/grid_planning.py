@@ -1,6 +1,6 @@
 """From the points of a grid to runs: every point is composed, checked and named before anything runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from optical_sweeps.sweeps.grid import Grid, GridPoint
 
 @dataclass(frozen=True)
 class PlannedPoint:
-    """A grid point, the folder of its sweep, its workload, and the class of its run."""
+    """A grid point, the folder of its sweep, its workload and demand, and the class of its run."""
 
     point: GridPoint
     sweep: Path
     workload: Workload
+    demand: Hashable | None
     run_type: type[Run]
 
 
@@ -35,11 +36,13 @@ class PlannedGrid:
 
     Args:
         workloads: by run id.
+        demands: by run id, what the runs need of shared data.
         run_type: the class of the runs.
     """
 
     grid: Grid
     workloads: Mapping[str, Workload]
+    demands: Mapping[str, Hashable | None]
     run_type: type[Run]
 
 
@@ -52,6 +55,7 @@ class Planner:
 
     def __init__(self, composer: Composer, *, devices: bool = True) -> None:
         self._composer, self._devices = composer, devices
+        self._demands: dict[Hashable, Hashable] = {}  # points with equal demands share one object
 
     def point(self, overrides: Sequence[str], swept: Sequence[str] = ()) -> PlannedPoint:
         """The point of these overrides, which passes all checks.
@@ -66,13 +70,15 @@ class Planner:
             run = build_run(self._composer(overrides))
             run.check(devices=self._devices)
             note = run.shared_note()
+            demand = run.demand()
             shown = [key for key in swept if key not in run.label_keys]
             others = [text for text in overrides if text.partition("=")[0] in shown]
             label = " ".join([run.label, *others])
             point = GridPoint(tuple(overrides), run.id, label, None if note is None else str(note))
         except (UserError, HydraException, OmegaConfBaseException) as error:
             raise UserError(f"{hydra_message(error)} [grid point: {' '.join(overrides)}]") from error
-        return PlannedPoint(point, run.sweep, run.workload(run.config), type(run))
+        demand = self._demands.setdefault(demand, demand)
+        return PlannedPoint(point, run.sweep, run.workload(run.config), demand, type(run))
 
 
 def plan_points(
@@ -154,7 +160,8 @@ def plan_grid(master: DictConfig, loader: ConfigLoaderImpl, arguments: Sequence[
         config_dir_of(master.hydra),
     )
     workloads = {each.point.run: each.workload for each in planned}
-    return PlannedGrid(grid, workloads, planned[-1].run_type)
+    demands = {each.point.run: each.demand for each in planned}
+    return PlannedGrid(grid, workloads, demands, planned[-1].run_type)
 
 
 def config_dir_of(hydra: DictConfig | HydraConf) -> str | None:

@@ -31,7 +31,7 @@ def plan_screen(plan: SweepPlan, launcher: str, array_tasks: tuple[int, ...]) ->
     for each in plan.shared:
         state = "in the store" if each.in_store else "to be built once"
         _row(text, "shared", f"teacher and index of {each.runs:,} runs: {state}")
-    for label, line in _cost(plan.estimate):
+    for label, line in (*plan.notes.rows, *_cost(plan.estimate)):
         _row(text, label, line)
     _row(text, "launcher", launcher)
     if array_tasks:

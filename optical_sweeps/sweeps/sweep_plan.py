@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from optical_sweeps.runs.prepared_note import is_prepared
+from optical_sweeps.runs.run import PlanNotes
 from optical_sweeps.runs.run_folder import State
 from optical_sweeps.sweeps.estimate import Estimate, estimate, past_runs_near
 from optical_sweeps.sweeps.grid import ORDER, Grid
@@ -30,6 +31,7 @@ class SweepPlan:
 
     Args:
         axes: values of each swept key.
+        notes: what the unfinished runs need of shared data.
         launcher: settings of the Hydra launcher, with its `_target_`.
     """
 
@@ -38,6 +40,7 @@ class SweepPlan:
     axes: Mapping[str, tuple[str, ...]]
     shared: tuple[SharingSummary, ...]
     estimate: Estimate
+    notes: PlanNotes
     launcher: Mapping[str, object]
 
     @property
@@ -59,6 +62,7 @@ class SweepPlan:
             "axes": {key: list(values) for key, values in self.axes.items()},
             "shared": [asdict(parts) for parts in self.shared],
             "estimate": asdict(self.estimate),
+            **self.notes.facts,
         }
 
 
@@ -79,6 +83,8 @@ def plan_sweep(overrides: Sequence[str], config: str = "train", config_dir: str 
         states = grid.states()
         unfinished = [run for run, state in states.items() if state != "done"]
         past, source = past_runs_near(grid.folder, planned.run_type)
+        demands = {planned.demands[run] for run in unfinished} - {None}
+        notes = planned.run_type.plan_notes(demands)
         launcher = OmegaConf.to_container(app.master.hydra.launcher, resolve=True)
     assert isinstance(launcher, dict)
     return SweepPlan(
@@ -90,5 +96,6 @@ def plan_sweep(overrides: Sequence[str], config: str = "train", config_dir: str 
             for group in grid.sharing_groups(unfinished)
         ),
         estimate=estimate([planned.workloads[run] for run in unfinished], past, source),
+        notes=notes,
         launcher={str(key): value for key, value in launcher.items()},
     )

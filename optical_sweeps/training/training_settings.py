@@ -30,7 +30,8 @@ class TrainingSettings:
         mined_documents: documents per English text, for objectives that need mined documents.
         teacher: stored, the teacher encodes the drawn English texts before the training, and its vectors serve
             all runs of a store; online, it encodes every batch in the step; auto, the cheaper of the two.
-        teacher_precision: of stored vectors; float16 takes half of the disk.
+        teacher_precision: of stored vectors; float16 takes half of the disk, int8 (with a scale for each
+            vector) about a quarter.
         code_switching: how words of the bitext are replaced by their translations; None replaces none.
     """
 
@@ -51,7 +52,7 @@ class TrainingSettings:
     mined_documents: Count = 8
     code_switching: CodeSwitching | None = None
     teacher: Literal["stored", "online", "auto"] = "stored"
-    teacher_precision: Literal["float32", "float16"] = "float32"
+    teacher_precision: Literal["float32", "float16", "int8"] = "float32"
 
     def __post_init__(self) -> None:
         if self.validate_every is None and (self.patience is not None or self.keep == "best"):

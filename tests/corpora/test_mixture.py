@@ -236,10 +236,12 @@ def test_bad_settings_name_their_key(protocol, settings, message):
             FixedTotal(400, 1),
             HIGH,
             LOW,
-            "mixture.total: 400 pairs of languages.low are requested, but ar, fa have 320",
+            "mixture.total: 400 pairs of languages.low are requested; the shortest language is fa, which "
+            "needs 25 and has 20, and the whole group 320; lower mixture.total, raise mixture.max_repeats, or "
+            "add bitext of fa",
         ),
         (FixedHigh(100, 4), HIGH, LOW, "mixture.multiple: 400 pairs of languages.low"),
-        (FixedHigh(2000, 0), HIGH, LOW, "mixture.high_total: 2000 pairs of languages.high"),
+        (FixedHigh(2000, 0), HIGH, LOW, "mixture.high_total: 2,000 pairs of languages.high"),
         (FixedTotal(10, 0.5), HIGH, ["ar", "de"], "languages.high and languages.low: 'de' is in both"),
         (
             FixedTotal(10, 0.5),
@@ -311,7 +313,8 @@ def test_a_budget_for_each_language_is_met_and_nested():
             Natural(total=2000),
             HIGH,
             LOW,
-            "mixture.total: 2000 pairs of all languages are requested, but ar, de, fa",
+            "mixture.total: 2,000 pairs of all languages are requested; the shortest language is fa, which "
+            "needs 24 and has 20, and the whole group 1,670",
         ),
         (Natural(total=5), [], [], "languages: both groups are empty"),
         (Natural(total=5), HIGH, ["de"], "languages.high and languages.low: 'de' is in both"),
@@ -326,7 +329,8 @@ def test_a_budget_for_each_language_is_met_and_nested():
             PerLanguage(budgets={"fa": 21}),
             [],
             ["fa"],
-            "mixture.budgets.fa: 21 pairs of languages.low are requested",
+            "mixture.budgets.fa: 21 pairs of languages.low are requested; the shortest language is fa, which "
+            "needs 21 and has 20; lower mixture.budgets.fa",
         ),
     ],
 )
@@ -379,6 +383,27 @@ def test_checking_refuses_exactly_what_drawing_refuses(sizes, high, low, total, 
         PerLanguage(budgets={"de": total, "ar": 3}, max_repeats=max_repeats),
     ):
         assert outcome(protocol.check, sizes, high, low) == outcome(protocol.draw, sizes, high, low)
+        assert outcome(protocol.counts, sizes, high, low) == outcome(protocol.draw, sizes, high, low)
+
+
+@given(sizes, samplings, st.data())
+def test_counts_are_those_of_the_draw(sizes, sampling, data):
+    low, high = (sampling["max_repeats"] * sum(sizes[x] for x in group) for group in (LOW, HIGH))
+    total = data.draw(st.integers(1, min(low, high)))
+    for protocol in (
+        FixedTotal(total=total, ratio=data.draw(st.floats(0, 1)), **sampling),
+        Natural(total=total, **sampling),
+        PerLanguage(budgets=dict.fromkeys(sizes, 1)),
+    ):
+        assert protocol.counts(sizes, HIGH, LOW) == protocol.draw(sizes, HIGH, LOW).counts
+
+
+def test_counts_of_any_budget_are_computed_at_once():
+    size = 10**12
+    counts = FixedTotal(total=size, ratio=0.25).counts(dict.fromkeys(SIZES, size), HIGH, LOW)
+    assert counts == {"de": 250_000_000_000} | dict.fromkeys(("fr", "ru"), 250_000_000_000) | dict.fromkeys(
+        ("ar", "fa"), 125_000_000_000
+    )
 
 
 def test_a_check_draws_nothing(monkeypatch):

@@ -20,8 +20,8 @@ PROGRAM = """
     sys.path.insert(0, sys.argv[1])
     from kills import SMALL
     register_resolvers()
-    for objective in ("optical", "contrastive", "none"):
-        overrides = [*SMALL, "backbone.dropout=0", "logger=disabled", f"objective={objective}", *sys.argv[2:]]
+    for objective in sys.argv[2].split(","):
+        overrides = [*SMALL, "backbone.dropout=0", "logger=disabled", f"objective={objective}", *sys.argv[3:]]
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             spec = RunSpec.from_config(compose("train", overrides))
         folder = RunFolder(spec.folder)
@@ -35,20 +35,25 @@ PROGRAM = """
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def test_two_do_what_one_does(tmp_path, environment):
+@pytest.mark.parametrize(
+    ("teacher", "objectives"), [("stored", ["optical", "contrastive", "none"]), ("online", ["optical"])]
+)
+def test_two_do_what_one_does(tmp_path, environment, teacher, objectives):
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(PROGRAM))
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     for launcher, devices in (([], 1), (torchrun, 2)):
         folder = tmp_path / str(devices)
         folder.mkdir()
-        arguments = (str(program), str(BENCHMARKS), f"machine.devices={devices}")
+        overrides = (f"machine.devices={devices}", f"training.teacher={teacher}")
+        arguments = (str(program), str(BENCHMARKS), ",".join(objectives), *overrides)
         done = subprocess.run(
             [sys.executable, *launcher, *arguments],
             cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-    for objective in ("optical", "contrastive", "none"):
+        assert list(folder.glob("artifacts/english/*/hashes.npy")) == [] or teacher == "stored"
+    for objective in objectives:
         alone = json.loads((tmp_path / "1" / f"{objective}-alone.json").read_text())
         ranks = [json.loads((tmp_path / "2" / f"{objective}-{rank}.json").read_text()) for rank in (0, 1)]
         assert ranks[0] == ranks[1]

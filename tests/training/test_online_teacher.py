@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from optical_sweeps.objectives import Contrastive, Optical
-from optical_sweeps.training.online_teacher import MOST_BYTES, TeacherCosts
+from optical_sweeps.training.online_teacher import encoding_weights
+from optical_sweeps.training.teacher_costs import MOST_BYTES, TeacherCosts
 from optical_sweeps.transport import Sinkhorn
 from tests.support.training_study import SETTINGS, Study, make_encoder
 
@@ -37,14 +38,16 @@ def test_the_teacher_of_a_step_is_not_trained(tmp_path):
 
 
 def test_auto_stores_what_is_used_again_and_encodes_what_is_used_once_on_a_gpu():
-    encoder = make_encoder()
-    once = TeacherCosts.of(encoder, 10**6, 10**6, 4, "cuda:0")
+    small = encoding_weights(make_encoder())
+    once = TeacherCosts.of(small, 10**6, 10**6, 64, "cuda:0")
     assert not once.stores
     large = make_encoder()
     large.backbone.more = torch.nn.Parameter(torch.empty(10**8, device="meta"))
-    assert TeacherCosts.of(large, 10**6, 10**9, 4, "cuda:0").stores
-    assert TeacherCosts.of(large, 10**6, 10**6, 4, "cpu").stores  # other runs may use them
-    assert once.stored_bytes == 10**6 * 16 * 4
+    weights = encoding_weights(large)
+    assert weights == small + 10**8
+    assert TeacherCosts.of(weights, 10**6, 10**9, 64, "cuda:0").stores
+    assert TeacherCosts.of(weights, 10**6, 10**6, 64, "cpu").stores  # other runs may use them
+    assert once.stored_bytes == 10**6 * 64
     assert once.line().startswith("teacher: online; storing its vectors takes 64.0 MB and about ")
     huge = TeacherCosts(MOST_BYTES + 1, 1.0, 1e9)
     assert not huge.stores

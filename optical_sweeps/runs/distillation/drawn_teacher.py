@@ -8,10 +8,9 @@ from optical_sweeps.runs.shared.prepare import SharedResources
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.training.bitext_data import DrawnBitext
 from optical_sweeps.training.distillation_pairs import DrawnTexts
-from optical_sweeps.training.online_teacher import OnlineTeacher, TeacherCosts
+from optical_sweeps.training.online_teacher import OnlineTeacher, encoding_weights
 from optical_sweeps.training.stored_teacher import StoredTeacher, Teacher
-
-BYTES = {"float32": 4, "float16": 2}
+from optical_sweeps.training.teacher_costs import TeacherCosts, vector_bytes
 
 
 def drawn_teacher(spec: RunSpec, shared: SharedResources, drawn: DrawnBitext) -> Teacher:
@@ -31,10 +30,10 @@ def _stores(spec: RunSpec, shared: SharedResources, drawn: DrawnBitext, tokens: 
     """Whether `training.teacher=auto` stores vectors; says why."""
     lengths = np.sum([each.lengths for each in tokens.values()], axis=0)
     costs = TeacherCosts.of(
-        shared.teacher,
+        encoding_weights(shared.teacher),
         int(lengths.sum()),
         int(lengths[drawn.english_of_items].sum()) * spec.training.epochs,
-        BYTES[spec.training.teacher_precision],
+        vector_bytes(shared.teacher.settings.dim, spec.training.teacher_precision),
         spec.machine.device(),
     )
     echo(costs.line())

@@ -1,14 +1,15 @@
 """The run of a retrieval sweep, as the sweep engine sees it: `run_type` of conf/train.yaml names this class."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Hashable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 from optical_sweeps.console import echo
 from optical_sweeps.interruption import Interrupted, Interruption, interruptible
 from optical_sweeps.runs.machine_faults import machine_faults_in_words
-from optical_sweeps.runs.run import Config, Run, Workload
+from optical_sweeps.runs.run import Config, PlanNotes, Run, Workload
 from optical_sweeps.runs.run_folder import RunFolder
+from optical_sweeps.runs.shared.bitext_demand import BitextDemand, bitext_notes
 from optical_sweeps.runs.spec.run_spec import RunSpec
 
 
@@ -38,6 +39,13 @@ class RetrievalRun(Run):
 
     def check(self, *, devices: bool = True) -> None:
         self.spec.check(devices=devices)
+
+    def demand(self) -> Hashable | None:
+        return BitextDemand.of(self.spec) if self.spec.objective.trains else None
+
+    @classmethod
+    def plan_notes(cls, demands: Collection[Hashable]) -> PlanNotes:
+        return bitext_notes([demand for demand in demands if isinstance(demand, BitextDemand)])
 
     def shared_note(self) -> Path:
         return self.spec.shared_note

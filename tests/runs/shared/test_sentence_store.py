@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import random
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -108,7 +107,7 @@ TEXTS = [f"{number:03d}" + "x" * (number % 5) for number in range(60)]
 
 
 def _work(root: Path, texts: Sequence[str]) -> None:
-    sentence_store.FIRST_SHARD, sentence_store.SHARD_SECONDS, sentence_store.WAIT_SECONDS = 7, 0.02, 0.01
+    sentence_store.FIRST_SHARD, sentence_store.SHARD_SECONDS, sentence_store.WAIT_SECONDS = 7, 0.2, 0.01
     found = lengths(ArtifactBuilds(ArtifactStore(root)), Lengths(root / "log", 0.002), texts)
     os._exit(0 if found == list(map(len, texts)) else 1)
 
@@ -126,29 +125,33 @@ def test_processes_share_the_work(tmp_path):
 
 
 def test_kills_lose_only_unfinished_shards(tmp_path):
-    """Thirty times, one of two processes is killed at a random moment."""
+    """A killed process leaves finished shards and nothing else; `benchmarks/bitext.py` kills at random."""
     context = multiprocessing.get_context("fork")
-    moments = random.Random(4)
-    for number in range(30):
+    killed = 0
+    for number, shards in enumerate((0, 1, 3)):  # stored by both before one of them is killed
         texts = [f"{number}-{text}" for text in TEXTS]
+        before = len(list(tmp_path.glob("lengths/*/manifest.json")))
         first, second = (context.Process(target=_work, args=(tmp_path, texts)) for _ in range(2))
         first.start()
         second.start()
-        time.sleep(moments.uniform(0, 0.2))
+        while len(list(tmp_path.glob("lengths/*/manifest.json"))) < before + shards:
+            time.sleep(0.002)
         first.kill()
         first.join()
         second.join()
+        killed += first.exitcode == -9
         assert second.exitcode == 0
+    assert killed
     builds = ArtifactBuilds.at(tmp_path)
     assert {entry.problem for entry in builds.store.verify()} == {None}
     stored = [np.load(entry.folder / "hashes.npy") for entry in builds.store.ls()]
-    assert sum(map(len, stored)) == len(np.unique(np.concatenate(stored))) == 30 * len(TEXTS)
+    assert sum(map(len, stored)) == len(np.unique(np.concatenate(stored))) == 3 * len(TEXTS)
     builds.store.prune()
     assert not list((tmp_path / "lengths").glob(".*.tmp-*"))
 
 
 @pytest.mark.parametrize("side", ["query", "document"])
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
 def test_vectors_do_not_depend_on_their_company(tmp_path, side, precision):
     teacher = make_encoder()
     texts = [" ".join(WORDS[first : first + count]) for count in (1, 2, 3, 5) for first in range(0, 20, 3)]
@@ -161,5 +164,5 @@ def test_vectors_do_not_depend_on_their_company(tmp_path, side, precision):
         assert (together[text] == apart[text]).all()
         assert together[text].dtype == np.float32
     whole = teacher.encode(texts, side)
-    tolerance = {"float32": 1e-6, "float16": 1e-3}[precision]
+    tolerance = {"float32": 1e-6, "float16": 1e-3, "int8": 1 / 127}[precision]
     assert np.abs(together.take(range(len(texts))).vectors - whole.vectors).max() < tolerance
