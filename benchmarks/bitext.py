@@ -40,6 +40,8 @@ PACK = (
     "sources = BitextSources(sources=[{'files': str(folder / 'bitext.{language}.tsv')}], cache=cache)\n"
     "print([sources.read(language)[0].fingerprint() for language in languages])"
 )
+BATCH = 32
+"""Pairs of a training step, as conf/training/default.yaml says."""
 RATIOS = "0,0.25,0.5,0.75,1"
 
 
@@ -92,16 +94,16 @@ def first_step(study: Study) -> None:
         shutil.rmtree(study.artifacts / kind, ignore_errors=True)
     for name, overrides in (("zero-shot", ("objective=none",)), ("trained", ("objective=optical",))):
         shutil.rmtree(study.folder / "multirun", ignore_errors=True)
-        seconds: list[float] = []
+        steps: list[tuple[float, float]] = []
 
-        def look(now: float, seconds: list[float] = seconds) -> bool:
+        def look(now: float, cpu: float, steps: list[tuple[float, float]] = steps) -> bool:
             logs = [path.read_text() for path in study.folder.glob("multirun/*/*/metrics.jsonl")]
-            if not seconds and any("train/loss" in text for text in logs):
-                seconds.append(now)
+            if not steps and any("train/loss" in text for text in logs):
+                steps.append((now, cpu))
             return False
 
         usage = measured(study.command("train", *RUN, "mixture.total=3200", *overrides), study.folder, look)
-        first = f"first step after {seconds[0]:.1f} s" if seconds else "no step"
+        first = "first step after {:.1f} s, {:.1f} CPU s".format(*steps[0]) if steps else "no step"
         print(f"{name} run, {study.pairs:,} pairs a language: {first}; whole run {usage.seconds:.1f} s, "
               f"{usage.cpu_seconds:.1f} CPU s, {_memory(usage)}; "
               f"{stored_sentences(study)[0]:,} English sentences encoded")  # fmt: skip
@@ -157,7 +159,7 @@ def signals(study: Study) -> None:
         moment = moments.uniform(1, 20)
         override = f"data.bitexts.cache={cache}"
         command = study.command("train", *RUN, "mixture.total=3200", "objective=optical", override)
-        usage = measured(command, study.folder, lambda now, moment=moment: now > 6 + moment)
+        usage = measured(command, study.folder, lambda now, cpu, moment=moment: now > 6 + moment)
         ended["packing"].append(usage.ended or 0.0)
     shutil.rmtree(cache, ignore_errors=True)
     for _ in range(5):
@@ -165,7 +167,7 @@ def signals(study: Study) -> None:
         shutil.rmtree(study.folder / "multirun", ignore_errors=True)
         moment, began = moments.uniform(0, 8), []
 
-        def look(now: float, moment: float = moment, began: list[float] = began) -> bool:
+        def look(now: float, cpu: float, moment: float = moment, began: list[float] = began) -> bool:
             if not began and any(study.artifacts.glob("english/.*.claim-*")):
                 began.append(now)
             return bool(began) and now > began[0] + moment
@@ -184,21 +186,23 @@ def teachers(study: Study) -> None:
     overrides = ("backbone=e5_small_offline", "backbone.layers=4", "encoder=e5", "mixture.total=3200")
     for name in ("stored", "online", "stored", "online"):
         shutil.rmtree(study.folder / "multirun", ignore_errors=True)
-        rows: list[tuple[float, int]] = []
+        rows: list[tuple[float, float, int]] = []
 
-        def look(now: float, rows: list[tuple[float, int]] = rows) -> bool:
+        def look(now: float, cpu: float, rows: list[tuple[float, float, int]] = rows) -> bool:
             logs = study.folder.glob("multirun/*/*/metrics.jsonl")
-            rows.extend((now, path.read_text().count("train/loss")) for path in logs)
-            return bool(rows) and rows[-1][1] >= 90
+            rows.extend((now, cpu, path.read_text().count("train/loss")) for path in logs)
+            return bool(rows) and rows[-1][-1] >= 90
 
         command = study.command("train", *RUN, *overrides, f"training.teacher={name}", "objective=optical")
         usage = measured(command, study.folder, look)
-        steps = [(now, count) for now, count in rows if count]
+        steps = [row for row in rows if row[-1]]
         if len(steps) < 2:
             print(usage.output)
             continue
-        (first, least), (last, most) = steps[0], steps[-1]
-        print(f"teacher {name}: {(most - least) * 32 / (last - first):.1f} pairs/s, {_memory(usage)}")
+        (first, first_cpu, least), (last, last_cpu, most) = steps[0], steps[-1]
+        pairs = (most - least) * BATCH
+        print(f"teacher {name}: {pairs / (last - first):.1f} pairs/s, {pairs / (last_cpu - first_cpu):.1f} "
+              f"pairs per CPU second, {_memory(usage)}")  # fmt: skip
 
 
 def kills(study: Study, count: int) -> None:

@@ -34,10 +34,14 @@ class Usage:
 def measured(
     command: Sequence[str],
     folder: Path,
-    stop_when: Callable[[float], bool] = lambda seconds: False,
+    stop_when: Callable[[float, float], bool] = lambda seconds, cpu: False,
     stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Usage:
-    """Run a command to its end, or until `stop_when(seconds)`, called every 0.1 s, is true."""
+    """Run a command to its end, or until `stop_when` is true.
+
+    Args:
+        stop_when: called every 0.1 s with the seconds and the CPU seconds of all processes since the start.
+    """
     usage, before, start = Usage(), _children_cpu(), time.perf_counter()
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"}
     process = subprocess.Popen(
@@ -49,7 +53,7 @@ def measured(
     while process.poll() is None:
         total, private = _memory(process.pid)
         usage.peak, usage.peak_private = max(usage.peak, total), max(usage.peak_private, private)
-        if stopped is None and stop_when(time.perf_counter() - start):
+        if stopped is None and stop_when(time.perf_counter() - start, _cpu(process.pid)):
             process.send_signal(stop_signal)
             stopped = time.perf_counter()
         time.sleep(0.02 if stopped else 0.1)
@@ -63,6 +67,16 @@ def measured(
 def _children_cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def _cpu(root: int) -> float:
+    """CPU seconds of a process and its descendants, ended ones included."""
+    ticks = 0
+    for pid in (root, *_descendants(root)):
+        with suppress(OSError):  # it has ended
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(root: int) -> tuple[int, int]:

@@ -47,7 +47,8 @@ class ShardedEmbeddings:
 
     def __getitem__(self, text: int) -> Float32[np.ndarray, "n d"]:
         """The vectors of one text."""
-        return self.shards[self.source[text]][int(self.rows[text])]
+        vectors: np.ndarray = self.shards[self.source[text]][int(self.rows[text])]
+        return vectors
 
     def take(self, texts: Sequence[int] | Int[np.ndarray, " k"]) -> RaggedEmbeddings:
         """The vectors of the texts with these numbers, in memory."""
