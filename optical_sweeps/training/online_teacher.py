@@ -43,6 +43,6 @@ class OnlineTeacher:
 
 def encoding_weights(encoder: TokenEncoder) -> int:
     """The weights of an encoder without its token embeddings, which cost no arithmetic."""
-    embeddings = encoder.backbone.get_input_embeddings()
-    weights = sum(value.numel() for value in encoder.parameters())
-    return weights - sum(value.numel() for value in embeddings.parameters())
+    parts = (encoder, encoder.backbone.get_input_embeddings())
+    weights, embeddings = (sum(value.numel() for value in part.parameters()) for part in parts)
+    return int(weights - embeddings)

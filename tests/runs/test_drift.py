@@ -1,13 +1,17 @@
 """Diagnostics of drift: their values for a teacher, for a collapsed student, and their samples."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from optical_sweeps.corpora.collections import Collection, Documents, Queries
+from optical_sweeps.corpora.packed import PackedStrings
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.runs.distillation.drift import TEXTS, DriftProbe, mean_norm, relevant_english, spread
+from tests.support.small_files_study import files_run, write_files
 from tests.support.training_study import CODED, WORDS, make_encoder
 
 
@@ -62,3 +66,20 @@ def test_english_texts_are_the_best_documents_of_the_queries():
     sample = [(german, 0), (german, 1), (german, 2), (french, 1), (french, 2)]
     assert relevant_english(sample) == ["two", "three"]
     assert relevant_english([(collection("de", "de", a={"d1": 1}), 0)]) == []
+
+
+def test_a_zero_shot_run_reads_no_bitext_if_english_documents_are_judged(tmp_path, monkeypatch):
+    write_files(tmp_path)
+    spec = files_run(tmp_path, "objective=none").spec
+    bitext = [spec.corpus.bitext(language) for language in spec.languages.all]
+    spec.fingerprints()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the bitext is read")
+
+    for method in ("__getitem__", "__iter__"):
+        monkeypatch.setattr(PackedStrings, method, refuse)
+    probe = DriftProbe.of_run(spec, SimpleNamespace(teacher=make_encoder()))
+    assert list(probe.english) == ["a cat. a cat sat"]
+    with pytest.raises(AssertionError, match="is read"):
+        bitext[0].english[0]
