@@ -1,7 +1,5 @@
 """Diagnostics of drift: their values for a teacher, for a collapsed student, and their samples."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +9,8 @@ from optical_sweeps.corpora.collections import Collection, Documents, Queries
 from optical_sweeps.corpora.packed import PackedStrings
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.runs.distillation.drift import TEXTS, DriftProbe, mean_norm, relevant_english, spread
+from optical_sweeps.runs.shared.prepare import SharedResources
+from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
 from tests.support.small_files_study import files_run, write_files
 from tests.support.training_study import CODED, WORDS, make_encoder
 
@@ -79,7 +79,9 @@ def test_a_zero_shot_run_reads_no_bitext_if_english_documents_are_judged(tmp_pat
 
     for method in ("__getitem__", "__iter__"):
         monkeypatch.setattr(PackedStrings, method, refuse)
-    probe = DriftProbe.of_run(spec, SimpleNamespace(teacher=make_encoder()))
+    builds = ArtifactBuilds.at(tmp_path / "artifacts")
+    shared = SharedResources(make_encoder(), "teacher", {}, builds, "cpu", spec.index)
+    probe = DriftProbe.of_run(spec, shared)
     assert list(probe.english) == ["a cat. a cat sat"]
     with pytest.raises(AssertionError, match="is read"):
         bitext[0].english[0]

@@ -219,7 +219,7 @@ UNPACKED_BYTES = 40.0
 
 def _seconds(seconds: float) -> str:
     """
-    >>> _seconds(0.2), _seconds(90), _seconds(9000)
+    >>> _seconds(0.2), _seconds(90.0), _seconds(9000.0)
     ('1 s', '90 s', '2.5 h')
     """
     if seconds < 120:
