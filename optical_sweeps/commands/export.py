@@ -51,7 +51,7 @@ def _encoder_of_folder(checkpoint: Path, chosen: ExportSettings) -> "TokenEncode
     nested = checkpoint / "encoder"
     teacher = ColbertTeacher(nested if nested.is_dir() else checkpoint)
     try:
-        check_export(teacher.stated_settings(), chosen.to, chosen.format)
+        check_export(teacher.stated_settings(), teacher.family(), chosen.to, chosen.format)
         return teacher.load()
     except UserError as error:
         raise UserError(str(error).replace("teacher.path", "checkpoint", 1)) from None
@@ -60,15 +60,17 @@ def _encoder_of_folder(checkpoint: Path, chosen: ExportSettings) -> "TokenEncode
 def _encoder_of_run(content: Mapping[str, object], chosen: ExportSettings) -> "TokenEncoder":
     from optical_sweeps.encoders.colbert_formats.export_encoder import check_export
     from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
+    from optical_sweeps.encoders.huggingface_backbone import HuggingFaceBackbone
     from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher
     from optical_sweeps.runs.distillation.query_encoders import finished_run, trained_student
     from optical_sweeps.runs.shared.prepare import teacher_of
 
     folder, spec = finished_run(content)
     if isinstance(spec.encoder, TokenEncoderSettings):
-        check_export(dataclasses.asdict(spec.encoder), chosen.to, chosen.format)
+        family = spec.backbone.family() if isinstance(spec.backbone, HuggingFaceBackbone) else None
+        check_export(dataclasses.asdict(spec.encoder), family, chosen.to, chosen.format)
     elif isinstance(spec.teacher, ColbertTeacher):
-        check_export(spec.teacher.stated_settings(), chosen.to, chosen.format)
+        check_export(spec.teacher.stated_settings(), spec.teacher.family(), chosen.to, chosen.format)
     spec.machine.prepare()
     teacher = teacher_of(spec)
     return teacher if chosen.part == "teacher" else trained_student(folder, spec, teacher)

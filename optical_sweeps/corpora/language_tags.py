@@ -11,6 +11,8 @@ from langcodes.tag_parser import LanguageTagError
 
 _POSIX_MODIFIERS: Mapping[str, str] = MappingProxyType({"latin": "Latn", "cyrillic": "Cyrl", "arabic": "Arab"})
 _POSIX_LOCALE = re.compile(r"([^.@]+)(?:\.[^@]*)?(?:@(.*))?")
+_BOKMAL = "nb"
+"""Norwegian Bokmål, which CLDR has identified with Norwegian (`no`) since its version 39."""
 _UNNAMED = (None, "und", "mul", "mis", "zxx")
 """Codes that stand for no single language."""
 
@@ -19,8 +21,8 @@ def parsed(code: str) -> Language | None:
     """The tag of a code in any common spelling; None if the code is not a language tag.
 
     ISO 639-3 codes become the shorter ones, old codes the current ones, and individual languages that CLDR
-    identifies with a macrolanguage become that one (`cmn` is `zh`). A locale's encoding and modifier are
-    understood.
+    identifies with a macrolanguage become that one (`cmn` is `zh`, `nb` is `no`). A locale's encoding and
+    modifier are understood.
 
     >>> [str(parsed(code)) for code in ("pt_BR", "POR", "zho_Hans", "cmn", "iw", "sr_RS.UTF-8@latin")]
     ['pt-BR', 'pt', 'zh-Hans', 'zh', 'he', 'sr-Latn-RS']
@@ -37,6 +39,8 @@ def _parsed(code: str) -> Language | None:
         language = Language.get(locale[1]).prefer_macrolanguage()
     except LanguageTagError:
         return None
+    if language.language == _BOKMAL:
+        language = language.update_dict({"language": "no"})
     script = _POSIX_MODIFIERS.get((locale[2] or "").casefold())
     return language.update_dict({"script": script}) if script and not language.script else language
 

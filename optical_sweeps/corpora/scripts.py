@@ -25,8 +25,21 @@ _PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Codes of ISO 15924 for several of Unicode's scripts, or for a variant of one."""
 
-_WRITTEN_IN_TWO: Mapping[str, tuple[str, ...]] = MappingProxyType({"sr": ("Cyrl", "Latn")})
-"""Languages with two scripts in daily use, unless the code names one."""
+_IN_USE: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "sr": ("Cyrl", "Latn"),
+        "iu": ("Cans", "Latn"),
+        "rif": ("Latn", "Tfng"),
+        "shi": ("Latn", "Tfng"),
+        "grc": ("Grek",),
+        "non": ("Latn",),
+        "sga": ("Latn",),
+        "ryu": _PARTS["Jpan"],
+        "udi": ("Cyrl", "Latn"),
+    }
+)
+"""Scripts of published texts, unless the code names one: two in daily use, or another than CLDR's likely one
+(for an ancient language, that of its inscriptions)."""
 
 
 def scripts_of(language: str) -> tuple[str, ...] | None:
@@ -38,8 +51,8 @@ def scripts_of(language: str) -> tuple[str, ...] | None:
     (('Cyrl',), ('Cyrl',), ('Hani', 'Hira', 'Kana'), None)
     """
     tag = parsed(language)
-    if tag is not None and not tag.script and not tag.territory and base_language(language) in _WRITTEN_IN_TWO:
-        return _WRITTEN_IN_TWO[base_language(language)]
+    if tag is not None and not tag.script and not tag.territory and base_language(language) in _IN_USE:
+        return _IN_USE[base_language(language)]
     script = likely_script(language)
     if script is None or not all(is_script(part) for part in _PARTS.get(script, (script,))):
         return None

@@ -35,6 +35,14 @@ REFUSED: Mapping[str, str] = {
     "yoso": _PADDING,
 }
 """Families that are refused, and the reasons."""
+ENCODER_HALVES = frozenset(
+    {
+        "bart", "bigbird_pegasus", "blenderbot", "blenderbot-small", "led", "longt5", "m2m_100", "marian",
+        "mbart", "mt5", "mvp", "pegasus", "pegasus_x", "plbart", "prophetnet", "switch_transformers", "t5",
+        "umt5",
+    }
+)  # fmt: skip
+"""Families of which the encoder half is the backbone; PyLate does not load it."""
 OTHER_INPUTS = {"vision_config": "images", "audio_config": "sound", "encoder_config": "sound"}
 """Sections of a config that describe the encoder of another input than text."""
 

@@ -52,6 +52,10 @@ class HuggingFaceBackbone:
         """Raises UserError if the model is neither on this machine nor on the hub, or of a refused family."""
         check_family("backbone.name", self.name, self._hub_model.config())
 
+    def family(self) -> str:
+        """The model's family, `model_type` in its config.json."""
+        return str(self._hub_model.config().get("model_type", ""))
+
     def fingerprint(self) -> str:
         """A digest of the model's content and of the settings, without name and revision."""
         values = dataclasses.asdict(self) | {"name": "", "revision": ""}

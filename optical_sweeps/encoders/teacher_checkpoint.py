@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optical_sweeps.checks import FilePath
+from optical_sweeps.encoders.backbone_families import check_family
 from optical_sweeps.encoders.colbert_formats.colbert_checkpoint import ColbertCheckpoint
 from optical_sweeps.encoders.colbert_formats.open_colbert import open_checkpoint
 from optical_sweeps.encoders.encoder_settings import (
@@ -36,7 +37,9 @@ class ColbertTeacher:
 
     def check(self, encoder: EncoderSettings, objective: object) -> None:
         """Refuse an unusable folder, and settings of the study that contradict it, before any work."""
-        stated = self._open().settings
+        checkpoint = self._open()
+        check_family("teacher.path", str(self.path), checkpoint.backbone_config)
+        stated = checkpoint.settings
         check_agreement(encoder, stated, self.path)
         if (dim := getattr(objective, "expected_dim", None)) not in (None, stated["dim"]):
             raise UserError(
@@ -62,15 +65,21 @@ class ColbertTeacher:
         """The encoder's settings that the folder states."""
         return self._open().settings
 
+    def family(self) -> str:
+        """The family of its backbone, `model_type` in config.json; empty if none is stated."""
+        return str(self._open().backbone_config.get("model_type", ""))
+
     def load(self) -> "TokenEncoder":
         """The encoder, frozen.
 
         Raises:
             UserError: a part of the folder is missing, damaged, or does not fit another.
         """
+        checkpoint = self._open()
+        check_family("teacher.path", str(self.path), checkpoint.backbone_config)
         from optical_sweeps.encoders.colbert_formats.load_colbert import load_checkpoint
 
-        return load_checkpoint(self._open())
+        return load_checkpoint(checkpoint)
 
     def _open(self) -> ColbertCheckpoint:
         return open_checkpoint(self.path)

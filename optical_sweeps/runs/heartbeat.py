@@ -1,6 +1,7 @@
 """Signs of life: a file whose modification time a working process keeps recent."""
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -59,14 +60,28 @@ def is_fresh(path: Path, beat: float = BEAT) -> bool:
     """Whether the last sign of life is recent.
 
     If this process saw the file change, only its own clock counts. Otherwise the file's time is compared with
-    this host's clock, which may differ from the owner's: take nothing from an owner for this reason alone.
+    this host's clock and, if that makes it old, with the clock of the file system, which a network file system
+    keeps for all hosts. Both may differ from the owner's clock: take nothing from an owner for this reason.
     """
     try:
         sight = _look(path)
     except OSError:
         return False
-    age = time.monotonic() - sight.since if sight.advanced else time.time() - sight.modified / 1e9
-    return age < MAX_MISSED * beat
+    limit = MAX_MISSED * beat
+    if sight.advanced:
+        return time.monotonic() - sight.since < limit
+    modified = sight.modified / 1e9
+    return time.time() - modified < limit or _file_system_time(path.parent) - modified < limit
+
+
+def _file_system_time(folder: Path) -> float:
+    """Now, by the clock that stamps the folder's files; this host's clock if the folder is read-only."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".clock-") as file:
+            os.utime(file.name)
+            return Path(file.name).stat().st_mtime
+    except OSError:
+        return time.time()
 
 
 def _look(path: Path) -> _Sight:

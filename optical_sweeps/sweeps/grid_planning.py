@@ -18,6 +18,9 @@ from optical_sweeps.sweeps.conf_folder import conf_folder
 from optical_sweeps.sweeps.expand import expand, swept_keys
 from optical_sweeps.sweeps.grid import Grid, GridPoint
 
+SUBFOLDERS = ("${run_id:}", "${hydra.job.num}", "???", None)
+"""`hydra.sweep.subdir` of conf/sweep_base.yaml, and of a config of your own that leaves it out."""
+
 
 @dataclass(frozen=True)
 class PlannedPoint:
@@ -111,14 +114,13 @@ class _PlanningComposer(Composer):
     def __init__(self, loader: ConfigLoaderImpl, master: DictConfig, arguments: Sequence[str]) -> None:
         super().__init__(loader, master)
         keys = {text.partition("=")[0].lstrip("+~") for text in arguments}
-        own = {text.partition("=")[0].lstrip("+~") for text in master.hydra.overrides.hydra}
-        if "hydra.sweep.subdir" in own:
-            raise UserError("hydra.sweep.subdir: a run's folder is named by its id; leave it out")
+        _check_subfolder(master)
         self._keys = keys
         self._params: Mapping[str, object] = master.hydra.sweeper.get("params") or {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         config = super().compose(overrides)
+        _check_subfolder(config)
         params = OmegaConf.select(config, "hydra.sweeper.params") or {}
         lost = [
             key for key, value in params.items() if key not in self._keys and self._params.get(key) != value
@@ -136,6 +138,14 @@ class _PlanningComposer(Composer):
                 "and set paths.sweeps and sweep.name"
             )
         return config
+
+
+def _check_subfolder(config: DictConfig) -> None:
+    """Raises UserError if a config or an override names the folders of runs."""
+    folders = OmegaConf.select(config, "hydra.sweep")
+    plain = {} if folders is None else OmegaConf.to_container(folders, resolve=False)
+    if isinstance(plain, dict) and plain.get("subdir") not in SUBFOLDERS:
+        raise UserError("hydra.sweep.subdir: a run's folder is named by its id; leave it out")
 
 
 def plan_grid(master: DictConfig, loader: ConfigLoaderImpl, arguments: Sequence[str]) -> PlannedGrid:

@@ -321,6 +321,20 @@ def test_zstandard_windows_of_every_length(tmp_path, window):
     assert list(tsv_pairs(tmp_path / "file", "fi")) == PAIR
 
 
+@pytest.mark.parametrize(
+    "descriptor", [21 << 3 | 7, 22 << 3, 31 << 3 | 7], ids=["over 2 GiB", "4 GiB", "3.75 TiB"]
+)
+def test_a_window_beyond_memory_is_no_damage(tmp_path, descriptor):
+    writer = zstandard.ZstdCompressor(write_content_size=False).compressobj()
+    data = bytearray(writer.compress(tsv(PAIR)) + writer.flush())
+    data[5] = descriptor  # RFC 8878, section 3.1.1.1.2: exponent and mantissa of the window
+    (tmp_path / "file.zst").write_bytes(data)
+    with pytest.raises(
+        UserError, match=r"file\.zst.*: its Zstandard window needs more memory .* without --long$"
+    ):
+        list(tsv_pairs(tmp_path / "file.zst", "fi"))
+
+
 def test_tabs_in_parallel_files_are_white_space(tmp_path):
     (tmp_path / "en").write_text("He left\tearly.\nGood day.\n\ttab\t\n\t\n", encoding="utf-8")
     (tmp_path / "fi").write_text("Hän lähti.\nHyvää\tpäivää.\nsarkain\nx\n", encoding="utf-8")

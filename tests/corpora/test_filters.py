@@ -62,6 +62,19 @@ def test_a_pair_at_the_exact_share_of_its_script_is_kept(pair, share, expected):
     assert kept(pair, "ru", min_script_share=share) == expected
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("sr", "рачунар računar"), ("grc", "ἐν ἀρχῇ ἦν ὁ λόγος"), ("non", "ár var alda"), ("ryu", "沖縄へ"),
+        ("iu", "tusaatsiaqtunga"), ("shi", "azul ⴰⵣⵓⵍ"), ("am", "ሰላም"), ("ka", "გამარჯობა"),
+        ("th", "สวัสดี"), ("ko", "안녕"),
+    ],
+)  # fmt: skip
+def test_a_language_is_kept_in_the_scripts_of_its_published_texts(language, text):
+    assert kept(("hello", text), language, min_script_share=1.0)
+    assert not kept(("hello", "न"), language, min_script_share=1.0)
+
+
 class Identifier:
     """Takes every text for one language with one probability."""
 

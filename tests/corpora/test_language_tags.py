@@ -22,6 +22,7 @@ from tests.support.user_errors import failure
         ("zh-TW", "zh-Hant"), ("eng", "en"), ("EN-us", "en"),
         ("iw", "he"), ("arb_Arab", "ar"), ("sr@latin", "sr-Latn"),
         ("uz_UZ.UTF-8@cyrillic", "uz-Cyrl"), ("ory", "or"), ("swh", "sw"), ("xx", "XX"), ("de-1996", "de"),
+        ("nb", "no"), ("no", "nb"), ("nob_NO", "no"),
     ],
 )  # fmt: skip
 def test_spellings_and_narrower_tags_match(code, requested):

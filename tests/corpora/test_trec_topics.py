@@ -24,6 +24,7 @@ LAYOUTS = {
     "clinical_trials": '<topic number="{id}">\n{text}\n</topic>\n',
     "ntcir": "<TOPIC><NUM>{id}</NUM><SLANG>JA</SLANG><TITLE>{text}</TITLE><DESC>no</DESC></TOPIC>\n",
     "ehealth": "<query>\n<id>{id}</id>\n<title>{text}</title>\n<desc>no</desc></query>\n",
+    "text": "<QUERY><QID>{id}</QID><TEXT>{text}</TEXT></QUERY>\n",
     "www": "<query><qid>{id}</qid><content>{text}</content><description>no</description></query>\n",
 }
 PROLOGUES = {
@@ -105,6 +106,10 @@ def test_no_text_crashes_the_reader(tmp_path, text, tagged):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            "<top><num>1</num><EN-title>a</EN-title><FR-title>b</FR-title></top>",
+            ":1: the topic has <en-title> and <fr-title>; keep one language",
+        ),
         ("<topics>\n</topics>", ": no topic; write <top> with <num> and <title>, <topic> with"),
         ("<!-- a -->\n<doc>x</doc>", ": no topic; write"),
         ("<!-- a\nb -->\n<topic>\n<title>a</title></topic>", ":3: the topic has no <num>; give it one"),

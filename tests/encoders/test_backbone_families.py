@@ -11,7 +11,7 @@ import transformers
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from optical_sweeps.encoders.backbone_families import REFUSED, refusal
+from optical_sweeps.encoders.backbone_families import ENCODER_HALVES, REFUSED, refusal
 from optical_sweeps.encoders.build_encoder import build_token_encoder
 from optical_sweeps.encoders.colbert_formats.export_encoder import export
 from optical_sweeps.encoders.encoder_settings import TokenEncoderSettings
@@ -56,6 +56,7 @@ def test_the_page_lists_every_family_of_transformers():
     listed = WORKS.keys() | REFUSALS.keys()
     assert families <= listed
     assert listed - families <= {"qwen3", *REFUSED}
+    assert {family for family, part in WORKS.items() if part == "encoder half"} == ENCODER_HALVES
 
 
 @pytest.mark.parametrize("family", REFUSALS)

@@ -1,6 +1,7 @@
 """ColBERT checkpoints of other programs give the same vectors as those programs."""
 
 import dataclasses
+import json
 import string
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from optical_sweeps.encoders.colbert_formats.open_colbert import open_checkpoint
 from optical_sweeps.encoders.encoder_settings import CheckpointEncoderSettings, TokenEncoderSettings
 from optical_sweeps.encoders.model_folders import folder_digest
 from optical_sweeps.encoders.saved_encoders import fingerprint, load_encoder, save_encoder
-from optical_sweeps.encoders.teacher_checkpoint import check_agreement
+from optical_sweeps.encoders.teacher_checkpoint import ColbertTeacher, check_agreement
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.errors import UserError
 from tests.support.colbert_folders import (
@@ -321,7 +322,7 @@ def test_a_stanford_checkpoint_survives_export(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"query_marker": None}, "encoder.query_marker is null"),
+        ({"document_prefix": "passage: "}, "encoder.document_prefix='passage: '"),
         ({"use_special_tokens": False}, "encoder.use_special_tokens=False"),
         ({"query_prefix": "query: "}, "encoder.query_prefix='query: '"),
     ],
@@ -355,11 +356,31 @@ def test_unknown_tokens_are_refused(encoder):
             TokenEncoder(backbone, dataclasses.replace(encoder.settings, **change))
 
 
-def test_an_export_is_refused_from_the_settings_alone(tmp_path):
+def test_an_export_is_refused_before_the_encoder_is_loaded(tmp_path):
     """PyLate keeps every token of a query; encoder=e5 excludes special tokens."""
-    e5 = TokenEncoderSettings(query_prefix="query: ", use_special_tokens=False, query_augmentation=False)
-    with pytest.raises(UserError, match=r"format: pylate does not support encoder.query_augmentation=False"):
-        check_export(dataclasses.asdict(e5), tmp_path / "out", "pylate")
-    check_export(dataclasses.asdict(e5), tmp_path / "out", "huggingface")
+    e5 = dataclasses.asdict(
+        TokenEncoderSettings(query_prefix="query: ", use_special_tokens=False, query_augmentation=False)
+    )
+    with pytest.raises(UserError, match=r"format: pylate does not support encoder.use_special_tokens=False"):
+        check_export(e5, "bert", tmp_path / "out", "pylate")
+    check_export(e5, "bert", tmp_path / "out", "huggingface")
     with pytest.raises(UserError, match="exists already"):
-        check_export(dataclasses.asdict(e5), tmp_path, "huggingface")
+        check_export(e5, "bert", tmp_path, "huggingface")
+    marked = dataclasses.asdict(TokenEncoderSettings(**MARKED))
+    check_export(marked, "bert", tmp_path / "out", "pylate")
+    with pytest.raises(UserError, match="the encoder half of the family mt5; choose another backbone"):
+        check_export(marked, "mt5", tmp_path / "out", "pylate")
+    check_export(marked, "mt5", tmp_path / "out", "huggingface")
+
+
+@pytest.mark.parametrize("family", ["fnet", "nllb-moe"])
+def test_a_teacher_of_a_refused_family_is_refused_before_any_work(tmp_path, family):
+    write_pylate(tmp_path, dense=(linear(DIM, HIDDEN, 2),))
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    put(tmp_path / "config.json", config | {"model_type": family})
+    teacher = ColbertTeacher(tmp_path)
+    for use in (lambda: teacher.check(CheckpointEncoderSettings(), None), teacher.load):
+        with pytest.raises(
+            UserError, match=rf"teacher.path: {tmp_path} cannot be a backbone: .* \(family {family}\)"
+        ):
+            use()

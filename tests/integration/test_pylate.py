@@ -1,7 +1,7 @@
 """Encoders that go to PyLate and come from it score the same there and here.
 
-PyLate asks for older libraries than ours, so it lives in an environment of its own: OPTICAL_SWEEPS_PYLATE names
-its interpreter. Without it the tests use the PyLate of this environment, if there is one.
+PyLate asks for other versions of libraries than ours, so it lives in an environment of its own:
+OPTICAL_SWEEPS_PYLATE names its interpreter. Without it the tests use the PyLate of this environment.
 """
 
 import json
@@ -95,8 +95,10 @@ def _encoder(**settings: object) -> TokenEncoder:
         {},
         {"skip_punctuation": False, "augmentation_attends": True},
         {"projection_bias": True, "query_length": 9, "document_length": 12},
+        {"query_augmentation": False},
+        {"query_marker": None, "document_marker": None, "skip_punctuation": False},
     ],
-    ids=["punctuation left out", "kept, attending", "bias, short"],
+    ids=["punctuation left out", "kept, attending", "bias, short", "not augmented", "no markers"],
 )
 def test_an_export_scores_the_same_in_pylate(pylate, tmp_path, settings):
     encoder = _encoder(**settings)

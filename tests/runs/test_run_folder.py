@@ -165,6 +165,17 @@ def test_a_live_owner_keeps_the_folder_whatever_its_clock_says(tmp_path, offset)
     assert folder.owner()["host"] == "another"
 
 
+@pytest.mark.parametrize("offset", [-7200, 7200])
+def test_a_hosts_clock_does_not_decide_what_is_shown_of_another_host(tmp_path, monkeypatch, offset):
+    """The server of a network file system stamps the files of all hosts."""
+    monkeypatch.setattr("optical_sweeps.runs.heartbeat.time.time", lambda: time.monotonic() + clock)
+    clock = time.time_ns() / 1e9 - time.monotonic() + offset
+    folder = RunFolder(tmp_path / "run")
+    owned_elsewhere(folder)
+    assert folder.state() == "running"
+    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "owner.json"]
+
+
 def test_the_runs_of_a_dead_owner_are_watched_together(tmp_path, monkeypatch):
     folders = [RunFolder(tmp_path / name, beat=0.1) for name in "abc"]
     for folder in reversed(folders):  # the first is seen last, so its watch ends last

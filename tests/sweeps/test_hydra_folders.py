@@ -58,6 +58,17 @@ def test_a_name_of_the_users_own_for_runs_is_refused():
         planned("hydra.sweep.subdir=mine")
 
 
+@pytest.mark.parametrize(
+    "words", [("experiment=one",), ("experiment=one,two",)], ids=["a recipe", "swept recipes"]
+)
+def test_a_name_for_runs_in_a_recipe_is_refused(tmp_path, words):
+    folder = recipes(
+        tmp_path, one="hydra: {sweep: {subdir: '${hydra.job.override_dirname}'}}\n", two="seed: 2\n"
+    )
+    with pytest.raises(UserError, match=r"hydra\.sweep\.subdir: a run's folder is named by its id"):
+        planned(*words, config_dir=folder)
+
+
 def test_a_runs_folder_of_the_users_own_is_refused(tmp_path):
     done = invoke(tmp_path, "train", *SMALL, "hydra.run.dir=elsewhere")
     assert done.code == 1

@@ -22,7 +22,7 @@ COMPRESSED_SUFFIXES = (".gz", ".zst", ".zip")
 """Suffixes to skip when a name tells the format; the compression is read from the file's first bytes."""
 CHUNK = 1 << 18
 ZSTD_MAX_WINDOW = 1 << 31
-"""The largest window of the format, as of `zstd --long=31`; a reader allocates what a frame asks for."""
+"""The largest window that libraries read, as of `zstd --long=31`; a reader allocates what a frame asks for."""
 
 
 class DamagedFileError(UserError):
@@ -150,7 +150,8 @@ class _ZstdReader(io.RawIOBase):
             ) from None
         self._error = zstandard.ZstdError
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_MAX_WINDOW)
-        self._file, self._frame, self._decompressed = file, self._decompressor.decompressobj(), b""
+        self._path, self._file = path, file
+        self._frame, self._decompressed = self._decompressor.decompressobj(), b""
         self._inside_frame = False
 
     def readable(self) -> bool:
@@ -171,6 +172,11 @@ class _ZstdReader(io.RawIOBase):
             try:
                 self._decompressed = self._frame.decompress(data)
             except self._error as error:
+                if any(words in str(error) for words in ("not enough memory", "requires too much memory")):
+                    raise UserError(
+                        f"{self._path}: its Zstandard window needs more memory than there is, or than 2 GiB; "
+                        "decompress the file on another machine, and compress it without --long"
+                    ) from None
                 raise _ZstdDamageError(error) from None
         count = min(len(target), len(self._decompressed))
         target[:count], self._decompressed = self._decompressed[:count], self._decompressed[count:]

@@ -36,9 +36,10 @@ _TOPIC, _QUERY = (
     for names in ("top|topic", "query")
 )
 _ID_FIELDS = r"num|number|identifier|id|qid|topicid|topic_id|query_id"
-_TEXT_FIELDS = (r"title|[a-z]{2,3}-title", r"query|content|question")
+_TEXT_FIELDS = (r"title|[a-z]{2,3}-title", r"query|content|question|text")
+_TITLE_IN_A_LANGUAGE = re.compile(r"<([a-z]{2,3}-title)[\s>]", re.IGNORECASE)
 _FIELDS = (
-    rf"{_ID_FIELDS}|title|query|content|question|desc|description|narr|narrative|conc|con|smry|summary|dom|def|fac|"
+    rf"{_ID_FIELDS}|title|query|content|question|text|desc|description|narr|narrative|conc|con|smry|summary|dom|def|fac|"
     r"nat|time|note|background|subtopic|slang|tlang|lang|querytime|author|keywords|type|[a-z]{2,3}-(?:title|desc|narr)"
 )
 """Tags that begin a part of a topic; other tags are inline ones."""
@@ -56,7 +57,7 @@ def tagged_topics(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
     """(line number, id, text) of each topic.
 
     Raises:
-        UserError: there is no topic, or one is not closed or has no id or text.
+        UserError: there is no topic, or one is not closed, has no id or text, or titles in several languages.
     """
     text = _CDATA.sub(lambda section: html.escape(section[1]), text)
     text = _PROLOGUE.sub(lambda part: "\n" * part[0].count("\n"), text)
@@ -83,6 +84,10 @@ def _id(where: str, attributes: str, body: str) -> str:
 
 
 def _text(where: str, body: str) -> str:
+    if len(titles := dict.fromkeys(name.lower() for name in _TITLE_IN_A_LANGUAGE.findall(body))) > 1:
+        raise UserError(
+            f"{where}: the topic has {' and '.join(f'<{name}>' for name in titles)}; keep one language"
+        )
     text = next((text for names in _TEXT_FIELDS if (text := _field(body, names, "Topic"))), "")
     if not text and not re.search(rf"<(?:{_FIELDS})[\s>]", body, re.IGNORECASE):
         text = _plain(body)  # the whole topic is its text

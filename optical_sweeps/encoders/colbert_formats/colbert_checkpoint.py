@@ -37,7 +37,14 @@ class ColbertCheckpoint:
     strip: bool = False
 
     @property
+    def backbone_config(self) -> Mapping[str, Any]:
+        """The content of the backbone's config.json."""
+        config = read_object(self.backbone / "config.json")
+        backbone = config.get("backbone") if self.format == "saved" else config
+        return backbone if isinstance(backbone, dict) else {}
+
+    @property
     def layers(self) -> int | None:
         """Layers of the backbone, if its config states them."""
-        number = read_object(self.backbone / "config.json").get("num_hidden_layers")
+        number = self.backbone_config.get("num_hidden_layers")
         return number if isinstance(number, int) else None

@@ -15,6 +15,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from optical_sweeps.encoders.backbone_families import ENCODER_HALVES
 from optical_sweeps.encoders.colbert_formats import pylate_format
 from optical_sweeps.encoders.colbert_formats.checkpoint_files import METADATA, MODULES
 from optical_sweeps.encoders.colbert_formats.own_format import SETTINGS
@@ -36,7 +37,7 @@ def export(encoder: TokenEncoder, folder: Path | str, format: Format) -> None:
         UserError: the folder exists, or PyLate does not support the encoder's settings.
     """
     folder = Path(folder)
-    check_export(dataclasses.asdict(encoder.settings), folder, format)
+    check_export(dataclasses.asdict(encoder.settings), encoder.backbone.config.model_type, folder, format)
     if format == "pylate" and (problem := _unsupported_by_pylate(encoder)):
         raise UserError(f"format: {problem}, or export with format=huggingface")
     with new_folder(folder) as part:
@@ -47,15 +48,18 @@ def export(encoder: TokenEncoder, folder: Path | str, format: Format) -> None:
             _write_huggingface(encoder, part)
 
 
-def check_export(settings: Mapping[str, object], folder: Path, format: Format) -> None:
-    """Refuse an export from the encoder's settings alone, before the encoder is loaded.
+def check_export(settings: Mapping[str, object], family: str | None, folder: Path, format: Format) -> None:
+    """Refuse an export from the encoder's settings and its backbone's family, before the encoder is loaded.
+
+    Args:
+        family: `model_type` in the backbone's config.json; None if it is not known before loading.
 
     Raises:
-        UserError: the folder exists, or PyLate does not support a setting.
+        UserError: the folder exists, or PyLate does not support a setting or the backbone.
     """
     if folder.exists():
         raise UserError(f"to: {folder} exists already; name another folder, or remove it")
-    if format == "pylate" and (problem := _setting_unknown_to_pylate(settings)):
+    if format == "pylate" and (problem := _setting_unknown_to_pylate(settings, family)):
         raise UserError(f"format: {problem}, or export with format=huggingface")
 
 
@@ -100,27 +104,25 @@ def _write_pylate(encoder: TokenEncoder, folder: Path) -> None:
         "prompts": {},
         "default_prompt_name": None,
         "similarity_fn_name": None,
-        "query_prefix": settings.query_marker,
-        "document_prefix": settings.document_marker,
+        "query_prefix": settings.query_marker or "",
+        "document_prefix": settings.document_marker or "",
         "query_length": settings.query_length,
         "document_length": settings.document_length,
+        "do_query_expansion": settings.query_augmentation,
         "attend_to_expansion_tokens": settings.augmentation_attends,
-        # PyLate replaces an empty list by its default; no document contains a query's marker
-        "skiplist_words": list(_skipped(encoder)) or [str(settings.query_marker)],
+        # before 1.5 PyLate replaces an empty list by its default; no document contains a query's marker
+        "skiplist_words": list(_skipped(encoder)) or [mark for mark in (settings.query_marker,) if mark],
     }
     _write_json(folder / pylate_format.CONFIG, config)
 
 
 def _unsupported_by_pylate(encoder: TokenEncoder) -> str | None:
-    """A setting that PyLate does not support, and its remedy; None if it supports all.
-
-    PyLate has one marker per side, pads every query with mask tokens, and excludes none of a query's tokens.
-    """
-    if problem := _setting_unknown_to_pylate(dataclasses.asdict(encoder.settings)):
+    """A setting that PyLate does not support, and its remedy; None if it supports all."""
+    family = encoder.backbone.config.model_type
+    if problem := _setting_unknown_to_pylate(dataclasses.asdict(encoder.settings), family):
         return problem
-    if is_encoder_half(encoder.backbone):
-        return f"pylate does not take the encoder half of {encoder.name}; choose another backbone"
-    if (leading := len(encoder.text_tokenizer.leading)) != 1:
+    marked = encoder.settings.query_marker is not None or encoder.settings.document_marker is not None
+    if marked and (leading := len(encoder.text_tokenizer.leading)) != 1:
         return (
             f"pylate inserts its marker after the first token, but {encoder.name} begins texts with {leading} "
             "special tokens; choose another backbone"
@@ -128,9 +130,9 @@ def _unsupported_by_pylate(encoder: TokenEncoder) -> str | None:
     return None
 
 
-def _setting_unknown_to_pylate(settings: Mapping[str, object]) -> str | None:
+def _setting_unknown_to_pylate(settings: Mapping[str, object], family: str | None) -> str | None:
+    """A setting that no option of PyLate expresses (it keeps every query token), or a backbone it lacks."""
     required = {
-        "query_augmentation": True,
         "use_special_tokens": True,
         "use_prefix_tokens": True,
         "query_prefix": "",
@@ -139,16 +141,17 @@ def _setting_unknown_to_pylate(settings: Mapping[str, object]) -> str | None:
     for name, value in required.items():
         if (actual := settings.get(name, value)) != value:
             return f"pylate does not support encoder.{name}={actual!r}; train with encoder=markers"
-    for name in ("query_marker", "document_marker"):
-        if settings.get(name) is None:
-            return f"pylate inserts a marker, and encoder.{name} is null; train with encoder=markers"
+    if family in ENCODER_HALVES:
+        return f"pylate does not take the encoder half of the family {family}; choose another backbone"
     return None
 
 
 def _metadata(encoder: TokenEncoder) -> dict[str, object] | None:
     """The metadata that Stanford's code reads; None if it does not support the settings."""
     settings = encoder.settings
-    if _unsupported_by_pylate(encoder) or settings.projection_bias:
+    if _unsupported_by_pylate(encoder) or settings.projection_bias or not settings.query_augmentation:
+        return None
+    if settings.query_marker is None or settings.document_marker is None:
         return None
     tokenizer = encoder.text_tokenizer.rust_tokenizer
     ascii_marks = {tokenizer.encode(mark, add_special_tokens=False).tokens[0] for mark in string.punctuation}

@@ -5,9 +5,10 @@ config_sentence_transformers.json  prefixes, lengths, skip list, whether expansi
 sentence_bert_config.json          do_lower_case
 1_Dense/config.json, weights       in_features, out_features, bias, activation_function
 
-Encoding in PyLate 1.1.2: a text is stripped and truncated to its side's length less one; the prefix's token is
-inserted after the first token; queries are padded to their length with mask tokens, and all their tokens take
-part; documents exclude the tokens of the skip list.
+Encoding in PyLate 1.6: a text is stripped and truncated to its side's length less one; the prefix's token is
+inserted after the first token, or none if the prefix is empty (since 1.5); queries are padded to their length
+with mask tokens (unless `do_query_expansion` is false, since 1.3), and all their tokens take part; documents
+exclude the tokens of the skip list.
 """
 
 import string
@@ -70,8 +71,8 @@ def open_checkpoint(path: Path) -> ColbertCheckpoint:
         "skip_punctuation": False,
         "query_augmentation": bool(config.get("do_query_expansion", True)),
         "augmentation_attends": bool(config.get("attend_to_expansion_tokens")),
-        "query_marker": config.get("query_prefix") or "[Q] ",
-        "document_marker": config.get("document_prefix") or "[D] ",
+        "query_marker": _marker(config.get("query_prefix"), "[Q] "),
+        "document_marker": _marker(config.get("document_prefix"), "[D] "),
         "projection_bias": any(read_object(folder / "config.json").get("bias", True) for folder in projections),
     }
     return ColbertCheckpoint(
@@ -79,12 +80,16 @@ def open_checkpoint(path: Path) -> ColbertCheckpoint:
         folder=path,
         backbone=backbone,
         settings=settings,
-        # PyLate replaces an empty list by its default
-        skip_words=tuple(config.get("skiplist_words") or string.punctuation),
+        skip_words=tuple(string.punctuation if (words := config.get("skiplist_words")) is None else words),
         projections=projections,
         lowercase=bool(read_object(backbone / TRANSFORMER_CONFIG).get("do_lower_case")),
         strip=True,
     )
+
+
+def _marker(prefix: str | None, default: str) -> str | None:
+    """The token that PyLate inserts: its default if no prefix is stated, none if the prefix is empty."""
+    return default if prefix is None else prefix or None
 
 
 def _modules(path: Path) -> tuple[Path, tuple[Path, ...]]:
