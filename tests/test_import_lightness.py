@@ -22,6 +22,16 @@ CASES = {
         {"numba", "ot", "lightning", "hydra", "omegaconf", "wandb"},
     ),
     "curves": (f"import {', '.join(CURVES)}", {*HEAVY, "hydra", "omegaconf"}),
+    "kernels of measures": (
+        "from optical_sweeps.evaluation.measures import warm_up; warm_up()",
+        {"ir_datasets", "matplotlib", "pandas", "seaborn", "torch"},
+    ),
+    "ranx after its kernels": (
+        "from optical_sweeps.evaluation.ranx_kernels import ranx_metrics; metrics = ranx_metrics()\n"
+        "import ranx; from ranx import Qrels; assert ranx.metrics is metrics and callable(ranx.evaluate)",
+        {"torch"},
+    ),
+    "judgements of a config": ("import optical_sweeps.runs.spec.corpus_section", HEAVY),
     "measures": ("import optical_sweeps.evaluation.measures", {"ranx", "numba"}),
 }
 """What is executed, and the packages it must not load."""

@@ -9,20 +9,21 @@ from optical_sweeps.console import echo, progress, terminal
 
 def run(config: DictConfig, sweep: Path | None) -> None:
     """Read the logs, print the table, and write tables and figures."""
-    from optical_sweeps.curves.figures.curve_figures import save_all_figures
-    from optical_sweeps.curves.statistics.study import Study
-    from optical_sweeps.curves.statistics.study_tables import markdown_table, terminal_table
-    from optical_sweeps.curves.tables.result_tables import (
-        language_groups,
-        per_query_table,
-        result_table,
-        write_table,
-    )
-    from optical_sweeps.report.study_logs import missing_lines, read_study, select_rows, source_text
-    from optical_sweeps.report.study_settings import StudySettings
-    from optical_sweeps.runs.resolved_config import resolved
-    from optical_sweeps.runs.run_folder import write_text
-    from optical_sweeps.settings import from_root
+    with progress("loading"):
+        from optical_sweeps.curves.figures.curve_figures import save_all_figures
+        from optical_sweeps.curves.statistics.study import Study
+        from optical_sweeps.curves.statistics.study_tables import markdown_table, terminal_table
+        from optical_sweeps.curves.tables.result_tables import (
+            language_groups,
+            per_query_table,
+            result_table,
+            write_table,
+        )
+        from optical_sweeps.report.study_logs import missing_lines, read_study, select_rows, source_text
+        from optical_sweeps.report.study_settings import StudySettings
+        from optical_sweeps.runs.resolved_config import resolved
+        from optical_sweeps.runs.run_folder import write_text
+        from optical_sweeps.settings import from_root
 
     settings = from_root(StudySettings, {**resolved(config), "sweep": sweep})
     runs, output = read_study(settings), settings.output_folder("curves")

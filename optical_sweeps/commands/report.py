@@ -23,11 +23,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(sweep: Path, output: Path | None, no_texts: bool, as_json: bool, classes: Sequence[str] = ()) -> None:
     """Gather a sweep's results, write the page, and print its path."""
-    from optical_sweeps.report import gather, render
-    from optical_sweeps.report.contents import SPLIT
-    from optical_sweeps.report.query_texts import no_query_texts, query_texts
-    from optical_sweeps.runs.run_folder import write_text
-    from optical_sweeps.sweeps.grid import Grid
+    with progress("loading"):
+        from optical_sweeps.report import gather, render
+        from optical_sweeps.report.contents import SPLIT
+        from optical_sweeps.report.query_texts import no_query_texts, query_texts
+        from optical_sweeps.runs.run_folder import write_text
+        from optical_sweeps.sweeps.grid import Grid
 
     allow_foreign_classes(list(classes))
     grid = Grid.load(sweep)

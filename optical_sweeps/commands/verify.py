@@ -23,11 +23,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(sweep: Path, expected: Path | None, list_all: bool, as_json: bool, classes: Sequence[str] = ()) -> None:
     """Compare, and print a table; the exit code is 1 if a score differs."""
-    from optical_sweeps.report.expected import check_expected, read_expected
-    from optical_sweeps.report.rederived import check_logged
-    from optical_sweeps.report.sweep_runs import read_runs
-    from optical_sweeps.report.verdict_tables import counts_by_verdict, verdict_screen
-    from optical_sweeps.sweeps.grid import Grid
+    with progress("loading"):
+        from optical_sweeps.report.expected import check_expected, read_expected
+        from optical_sweeps.report.rederived import check_logged
+        from optical_sweeps.report.sweep_runs import read_runs
+        from optical_sweeps.report.verdict_tables import counts_by_verdict, verdict_screen
+        from optical_sweeps.sweeps.grid import Grid
 
     allow_foreign_classes(list(classes))
     grid = Grid.load(sweep)

@@ -9,24 +9,28 @@ Shape legend: B texts, n tokens of the longest, R real tokens of all texts, W wa
 e dimensions of an attention head.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
-from transformers import BertModel, PreTrainedModel, RobertaModel, XLMRobertaModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MODELS = ("BertModel", "RobertaModel", "XLMRobertaModel")
+"""Classes of transformers, by name: importing the modules of three families takes a second."""
 
 
-def supports(model: PreTrainedModel) -> bool:
+def supports(model: "PreTrainedModel") -> bool:
     """Whether the model belongs to the BERT family that this file implements."""
     absolute = getattr(model.config, "position_embedding_type", "absolute") in ("absolute", None)
-    return (
-        type(model) in (BertModel, RobertaModel, XLMRobertaModel) and absolute and not model.config.is_decoder
-    )
+    known = type(model).__name__ in MODELS and type(model).__module__.startswith("transformers.")
+    return known and absolute and not model.config.is_decoder
 
 
 def wanted_states(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     input_ids: Int64[Tensor, "B n"],
     attended: Bool[Tensor, "B n"],
     wanted: Bool[Tensor, "B n"],

@@ -19,13 +19,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float64
 
 from optical_sweeps.corpora.collections import Qrels
 from optical_sweeps.errors import UserError
+from optical_sweeps.evaluation.ranx_kernels import NO_CACHE_FOLDER, ranx_metrics
 from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 KERNELS: Mapping[str, str] = MappingProxyType(
@@ -38,9 +39,6 @@ BY_ANSWERS = "AnswerRecall"
 
 _CHUNK = 512  # queries; each chunk is padded to its largest number of relevant documents
 _NO_DOCUMENT = -1.0
-_NO_CACHE_FOLDER = (
-    "ranx: numba finds no folder for compiled functions; set NUMBA_CACHE_DIR to a writable folder"
-)
 # numba's thread layer aborts the process if two threads enter it at once
 _KERNEL_LOCK = threading.Lock()
 
@@ -169,7 +167,7 @@ def warm_up(progress: Callable[[int, int], None] = lambda done, total: None) -> 
 
 
 def check_cache_folder() -> None:
-    """Check that numba can store ranx's kernels, without importing ranx (2 s) or compiling anything.
+    """Check that numba can store ranx's kernels, without importing ranx or compiling anything.
 
     ranx refuses to be imported otherwise, which would be found when a trained student is to be evaluated.
 
@@ -185,12 +183,12 @@ def check_cache_folder() -> None:
     try:
         numba.njit(cache=True)(functions["probe"])
     except RuntimeError as error:
-        raise UserError(_NO_CACHE_FOLDER) from error
+        raise UserError(NO_CACHE_FOLDER) from error
 
 
 def is_warm() -> bool:
-    """Whether numba's cache has every kernel, so that `warm_up` is quick. Imports ranx (2 s)."""
-    metrics = _ranx_metrics()
+    """Whether numba's cache has every kernel, so that `warm_up` is quick."""
+    metrics = ranx_metrics()
     for name in KERNELS.values():
         dispatcher = getattr(metrics, name).__globals__[f"_{name}_parallel"]
         if not any(Path(dispatcher.stats.cache_path).glob(f"*_{name}_parallel-*.nbc")):
@@ -224,21 +222,9 @@ def _arrays(
 def _kernel(
     measure: Measure, judged: Float64[np.ndarray, "Q judged 2"], ranked: Float64[np.ndarray, "Q ranked 2"]
 ) -> Float64[np.ndarray, " Q"]:
-    function = getattr(_ranx_metrics(), KERNELS[measure.name])
+    function = getattr(ranx_metrics(), KERNELS[measure.name])
     with _KERNEL_LOCK, warnings.catch_warnings():
         # numba warns about ranx's loop counters when it compiles them
         warnings.filterwarnings("ignore", message="unsafe cast from uint64 to int64")
         values: np.ndarray = function(judged, ranked, measure.cutoff)
     return values
-
-
-def _ranx_metrics() -> ModuleType:
-    """`ranx.metrics`, imported at first use because it takes 2 s."""
-    try:
-        import ranx.metrics
-    except RuntimeError as error:
-        if "cache" not in str(error):
-            raise
-        raise UserError(_NO_CACHE_FOLDER) from error
-    metrics: ModuleType = ranx.metrics
-    return metrics

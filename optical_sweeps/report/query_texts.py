@@ -6,7 +6,7 @@ from optical_sweeps.corpora.collections import unperturbed
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.query_scores import Texts
 from optical_sweeps.report.sweep_runs import SweepRun
-from optical_sweeps.runs.spec.run_spec import content, corpus_of
+from optical_sweeps.runs.spec.corpus_section import corpus_content, corpus_of
 
 
 def query_texts(
@@ -21,7 +21,7 @@ def query_texts(
     """
     settings = run.record["config"]["data"]
     try:
-        if content("data", settings) != run.record.get("facts", {}).get("corpus"):
+        if corpus_content(settings) != run.record.get("facts", {}).get("corpus"):
             warn("report: the corpus has changed since these runs; queries are shown by their ids")
             return {}
         corpus = corpus_of(settings)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from optical_sweeps.corpora.collections import PERTURBED, unperturbed
 from optical_sweeps.errors import UserError
@@ -14,9 +14,6 @@ from optical_sweeps.report.sweep_runs import SweepRun, read_runs
 from optical_sweeps.retrieval.trec_runs import read_run
 from optical_sweeps.sweeps.grid import Grid
 from optical_sweeps.tracking.sources import read_offline
-
-if TYPE_CHECKING:
-    pass
 
 Verdict = Literal["OK", "close", "FAIL"]
 Scores = dict[str, float]
@@ -102,12 +99,12 @@ def derive(run: SweepRun) -> Scores:
     Raises:
         UserError: a run file is missing or broken, or the corpus is not the one that the run was evaluated on.
     """
+    from optical_sweeps.runs.spec.corpus_section import corpus_content, corpus_of
     from optical_sweeps.runs.spec.languages import Languages
-    from optical_sweeps.runs.spec.run_spec import content, corpus_of
     from optical_sweeps.settings import from_mapping
 
     config, facts = run.record["config"], run.record.get("facts", {})
-    if content("data", config["data"]) != facts.get("corpus"):
+    if corpus_content(config["data"]) != facts.get("corpus"):
         raise UserError("the corpus has changed since the run, so its judgements differ from those of the run")
     corpus = corpus_of(config["data"])
     languages = from_mapping(Languages, config["languages"])

@@ -11,7 +11,9 @@ import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -87,21 +89,54 @@ def read_run(path: Path) -> RetrievalRun:
     opener = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
-        with opener(path, "rt", encoding="utf-8", newline="\n") as lines:
+        with opener(path, "rb") as lines:
+            with suppress(
+                UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error
+            ):  # the line is named below
+                if (run := _ranked_run(lines.read().decode("utf-8"))) is not None:
+                    return run
+            lines.seek(0)
             for number, line in enumerate(lines, start=1):
-                query, document, score = _parse(line, path, number)
+                query, document, score = _parse(line.decode("utf-8"), path, number)
                 ranking = rankings.setdefault(query, {})
                 if document in ranking:
                     raise UserError(f"{path}:{number}: document {document} occurs twice for query {query}")
                 ranking[document] = score
     except UnicodeDecodeError:
-        raise UserError(f"{path}:{number + 1}: not UTF-8") from None
+        raise UserError(f"{path}:{number}: not UTF-8") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{path}:{number + 1}: damaged gzip file ({error})") from None
     ranked = [_ranked(ranking) for ranking in rankings.values()]
     return RetrievalRun(
         tuple(rankings), tuple(documents for documents, _ in ranked), tuple(scores for _, scores in ranked)
     )
+
+
+def _ranked_run(text: str) -> RetrievalRun | None:
+    """The run of a file as `write_run` writes it: single spaces, queries one after another, scores descending.
+
+    None for any other file, which `read_run` then reads line by line, in twice the time.
+    """
+    lines, fields = text.removesuffix("\n").split("\n"), text.split()
+    if len(fields) != 6 * len(lines) or any(line.count(" ") != 5 for line in lines):
+        return None
+    documents = fields[2::6]
+    try:
+        scores = np.array(list(map(float, fields[4::6])))
+    except ValueError:
+        return None
+    if not (np.abs(scores) <= FLOAT32_MAX).all():
+        return None
+    single = scores.astype(np.float32)
+    starts = [0, *(place for place, pair in enumerate(pairwise(fields[::6]), start=1) if pair[0] != pair[1])]
+    bounds = list(pairwise([*starts, len(lines)]))
+    rising = np.diff(single) >= 0
+    rising[np.array(starts[1:], dtype=int) - 1] = False
+    queries = tuple(fields[6 * start] for start in starts)
+    rankings = tuple(tuple(documents[start:end]) for start, end in bounds)
+    if rising.any() or len(set(queries)) < len(queries) or any(len(set(one)) < len(one) for one in rankings):
+        return None
+    return RetrievalRun(queries, rankings, tuple(single[start:end] for start, end in bounds))
 
 
 def strictly_decreasing(scores: Float32[np.ndarray, " k"]) -> Float32[np.ndarray, " k"]:

@@ -63,7 +63,7 @@ def composed(command: str, *overrides: str):
 
 def first_query(folder: Path) -> str:
     """A dev query of the run's corpus."""
-    from optical_sweeps.runs.spec.run_spec import corpus_of
+    from optical_sweeps.runs.spec.corpus_section import corpus_of
 
     record = json.loads((folder / "record.json").read_text())
     return str(corpus_of(record["config"]["data"]).collection("near", "dev").queries.texts[0])

@@ -11,7 +11,7 @@ from optical_sweeps.evaluation.measures import Measure, evaluate
 from optical_sweeps.report.rederived import verdict
 from optical_sweeps.retrieval.trec_runs import RetrievalRun, write_run
 from optical_sweeps.runs.distillation.search_and_evaluate import EvaluationResult, write_per_query
-from optical_sweeps.runs.spec.run_spec import content, corpus_of
+from optical_sweeps.runs.spec.corpus_section import corpus_content, corpus_of
 from optical_sweeps.sweeps.grid import Grid, GridPoint
 from tests.support.command_line import call
 
@@ -55,7 +55,7 @@ def sweep(tmp_path):
     write_per_query(folder / "per_query.parquet", measured)
     record = {
         "schema": 1, "id": "zero", "label": "none (zero-shot)", "measures": {"test": measured.nested()},
-        "facts": {"corpus": content("data", DATA)},
+        "facts": {"corpus": corpus_content(DATA)},
         "config": {"data": DATA, "languages": LANGUAGES, "evaluation": {"measures": list(MEASURES)}, "seed": 1},
     }  # fmt: skip
     (folder / "record.json").write_text(json.dumps(record))

@@ -10,7 +10,7 @@ import pytest
 from optical_sweeps.comparison.trained_systems import overrides_of_run
 from optical_sweeps.evaluation.measures import Measure, evaluate
 from optical_sweeps.retrieval.trec_runs import read_run
-from optical_sweeps.runs.spec.run_spec import corpus_of
+from optical_sweeps.runs.spec.corpus_section import corpus_of
 
 CALL = ("compare", "--config-dir", "studies", "experiment=small", "logger.mode=disabled")
 SYSTEMS = "systems=[bm25_human,bm25_untranslated,psq,zero_shot,code_switched,optical]"

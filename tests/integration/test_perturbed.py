@@ -139,7 +139,7 @@ def test_alignment_error_and_report(run, here, study, tmp_path):
 
 
 def test_a_gold_file_counts_as_the_corpus_s_own_alignments(run, here, study, tmp_path):
-    from optical_sweeps.runs.spec.run_spec import corpus_of
+    from optical_sweeps.runs.spec.corpus_section import corpus_of
 
     corpus = corpus_of(json.loads((run / "record.json").read_text())["config"]["data"])
     lines = [" ".join(f"{i}-{j}" for i, j in sorted(links)) for links in corpus.alignments("near")]

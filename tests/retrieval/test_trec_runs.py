@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical_sweeps.errors import UserError
+from optical_sweeps.retrieval import trec_runs
 from optical_sweeps.retrieval.trec_runs import RetrievalRun, _lines, read_run, strictly_decreasing, write_run
 
 SCORES = st.sampled_from([0.0, -0.0, 1.0, 0.1, -3.25, 1e-45, -1e-45, 1e-38, 1e30]) | st.floats(
@@ -47,6 +48,41 @@ def test_a_file_preserves_the_order(tmp_path_factory, rankings, name):
         assert np.array_equal(after, strictly_decreasing(before))
     write_run(again, path.with_name(f"again-{name}"))
     assert path.read_bytes() == path.with_name(f"again-{name}").read_bytes()
+
+
+CHANGES = ("none", "blank", "tab", "other order", "twice", "nan", "a column fewer, another more")
+
+
+@settings(deadline=None)
+@given(RANKINGS, st.sampled_from(CHANGES), st.randoms(use_true_random=False))
+def test_files_are_read_whole_as_line_by_line(tmp_path_factory, rankings, change, random):
+    """Files that `write_run` wrote are read at once, all others line by line."""
+    path = tmp_path_factory.mktemp("runs") / "run.trec"
+    write_run(run_of(rankings), path)
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    if change == "other order":
+        random.shuffle(lines)
+    elif lines and change != "none":
+        number = random.randrange(len(lines))
+        query, rest = lines[number].split(" ", 1)
+        changed = {
+            "blank": f"{query}  {rest}", "tab": f"{query}\t{rest}", "nan": f"{query} Q0 d 1 nan t",
+            "twice": f"{lines[number]}\n{lines[number]}",
+        }  # fmt: skip
+        lines[number] = changed.get(change, f"{query}\n{rest} {rest}")
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    outcomes = []
+    for whole in (trec_runs._ranked_run, lambda text: None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(trec_runs, "_ranked_run", whole)
+            try:
+                run = read_run(path)
+                outcomes.append((run.query_ids, run.documents, [scores.tolist() for scores in run.scores]))
+            except UserError as error:
+                outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+    if change == "none" and lines:
+        assert trec_runs._ranked_run(path.read_text(encoding="utf-8")) is not None
 
 
 @settings(deadline=None)
@@ -141,6 +177,15 @@ def test_unreadable_files_are_reported_in_one_line(tmp_path):
             read_run(tmp_path / name)
         assert str(tmp_path / name) in str(error.value)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["run.trec", "run.trec.gz"])
+def test_the_line_that_cannot_be_decoded_is_named(tmp_path, name):
+    lines = b"".join(b"q Q0 d%d %d %f t\n" % (number, number, 1 / (number + 1)) for number in range(3000))
+    content = lines + b"q Q0 \xff 1 0.0001 t\n"
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(UserError, match=r":3001: not UTF-8"):
+        read_run(tmp_path / name)
 
 
 def test_a_failed_write_keeps_the_existing_file(tmp_path):

@@ -22,7 +22,8 @@ from optical_sweeps.runs.shared.first_stages import FirstStages, StudyTeacher
 from optical_sweeps.runs.shared.prepare import SharedResources, prepare, teacher_of
 from optical_sweeps.runs.shared.pruned_documents import PrunedDocuments
 from optical_sweeps.runs.shared.shared_artifact import ArtifactBuilds
-from optical_sweeps.runs.spec.run_spec import RunSpec, corpus_of
+from optical_sweeps.runs.spec.corpus_section import corpus_of
+from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.settings import build, build_as
 from optical_sweeps.training.machine import Machine
 

@@ -38,6 +38,7 @@ from optical_sweeps.runs.spec.config_sections import (
     part_of,
     section_of,
 )
+from optical_sweeps.runs.spec.corpus_section import corpus_content, corpus_of
 from optical_sweeps.runs.spec.first_stage_files import check_first_stage, first_stage_contents
 from optical_sweeps.runs.spec.identity import IDENTITY_SCHEMA, fact, numeric_facts
 from optical_sweeps.runs.spec.languages import Languages
@@ -144,14 +145,16 @@ class RunSpec:
     @property
     def corpus_fingerprint(self) -> str:
         """The fingerprint of the corpus's content."""
-        return content("data", section_of(self.config, "data"))
+        return corpus_content(section_of(self.config, "data"))
 
     @property
     def backbone_fingerprint(self) -> str:
         """The fingerprint of the backbone's content; `none` if nothing is built from it."""
         if not self.uses_backbone:
             return "none"
-        return content("backbone", section_of(self.config, "backbone"))
+        fingerprint = _content("backbone", section_of(self.config, "backbone"))
+        assert fingerprint is not None
+        return fingerprint
 
     @property
     def uses_backbone(self) -> bool:
@@ -203,26 +206,8 @@ class RunSpec:
         return f"{self.objective.name}{switched} {self.mixture.label} seed={self.seed}"
 
 
-def corpus_of(data: Mapping[str, object]) -> Corpus:
-    """The corpus that `data` describes; a process reads each corpus once.
-
-    Raises:
-        UserError: a bad value; its key is named.
-    """
-    corpus = built_part(Path.cwd(), "data", json.dumps(data))
-    if not isinstance(corpus, Corpus):
-        raise UserError(f"data._target_: {type(corpus).__name__} is not a corpus; choose another class")
-    return corpus
-
-
-def content(name: str, section: Mapping[str, object]) -> str:
-    """The fingerprint of the content that a section names, taken once a process: it may read gigabytes."""
-    fingerprint = _content(name, section)
-    assert fingerprint is not None
-    return fingerprint
-
-
 def _content(name: str, section: Mapping[str, object]) -> str | None:
+    """The fingerprint of the content that a section names, taken once a process: it may read gigabytes."""
     return part_fingerprint(Path.cwd(), name, json.dumps(section))
 
 
