@@ -4,7 +4,7 @@
     python benchmarks/retrieval.py index    --peers PYTHON --debian FOLDER          about 15 minutes
     python benchmarks/retrieval.py million  --folder DIR                            about 10 minutes, 7 GB
     python benchmarks/retrieval.py stages   --debian FOLDER --index FOLDER --teacher FOLDER --student FOLDER
-    python benchmarks/retrieval.py stages   --passages 1000000 --folder DIR         about 20 minutes, 8 GB
+    python benchmarks/retrieval.py stages   ... --recombined --passages 1000000 --folder DIR    20 minutes, 4 GB
     python benchmarks/retrieval.py measures                                         about 1 minute
     python benchmarks/retrieval.py agreement --debian FOLDER                        about 10 minutes
 
@@ -42,6 +42,8 @@ CHUNK = 4_096  # documents that a peer scores at a time
 OURS = ("optical-sweeps float16", "optical-sweeps int8", "optical-sweeps float32")
 PEERS = ("pylate colbert_scores", "torch einsum", "maxsim-cpu", "fast-maxsim", "maxsim-cpu variable")
 PRECISIONS = ("float32", "bfloat16")
+NOISE = 0.3
+"""Length of the noise that is added to a token vector of length 1."""
 
 
 def main() -> None:
@@ -60,6 +62,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1000, help="of each language, for stages")
     parser.add_argument("--timed", type=int, default=256, help="queries that are timed, for stages")
     parser.add_argument("--first-stage", type=int, default=1000, help="candidates to rerank, for stages")
+    parser.add_argument("--recombined", action="store_true", help="for stages: passages of two documents")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if arguments.part.startswith("_"):
@@ -459,13 +462,13 @@ def pylate_encode(folder: Path, precision: str) -> Callable[[list[str]], int]:
 def stages_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     """Pruned search and reranking against exact search, in CPU time of one thread, taking turns.
 
-    With --student: Debian's test titles of seven languages, with a trained student, over all documents in int8.
-    Without: --passages synthetic passages of 50 tokens, whose vectors lie around 20,000 directions.
+    Debian's test titles of seven languages, with a trained student, over all documents in int8; with
+    --recombined over --passages passages that consist of two documents each, with noise.
     """
     import torch
 
     torch.set_num_threads(1)
-    made = debian_vectors(arguments) if arguments.student else synthetic_vectors(arguments, folder)
+    made = recombined_vectors(arguments, folder) if arguments.recombined else debian_vectors(arguments)
     index, names, queries, languages, qrels = made
     with MemoryWatch() as watch:
         start, built = time.perf_counter(), time.process_time()
@@ -489,6 +492,7 @@ def stages_part(arguments: argparse.Namespace, folder: Path) -> dict[str, object
     figures["cpu_ms_a_query"] = {name: statistics.median(values) * 1e3 for name, values in costs.items()}
     exact = figures["cpu_ms_a_query"]["exact"]
     figures["times_exact"] = {name: exact / value for name, value in figures["cpu_ms_a_query"].items()}
+    figures["kept of the timed"] = kept_shares(systems, timed_names, timed)
     if qrels:
         figures["nDCG@10"] = stage_measures(systems, names, queries, languages, qrels)
     for name, value in figures.items():
@@ -512,7 +516,7 @@ def stages(index: object, pruned: object, candidates: int) -> dict[str, Callable
     rng = np.random.default_rng(3)
     drawn = [rng.choice(len(index), min(candidates, len(index)), replace=False) for _ in range(64)]
     systems: dict[str, Callable] = {"exact": lambda names, queries: search(index, names, queries, K)}
-    for probes, count in ((2, 128), (4, 256), (4, 512), (8, 512)):
+    for probes, count in ((16, 256), (32, 512), (64, 512), (64, 1024), (128, 1024)):
         systems[f"pruned, {probes} probes, {count} candidates"] = lambda names, queries, p=probes, c=count: (
             search_pruned(pruned, names, queries, K, p, c)
         )
@@ -549,33 +553,40 @@ def debian_vectors(arguments: argparse.Namespace) -> tuple:
     return index, names, queries, languages, qrels
 
 
-def synthetic_vectors(arguments: argparse.Namespace, folder: Path) -> tuple:
-    """An int8 index of --passages passages of 50 tokens, and queries of 32 tokens near those of passages."""
+def recombined_vectors(arguments: argparse.Namespace, folder: Path) -> tuple:
+    """An int8 index of --passages passages, each two of Debian's documents with noise, and Debian's titles."""
+    from optical_sweeps.encoders.ragged import take_rows
     from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
     from optical_sweeps.retrieval.build_index import build_index
     from optical_sweeps.retrieval.index_settings import IndexSettings
 
-    means = unit(np.random.default_rng(4), 20_000)
-    lengths = np.random.default_rng(1).integers(30, 71, arguments.passages)
-
-    def around(rng: np.random.Generator, rows: int) -> np.ndarray:
-        vectors = means[rng.integers(0, len(means), rows)]
-        vectors += 0.08 * rng.standard_normal(vectors.shape, dtype=np.float32)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    source, names, queries, languages, _ = debian_vectors(arguments)
+    (shard,) = source.shards
 
     def encode(first: int, last: int):
         for start in range(first, last, 4096):
-            own = lengths[start : min(start + 4096, last)]
-            rows = around(np.random.default_rng(start), int(own.sum()))
-            yield RaggedEmbeddings(rows, np.concatenate([[0], np.cumsum(own)]).astype(np.int64))
+            rng = np.random.default_rng(start)
+            count = min(4096, last - start)
+            rows, offsets = take_rows(shard.offsets, rng.integers(0, len(source), 2 * count))
+            vectors = shard.floats(rows)
+            vectors += NOISE / vectors.shape[1] ** 0.5 * rng.standard_normal(vectors.shape, dtype=np.float32)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            yield RaggedEmbeddings(vectors, offsets[::2])
 
     ids = [f"d{number:08d}" for number in range(arguments.passages)]
-    index = build_index(folder / "index", ids, encode, IndexSettings("int8"))
-    count = arguments.timed
-    queries = RaggedEmbeddings(
-        around(np.random.default_rng(2), count * QUERY_TOKENS), np.arange(count + 1) * QUERY_TOKENS
-    )
-    return index, [str(number) for number in range(count)], queries, [], {}
+    with MemoryWatch() as watch:
+        index = build_index(folder / "index", ids, encode, IndexSettings("int8"))
+    print("peak GB while the index was built:", watch.peak(), flush=True)
+    return index, names, queries, languages, {}
+
+
+def kept_shares(systems: dict, names: list, queries: object) -> dict[str, float]:
+    """The mean share of the exact ten documents that each pruned search returns."""
+    runs = {name: find(names, queries).documents for name, find in systems.items() if "rerank" not in name}
+    return {
+        name: statistics.mean(len(set(a) & set(b)) / len(b) for a, b in zip(found, runs["exact"], strict=True))
+        for name, found in runs.items()
+    }
 
 
 def stage_measures(systems: dict, names: list, queries: object, languages: list, qrels: dict) -> dict:

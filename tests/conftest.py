@@ -56,6 +56,7 @@ SLOW = (
     "runs/shared/test_prepare.py::test_a_signal_is_obeyed_wherever_it_arrives",
     "runs/shared/test_trained_teacher.py::test_a_run_with_a_loaded_teacher_and_its_student_exported",
     "test_artifacts.py::test_fifty_kills_of_tokens_index_and_checkpoint_change_nothing",
+    "test_gpu_benchmark.py",
     "test_notebooks.py",
     "tracking/test_online.py",
 )

@@ -142,14 +142,17 @@ def check_queries(index: TokenIndex, query_ids: Sequence[str], queries: RaggedEm
         raise ValueError(f"query {query_ids[query]!r}: a token vector is not finite")
 
 
-def _tiles(queries: RaggedEmbeddings) -> list[Int64[np.ndarray, " nq"]]:
-    """Query numbers divided into tiles; queries without tokens are in none."""
+def query_tiles(queries: RaggedEmbeddings, tokens: int = TILE_QUERY_TOKENS) -> list[Int64[np.ndarray, " nq"]]:
+    """Query numbers divided into tiles of at most this many tokens; queries without tokens are in none.
+
+    A longer query is a tile.
+    """
     tiles: list[Int64[np.ndarray, " nq"]] = []
     lengths = np.diff(queries.offsets)
     members: list[int] = []
     width = 0
     for query in np.flatnonzero(lengths).tolist():
-        if members and (width + lengths[query] > TILE_QUERY_TOKENS or len(members) == TILE_QUERIES):
+        if members and (width + lengths[query] > tokens or len(members) == TILE_QUERIES):
             tiles.append(np.array(members, np.int64))
             members, width = [], 0
         members.append(query)
@@ -159,7 +162,7 @@ def _tiles(queries: RaggedEmbeddings) -> list[Int64[np.ndarray, " nq"]]:
 
 def _plan(index: TokenIndex, queries: RaggedEmbeddings, k: int, budget: int, device: str = "cpu") -> _Plan:
     """As many threads, then as few passes over the index, as the budget allows."""
-    tiles = _tiles(queries)
+    tiles = query_tiles(queries)
     longest_query = int(np.diff(queries.offsets).max(initial=1))
     width = min(max(TILE_QUERY_TOKENS, longest_query), max(int(queries.offsets[-1]), 1))
     kept = min(k, len(index))

@@ -57,3 +57,24 @@ def widen(
             for column in range(codes.shape[1]):
                 floats[filled, column] = np.float32(codes[row, column]) * scale
             filled += 1
+
+
+@compiled()
+def gather(
+    codes: Int8[np.ndarray, "T d"],
+    scales: Float32[np.ndarray, " T"],
+    offsets: Int64[np.ndarray, " bounds"],
+    documents: Int64[np.ndarray, " n"],
+    rows: Int8[np.ndarray, "R d"],
+    row_scales: Float32[np.ndarray, " R"],
+) -> None:
+    """Like `widen`, but in whole numbers and their step sizes."""
+    width, filled = codes.shape[1], 0
+    source, target = codes.reshape(-1), rows.reshape(-1)
+    for document in documents:
+        start, end = offsets[document], offsets[document + 1]
+        for place in range((end - start) * width):
+            target[filled * width + place] = source[start * width + place]
+        for row in range(start, end):
+            row_scales[filled] = scales[row]
+            filled += 1

@@ -4,8 +4,7 @@ Token vectors are assigned to centroids, and an inverted list names the document
 shard, as in PLAID (Santhanam et al. 2022, arXiv 2205.09707). The vectors themselves stay in the token index.
 
 <folder>/centroids/     see `centroids`
-<folder>/shard-00000/   of a shard: codes.npy, the centroid of each token; offsets.npy and documents.npy, the
-                        inverted lists
+<folder>/shard-00000/   of a shard: offsets.npy and documents.npy, the inverted lists
 <folder>/pruned.json    counts; written last
 Each part is renamed into its place when it is complete, so an interrupted build continues where it stopped.
 """
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock
-from jaxtyping import Float32, Int8, Int32, Int64, Shaped
+from jaxtyping import Float32, Int8, Int32, Int64
 from torch import Tensor
 
 from optical_sweeps.atomic_files import replacing
@@ -31,37 +30,37 @@ from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.limits import read_json
 from optical_sweeps.retrieval.block_scoring import int8_product_is_exact
 from optical_sweeps.retrieval.centroids import BLOCK, Centroids
-from optical_sweeps.retrieval.pruning_kernels import LANES, inverted
+from optical_sweeps.retrieval.pruning_kernels import add_nearest, inverted
 from optical_sweeps.retrieval.search_settings import PrunedSearch
 from optical_sweeps.retrieval.shards import LEVELS, Shard, quantise
 from optical_sweeps.retrieval.token_index import TokenIndex, shard_name
 from optical_sweeps.seeds import derive_seed
 
-PRUNED_FORMAT = 1
+PRUNED_FORMAT = 2
 """Raised when the layout changes; part of a pruned index's key in the artifact store."""
 SAMPLED = 32
 """Sampled token vectors for each centroid."""
 LARGEST_SAMPLE = 2**20
+NEAREST_BLOCK = 1_024
+"""Centroids whose similarities with query tokens are computed at a time, so that these stay in the cache."""
 
 
 @dataclass(frozen=True)
 class CentroidLists:
-    """The centroids of a shard's T tokens.
+    """The documents of a shard that have tokens of each centroid.
 
     Args:
-        codes: the centroid of each token, uint16 or int32.
         offsets: the list of centroid c has entries `offsets[c]` to `offsets[c + 1]`.
         documents: the documents of each list, ascending, numbered within the shard.
     """
 
-    codes: Shaped[np.ndarray, " T"]
     offsets: Int64[np.ndarray, " list_bounds"]
     documents: Int32[np.ndarray, " entries"]
 
     @classmethod
     def load(cls, folder: Path) -> "CentroidLists":
         """Raises OSError or ValueError if a file is missing or damaged."""
-        names = ("codes", "offsets", "documents")
+        names = ("offsets", "documents")
         arrays = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names)
         return cls(*map(np.asarray, arrays))
 
@@ -74,41 +73,46 @@ class PrunedIndex:
     centroids: Centroids
     lists: tuple[CentroidLists, ...]
 
-    def similarities(self, query: Float32[np.ndarray, "w d"]) -> Float32[np.ndarray, "g K 16"]:
-        """Similarities of centroids and query tokens, in groups of 16 tokens; the last is filled up with -inf.
+    def nearest(
+        self, tokens: Float32[np.ndarray, "w d"], count: int
+    ) -> tuple[Int32[np.ndarray, "w p"], Float32[np.ndarray, "w p"]]:
+        """The centroids most similar to each token, the least similar first, and their similarities.
 
-        A CPU that multiplies whole numbers exactly does so, which takes a tenth of the time.
+        A CPU that multiplies whole numbers exactly does so; centroids and tokens are then rounded.
         """
-        groups = -(-len(query) // LANES)
-        tokens = np.zeros((groups * LANES, query.shape[1]), np.float32)
-        tokens[: len(query)] = query
-        similarities = torch.empty(groups, len(self.centroids), LANES)
-        vectors = self.centroids.vectors
+        count = min(count, len(self.centroids))
+        if self.centroids.vectors.device.type != "cpu":
+            product = torch.from_numpy(tokens).to(self.centroids.vectors.device) @ self.centroids.vectors.T
+            values, numbers = product.topk(count, dim=1)
+            return numbers.flip(1).int().cpu().numpy(), values.flip(1).cpu().numpy()
         codes, scales = quantise(tokens)
+        kind, rows = (np.float32, tokens) if self._codes is None else (np.int32, codes)
+        lowest = -np.inf if self._codes is None else np.iinfo(kind).min
+        values, numbers = np.full((len(tokens), count), lowest, kind), np.zeros((len(tokens), count), np.int32)
+        left = torch.from_numpy(np.ascontiguousarray(rows))
         with torch.inference_mode():
-            for group in range(groups):
-                own = slice(group * LANES, (group + 1) * LANES)
+            for first in range(0, len(self.centroids), NEAREST_BLOCK):
+                block = slice(first, first + NEAREST_BLOCK)
                 if self._codes is None:
-                    product = vectors @ torch.from_numpy(tokens[own]).to(vectors.device).T
-                    similarities[group] = product
+                    product = left @ self.centroids.vectors[block].T
                 else:
-                    columns = torch.from_numpy(np.ascontiguousarray(codes[own].T))
-                    torch.mul(
-                        torch._int_mm(self._codes, columns),
-                        torch.from_numpy(scales[own]),
-                        out=similarities[group],
-                    )
-        similarities[-1, :, len(query) - (groups - 1) * LANES :] = -torch.inf
-        return similarities.numpy()
+                    product = torch._int_mm(left, self._codes[block].T)
+                add_nearest(product.numpy(), first, values, numbers)
+        if self._codes is None:
+            return numbers, values
+        return numbers, values.astype(np.float32) * (scales[:, None] * np.float32(self._step))
+
+    @cached_property
+    def _step(self) -> float:
+        """The step size of `_codes`."""
+        return float(self.centroids.vectors.abs().max()) / LEVELS or 1.0
 
     @cached_property
     def _codes(self) -> Int8[Tensor, "K d"] | None:
         """The centroids in whole numbers of one step size; None if they are not multiplied so."""
-        vectors = self.centroids.vectors
-        if vectors.device.type != "cpu" or not int8_product_is_exact():
+        if not int8_product_is_exact():
             return None
-        step = float(vectors.abs().max()) / LEVELS
-        return (vectors / (step or 1)).round().to(torch.int8)
+        return (self.centroids.vectors / self._step).round().to(torch.int8)
 
     @classmethod
     def load(cls, folder: Path, index: TokenIndex, device: str = "cpu") -> "PrunedIndex":
@@ -197,7 +201,6 @@ def _sample(index: TokenIndex, count: int, seed: int) -> Float32[Tensor, "n d"]:
 def _write_lists(folder: Path, shard: Shard, codes: Int64[np.ndarray, " T"], count: int) -> None:
     offsets, documents = np.zeros(count + 1, np.int64), np.empty(shard.tokens, np.int32)
     entries = inverted(codes, shard.offsets, offsets, documents)
-    np.save(folder / "codes.npy", codes.astype(np.uint16 if count <= 2**16 else np.int32))
     np.save(folder / "offsets.npy", offsets)
     np.save(folder / "documents.npy", documents[:entries])
 

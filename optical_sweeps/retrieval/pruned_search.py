@@ -1,24 +1,25 @@
-"""Late-interaction search that scores only promising documents, as PLAID does (Santhanam et al. 2022, arXiv
-2205.09707).
+"""Late-interaction search that scores only promising documents.
 
-1. Each query token reads the inverted lists of the centroids nearest to it.
-2. The promise of a document of these lists is its MaxSim with the centroids of its tokens in their place.
+1. Each query token reads the inverted lists of the centroids nearest to it, as in PLAID (Santhanam et al. 2022,
+   arXiv 2205.09707).
+2. The promise of a document of these lists is the sum over query tokens of the similarity of the nearest list
+   that contains it; if none does, that of the last list read, as in XTR (Lee et al. 2023, arXiv 2304.01982) and
+   WARP (Scheerer et al. 2025, arXiv 2501.17788).
 3. The most promising documents are scored exactly (`rerank`).
 
 The result has the exact scores of the documents that it returns, and the same order of ties as `maxsim.search`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import local
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int32, Int64
 
 from optical_sweeps.encoders.token_embeddings import Progress, RaggedEmbeddings
 from optical_sweeps.retrieval.pruned_index import PrunedIndex
-from optical_sweeps.retrieval.pruning_kernels import LANES, add_promises, listed, nearest_lists
-from optical_sweeps.retrieval.ranking_keys import best_documents
-from optical_sweeps.retrieval.rerank import rerank
+from optical_sweeps.retrieval.pruning_kernels import add_gains, most_promising
+from optical_sweeps.retrieval.rerank import rerank_tiles
 from optical_sweeps.retrieval.trec_runs import RetrievalRun
 
 
@@ -42,15 +43,21 @@ def search_pruned(
     Raises:
         ValueError: dimensions disagree, a query vector is not finite, or k < 1.
     """
-    probes, candidates = min(probes, len(pruned.centroids)), max(candidates, k)
-    thread = local()
+    candidates, thread = max(candidates, k), local()
 
-    def most_promising(query: int) -> Int64[np.ndarray, " c"]:
+    def promising(tile: Int64[np.ndarray, " nq"]) -> Iterator[Int64[np.ndarray, " c"]]:
         if not hasattr(thread, "workspace"):
             thread.workspace = _Workspace(max(map(len, pruned.index.shards)))
-        return _candidates(pruned, queries[query], probes, candidates, thread.workspace)
+        members = [queries[query] for query in tile.tolist()]
+        numbers, values = pruned.nearest(np.concatenate(members).astype(np.float32, copy=False), probes)
+        gains = values - values[:, :1]
+        first = 0
+        for query in members:
+            rows = slice(first, first + len(query))
+            yield _candidates(pruned, numbers[rows], gains[rows], candidates, thread.workspace)
+            first += len(query)
 
-    return rerank(pruned.index, query_ids, queries, most_promising, k, progress, device)
+    return rerank_tiles(pruned.index, query_ids, queries, promising, k, progress, device)
 
 
 class _Workspace:
@@ -61,31 +68,33 @@ class _Workspace:
     """
 
     def __init__(self, documents: int) -> None:
-        self.seen = np.zeros(documents, np.uint8)
+        self.seen = np.zeros(documents, np.uint16)
+        self.totals = np.empty(documents, np.float32)
         self.documents = np.empty(documents, np.int32)
 
 
 def _candidates(
-    pruned: PrunedIndex, query: Float32[np.ndarray, "w d"], probes: int, count: int, space: _Workspace
+    pruned: PrunedIndex,
+    centroids: Int32[np.ndarray, "w p"],
+    gains: Float32[np.ndarray, "w p"],
+    count: int,
+    space: _Workspace,
 ) -> Int64[np.ndarray, " c"]:
-    """Numbers of the documents with the greatest promise; ties in the order of ids."""
-    index = pruned.index
-    if not len(query):
-        return np.empty(0, np.int64)
-    similarities = pruned.similarities(query)
-    lists = np.zeros((len(query), probes), np.int64)
-    nearest_lists(similarities, lists)
-    ranks, promises = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-    for shard, part, base in zip(index.shards, pruned.lists, index.firsts.tolist(), strict=True):
+    """Numbers of the most promising documents, ascending."""
+    most = float(gains[:, -1].sum(dtype=np.float64)) * (1 + 1e-5)  # sums of float32 are rounded
+    documents, totals = [], []
+    for shard, lists, base in zip(pruned.index.shards, pruned.lists, pruned.index.firsts.tolist(), strict=True):
         seen = space.seen[: len(shard)]
-        documents = space.documents[: listed(lists, part.offsets, part.documents, seen, space.documents)]
-        promise = np.zeros(len(documents), np.float32)
-        for group, values in enumerate(similarities.reshape(len(similarities), -1)):
-            tokens = min(LANES, len(query) - group * LANES)
-            add_promises(values, tokens, part.codes, shard.offsets, documents, promise)
-        rank, promise = best_documents(promise, index.id_ranks[base + documents], count)
-        ranks.append(rank)
-        promises.append(promise)
-    best, _ = best_documents(np.concatenate(promises), np.concatenate(ranks), count)
-    chosen: Int64[np.ndarray, " c"] = index.id_order[best]
-    return chosen
+        listed = add_gains(
+            centroids, gains, lists.offsets, lists.documents, seen, space.totals, space.documents
+        )
+        best = np.empty(min(count, listed), np.int64)
+        most_promising(space.documents[:listed], space.totals, most, best)
+        documents.append(best + base)
+        totals.append(space.totals[best])
+    if len(documents) == 1:
+        return documents[0]
+    numbers, promises = np.concatenate(documents), np.concatenate(totals)
+    best = np.empty(min(count, len(numbers)), np.int64)
+    most_promising(np.arange(len(numbers), dtype=np.int32), promises, most, best)
+    return numbers[best]

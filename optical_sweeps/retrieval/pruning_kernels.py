@@ -1,105 +1,145 @@
-"""Choosing promising documents by the centroids of their tokens: compiled loops.
+"""Choosing promising documents by the centroids nearest to query tokens: compiled loops.
 
-Shape legend: K centroids, w query tokens in g groups of 16, p probed lists of each, E entries of all lists, D
-documents of a shard, T its tokens, n documents.
+Shape legend: B centroids of a block, W query tokens of a tile, w those of one query, p probed lists of each, E
+entries of all lists, D documents of a shard, T its tokens, n documents.
 """
 
 import numpy as np
-from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
+from jaxtyping import Float32, Int32, Int64, Shaped, UInt16
 
 from optical_sweeps.compiled import compiled
 
 LANES = 16
-"""Query tokens of a group: one vector instruction reads their similarities with a centroid."""
+"""Centroids whose similarities with a query token are compared at a time, by one vector instruction."""
+BUCKETS = 8_192
+"""Steps in which promises are compared."""
 
 
 @compiled()
-def nearest_lists(similarities: Float32[np.ndarray, "g K 16"], probes: Int64[np.ndarray, "w p"]) -> None:
-    """Fill in the p most similar centroids of w query tokens, the most similar last; of equal ones, the first.
+def add_nearest(
+    similarities: Shaped[np.ndarray, "W B"],
+    first: int,
+    values: Shaped[np.ndarray, "W p"],
+    centroids: Int32[np.ndarray, "W p"],
+) -> None:
+    """Merge a block of centroids into the p most similar ones of each query token, the least similar first.
 
     Args:
-        similarities: of groups of 16 query tokens; those behind the last token are -inf.
+        similarities: with the centroids from number `first`, float32 or int32; of equal ones, the first is
+            kept.
+        values: their similarities; the lowest number of the type at the start.
+        centroids: their numbers; filled in.
     """
-    count = probes.shape[1]
-    best = np.full((count, LANES), -np.inf, np.float32)
-    for group in range(similarities.shape[0]):
-        best[:] = -np.inf
-        first = group * LANES
-        for centroid in range(similarities.shape[1]):
-            better = False
+    count, size = values.shape[1], similarities.shape[1]
+    whole = size // LANES
+    tops = np.empty(whole + 1, similarities.dtype)
+    for token in range(similarities.shape[0]):
+        row = similarities[token]
+        for group in range(whole):
+            most = row[group * LANES]
             for lane in range(LANES):
-                better |= similarities[group, centroid, lane] > best[0, lane]
-            if not better:
+                most = max(most, row[group * LANES + lane])
+            tops[group] = most
+        tops[whole] = row[whole * LANES :].max() if whole * LANES < size else values[token, 0]
+        for group in range(whole + 1):
+            if tops[group] <= values[token, 0]:
                 continue
-            for lane in range(min(LANES, probes.shape[0] - first)):
-                value = similarities[group, centroid, lane]
-                if value > best[0, lane]:
+            for column in range(group * LANES, min(group * LANES + LANES, size)):
+                value = row[column]
+                if value > values[token, 0]:
                     place = 0
-                    while place + 1 < count and value > best[place + 1, lane]:
-                        best[place, lane] = best[place + 1, lane]
-                        probes[first + lane, place] = probes[first + lane, place + 1]
+                    while place + 1 < count and value > values[token, place + 1]:
+                        values[token, place] = values[token, place + 1]
+                        centroids[token, place] = centroids[token, place + 1]
                         place += 1
-                    best[place, lane] = value
-                    probes[first + lane, place] = centroid
+                    values[token, place] = value
+                    centroids[token, place] = first + column
 
 
 @compiled()
-def listed(
-    probes: Int64[np.ndarray, "w p"],
+def add_gains(
+    centroids: Int32[np.ndarray, "w p"],
+    gains: Float32[np.ndarray, "w p"],
     list_offsets: Int64[np.ndarray, " list_bounds"],
     list_documents: Int32[np.ndarray, " E"],
-    seen: UInt8[np.ndarray, " D"],
+    seen: UInt16[np.ndarray, " D"],
+    totals: Float32[np.ndarray, " D"],
     documents: Int32[np.ndarray, " D"],
 ) -> int:
-    """Fill in the documents of the probed lists, each once, ascending; returns their number.
+    """Fill in the documents of the probed lists, each once, and the promise of each; returns their number.
+
+    The promise is the sum of the gains of the query's tokens, where the gain of a token is that of its nearest
+    list that contains the document. An entry takes about 2 ns.
 
     Args:
+        centroids, gains: of the probed lists, the least similar first.
         seen: zeros, before and after.
+        totals: filled in for the documents; other places are not changed.
     """
-    for token in range(probes.shape[0]):
-        for number in probes[token]:
-            for place in range(list_offsets[number], list_offsets[number + 1]):
-                seen[list_documents[place]] = 1
     count = 0
-    for document in range(len(seen)):
-        if seen[document]:
-            seen[document] = 0
-            documents[count] = document
-            count += 1
+    for token in range(centroids.shape[0]):
+        stamp = np.uint16(token + 1)
+        for place in range(centroids.shape[1] - 1, -1, -1):
+            gain = gains[token, place]
+            number = centroids[token, place]
+            for entry in range(list_offsets[number], list_offsets[number + 1]):
+                document = list_documents[entry]
+                last = seen[document]
+                if last == stamp:
+                    continue
+                seen[document] = stamp
+                if last == 0:
+                    documents[count] = document
+                    totals[document] = gain
+                    count += 1
+                else:
+                    totals[document] += gain
+    for place in range(count):
+        seen[documents[place]] = 0
     return count
 
 
 @compiled()
-def add_promises(
-    similarities: Float32[np.ndarray, " K16"],
-    tokens: int,
-    codes: Shaped[np.ndarray, " T"],
-    offsets: Int64[np.ndarray, " bounds"],
+def most_promising(
     documents: Int32[np.ndarray, " n"],
-    promises: Float32[np.ndarray, " n"],
-) -> None:
-    """Add the MaxSim of a group of query tokens with documents, with centroids in place of document tokens.
+    totals: Float32[np.ndarray, " D"],
+    most: float,
+    chosen: Int64[np.ndarray, " c"],
+) -> int:
+    """Fill in the documents of the greatest totals, ascending; returns their number, at most c.
 
-    One row of similarities per document token is read in the cache, and the documents are in the order in which
-    they lie in memory: 6 ns a token; with whole numbers, or in another order, 10 to 25.
+    Totals are compared in steps. Of the documents in the lowest step that is reached, the first are chosen.
 
     Args:
-        similarities: of K centroids with 16 query tokens, row by row.
-        tokens: of the group that count.
-        codes: the centroid of each token; document i has tokens `offsets[i]` to `offsets[i + 1]`, at least one.
+        most: no total is greater; none is negative.
     """
-    best = np.empty(LANES, np.float32)
-    for place in range(len(documents)):
-        start, end = offsets[documents[place]], offsets[documents[place] + 1]
-        best[:] = -np.inf
-        for row in range(start, end):
-            first = np.int64(codes[row]) * LANES
-            for lane in range(LANES):
-                best[lane] = max(similarities[first + lane], best[lane])
-        total = np.float32(0)
-        for lane in range(tokens):
-            total += best[lane]
-        promises[place] += total
+    count, wanted = len(documents), len(chosen)
+    if count <= wanted:
+        chosen[:count] = documents
+        chosen[:count].sort()
+        return count
+    scale = np.float32((BUCKETS - 1) / most) if most > 0 else np.float32(0)
+    sizes = np.zeros(BUCKETS, np.int64)
+    for document in documents:
+        sizes[np.int64(totals[document] * scale)] += 1
+    last, above = BUCKETS - 1, 0
+    while above + sizes[last] < wanted:
+        above += sizes[last]
+        last -= 1
+    filled, rest = 0, 0
+    ties = np.empty(sizes[last], np.int64)
+    for document in documents:
+        bucket = np.int64(totals[document] * scale)
+        if bucket > last:
+            chosen[filled] = document
+            filled += 1
+        elif bucket == last:
+            ties[rest] = document
+            rest += 1
+    ties.sort()
+    chosen[filled:] = ties[: wanted - filled]
+    chosen.sort()
+    return wanted
 
 
 @compiled()

@@ -29,8 +29,8 @@ def best_documents(
     scores: Float32[np.ndarray, " nd"], id_ranks: Int64[np.ndarray, " nd"], k: int
 ) -> tuple[Int64[np.ndarray, " _"], Float32[np.ndarray, " _"]]:
     """Id ranks and scores of the k best documents of one query, best first; ties in the order of ids."""
-    one_row = keys(torch.from_numpy(scores)[None], torch.from_numpy(id_ranks))[0]
-    return unpack(one_row.topk(min(k, len(scores))).values.numpy())
+    order = np.lexsort((id_ranks, -scores))[:k]
+    return id_ranks[order], scores[order]
 
 
 class Best:

@@ -87,7 +87,7 @@ class PrunedSearch:
     """
 
     centroids: Count | None = None
-    probes: Count = 4
+    probes: Count = 64
     candidates: Count = 512
     seed: NonNegativeInt = 0
     price_queries: Count = 50

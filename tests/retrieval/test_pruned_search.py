@@ -15,7 +15,7 @@ from optical_sweeps.retrieval.index_settings import IndexSettings
 from optical_sweeps.retrieval.maxsim import search
 from optical_sweeps.retrieval.pruned_index import PrunedIndex, build_pruned, default_centroids
 from optical_sweeps.retrieval.pruned_search import search_pruned
-from optical_sweeps.retrieval.pruning_kernels import LANES, inverted, nearest_lists
+from optical_sweeps.retrieval.pruning_kernels import add_gains, add_nearest, inverted, most_promising
 from optical_sweeps.retrieval.search_settings import PrunedSearch
 from optical_sweeps.retrieval.token_index import TokenIndex
 
@@ -96,21 +96,56 @@ def test_inverted_lists_name_each_document_of_a_centroid_once(tokens):
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 30), st.integers(0, 9))
-def test_the_nearest_lists_are_those_of_a_sort(tokens, centroids, probes, seed):
-    probes = min(probes, centroids)
-    generator = np.random.default_rng(seed)
-    values = generator.integers(0, 8, (tokens, centroids)).astype(np.float32)  # with ties
-    groups = -(-tokens // LANES)
-    similarities = np.full((groups, centroids, LANES), -np.inf, np.float32)
+@given(st.integers(1, 5), st.integers(1, 70), st.integers(1, 40), st.integers(1, 70), st.integers(0, 9))
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_the_nearest_centroids_are_those_of_a_sort_whatever_the_blocks(
+    dtype, tokens, centroids, count, block, seed
+):
+    count = min(count, centroids)
+    similarities = np.random.default_rng(seed).integers(0, 8, (tokens, centroids)).astype(dtype)  # with ties
+    values, numbers = np.full((tokens, count), -100, dtype), np.zeros((tokens, count), np.int32)
+    for first in range(0, centroids, block):
+        part = np.ascontiguousarray(similarities[:, first : first + block])
+        add_nearest(part, first, values, numbers)
+    for token, row in enumerate(similarities.tolist()):
+        assert sorted(values[token].tolist()) == values[token].tolist()
+        best = sorted(range(centroids), key=lambda number: (-row[number], number))[:count]
+        assert set(numbers[token].tolist()) == set(best)
+        assert [row[number] for number in numbers[token].tolist()] == values[token].tolist()
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_promises_are_sums_of_the_nearest_lists_gains(data):
+    """Against their definition, and the most promising documents against a sort in steps."""
+    draw, documents = data.draw, 12
+    lists = draw(st.lists(st.sets(st.integers(0, documents - 1)), min_size=1, max_size=6))
+    probes = draw(st.integers(1, len(lists)))
+    tokens = draw(st.integers(1, 5))
+    centroids = np.array([draw(st.permutations(range(len(lists))))[:probes] for _ in range(tokens)], np.int32)
+    gains = np.array(
+        [sorted(draw(st.integers(0, 40)) for _ in range(probes)) for _ in range(tokens)], np.float32
+    )
+    offsets = np.cumsum([0, *map(len, lists)]).astype(np.int64)
+    entries = np.array([document for own in lists for document in sorted(own)], np.int32)
+    seen, totals = np.zeros(documents, np.uint16), np.full(documents, np.nan, np.float32)
+    listed = np.empty(documents, np.int32)
+    count = add_gains(centroids, gains, offsets, entries, seen, totals, listed)
+    expected = {}
     for token in range(tokens):
-        similarities[token // LANES, :, token % LANES] = values[token]
-    nearest = np.full((tokens, probes), -1, np.int64)
-    nearest_lists(similarities, nearest)
-    for token in range(tokens):
-        assert len(set(nearest[token].tolist())) == probes
-        best = np.sort(values[token])[::-1][:probes]
-        assert values[token][nearest[token][::-1]].tolist() == best.tolist()
+        best: dict[int, float] = {}
+        for number, gain in zip(centroids[token].tolist(), gains[token].tolist(), strict=True):
+            best |= dict.fromkeys(lists[number], gain)
+        for document, gain in best.items():
+            expected[document] = expected.get(document, 0) + gain
+    assert {document: totals[document] for document in listed[:count].tolist()} == expected
+    assert count == len(expected)
+    assert not seen.any()
+    wanted, most = draw(st.integers(1, documents)), float(gains[:, -1].sum())
+    chosen = np.empty(min(wanted, count), np.int64)
+    assert most_promising(listed[:count], totals, most, chosen) == len(chosen)
+    order = sorted(expected, key=lambda document: (-expected[document], document))[:wanted]
+    assert chosen.tolist() == sorted(order)
 
 
 def test_centroids_are_means_and_vectors_belong_to_the_nearest_of_their_cell():
@@ -173,7 +208,7 @@ def test_results_do_not_depend_on_shards(tmp_path):
 
 def test_a_damaged_or_foreign_pruned_index_is_refused(index, tmp_path):
     build_pruned(tmp_path / "pruned", index, PrunedSearch(centroids=10))
-    (tmp_path / "pruned/shard-00000/codes.npy").write_bytes(b"short")
+    (tmp_path / "pruned/shard-00000/documents.npy").write_bytes(b"short")
     with pytest.raises(UserError, match="not a complete pruned index"):
         PrunedIndex.load(tmp_path / "pruned", index)
     other = TokenIndex.build(tmp_path / "other", ["a"], [clustered([3], 1)])
