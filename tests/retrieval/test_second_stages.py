@@ -85,6 +85,16 @@ def test_long_candidates_are_scored_in_several_products(tmp_path):
     assert again.scores[0].tolist() == exact.scores[0].tolist()
 
 
+def test_a_zero_query_token_and_documents_without_tokens_do_not_disturb_the_bounds(tmp_path):
+    """0 times minus infinity is not a number."""
+    documents, queries = unit([0, 3, 0, 5, 2, 4, 0, 6], 8, 1), unit([4], 8, 2)
+    queries.vectors[1] = 0
+    index = TokenIndex.build(tmp_path, [f"d{number}" for number in range(8)], [documents], "int8")
+    exact, again = search(index, ["q0"], queries, 2), ranked(index, queries, [list(range(8))], 2)
+    assert again.documents == exact.documents
+    assert again.scores[0].tolist() == exact.scores[0].tolist()
+
+
 TEXTS = ["a red house", "the red red car", "blue car", "Straße nach Köln", "東京都の天気", ""]
 
 
