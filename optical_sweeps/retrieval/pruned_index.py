@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock
-from jaxtyping import Float32, Int8, Int32, Int64
+from jaxtyping import Float32, Int8, Int32, Int64, Shaped
 from torch import Tensor
 
 from optical_sweeps.atomic_files import replacing
@@ -83,23 +83,12 @@ class PrunedIndex:
         count = min(count, len(self.centroids))
         if self.centroids.vectors.device.type != "cpu":
             product = torch.from_numpy(tokens).to(self.centroids.vectors.device) @ self.centroids.vectors.T
-            values, numbers = product.topk(count, dim=1)
-            return numbers.flip(1).int().cpu().numpy(), values.flip(1).cpu().numpy()
-        codes, scales = quantise(tokens)
-        kind, rows = (np.float32, tokens) if self._codes is None else (np.int32, codes)
-        lowest = -np.inf if self._codes is None else np.iinfo(kind).min
-        values, numbers = np.full((len(tokens), count), lowest, kind), np.zeros((len(tokens), count), np.int32)
-        left = torch.from_numpy(np.ascontiguousarray(rows))
-        with torch.inference_mode():
-            for first in range(0, len(self.centroids), NEAREST_BLOCK):
-                block = slice(first, first + NEAREST_BLOCK)
-                if self._codes is None:
-                    product = left @ self.centroids.vectors[block].T
-                else:
-                    product = torch._int_mm(left, self._codes[block].T)
-                add_nearest(product.numpy(), first, values, numbers)
+            best, places = product.topk(count, dim=1)
+            return places.flip(1).int().cpu().numpy(), best.flip(1).cpu().numpy()
         if self._codes is None:
-            return numbers, values
+            return _nearest(torch.from_numpy(tokens), self.centroids.vectors, count)
+        codes, scales = quantise(tokens)
+        numbers, values = _nearest(torch.from_numpy(codes), self._codes, count)
         return numbers, values.astype(np.float32) * (scales[:, None] * np.float32(self._step))
 
     @cached_property
@@ -174,6 +163,26 @@ def build_pruned(
     with replacing(folder / "pruned.json") as temporary:
         temporary.write_text(json.dumps(_facts(index, centroids)) + "\n", encoding="utf-8")
     return PrunedIndex.load(folder, index, device)
+
+
+def _nearest(
+    tokens: Shaped[Tensor, "w d"], centroids: Shaped[Tensor, "K d"], count: int
+) -> tuple[Int32[np.ndarray, "w p"], Shaped[np.ndarray, "w p"]]:
+    """The centroids most similar to each token, the least similar first, and their similarities, on the CPU.
+
+    Args:
+        tokens, centroids: both float32, or both whole numbers, whose similarities are int32.
+    """
+    whole = tokens.dtype == torch.int8
+    lowest, kind = (np.iinfo(np.int32).min, "int32") if whole else (-np.inf, "float32")
+    values: np.ndarray = np.full((len(tokens), count), lowest, kind)
+    numbers = np.zeros((len(tokens), count), np.int32)
+    with torch.inference_mode():
+        for first in range(0, len(centroids), NEAREST_BLOCK):
+            columns = centroids[first : first + NEAREST_BLOCK].T
+            product = torch._int_mm(tokens, columns) if whole else tokens @ columns
+            add_nearest(product.numpy(), first, values, numbers)
+    return numbers, values
 
 
 def default_centroids(tokens: int) -> int:

@@ -82,7 +82,8 @@ def _candidates(
 ) -> Int64[np.ndarray, " c"]:
     """Numbers of the most promising documents, ascending."""
     most = float(gains[:, -1].sum(dtype=np.float64)) * (1 + 1e-5)  # sums of float32 are rounded
-    documents, totals = [], []
+    documents: list[Int64[np.ndarray, " _"]] = []
+    totals: list[Float32[np.ndarray, " _"]] = []
     for shard, lists, base in zip(pruned.index.shards, pruned.lists, pruned.index.firsts.tolist(), strict=True):
         seen = space.seen[: len(shard)]
         listed = add_gains(
@@ -97,4 +98,5 @@ def _candidates(
     numbers, promises = np.concatenate(documents), np.concatenate(totals)
     best = np.empty(min(count, len(numbers)), np.int64)
     most_promising(np.arange(len(numbers), dtype=np.int32), promises, most, best)
-    return numbers[best]
+    chosen: Int64[np.ndarray, " c"] = numbers[best]
+    return chosen

@@ -197,17 +197,17 @@ def exact_scores(
     Args:
         documents: numbers of documents, ascending.
     """
-    scores = np.full((1, len(documents)), -np.inf, np.float32)
+    scores: Float32[np.ndarray, " c"] = np.full(len(documents), -np.inf, np.float32)
     if not len(query):
-        return scores[0]
+        return scores
     tokens, own = torch.from_numpy(padded(query)), np.array([0, len(query)])
     for shard, places, first, last, offsets in _chunks(index, documents):
         floats = _floats(shard, places, int(offsets[-1]), space)
         if device == "cpu":
-            maxsim_scores(floats, tokens, offsets, own, scores[:, first:last], space)
+            maxsim_scores(floats, tokens, offsets, own, scores[None, first:last], space)
         else:
-            scores[0, first:last] = _scores_on(device, floats[: int(offsets[-1])], query, offsets)
-    return scores[0]
+            scores[first:last] = _scores_on(device, floats[: int(offsets[-1])], query, offsets)
+    return scores
 
 
 def _floats(
