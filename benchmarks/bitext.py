@@ -42,6 +42,8 @@ PACK = (
 )
 BATCH = 32
 """Pairs of a training step, as conf/training/default.yaml says."""
+SIGNALS = 3
+"""Requests to stop during packing, and during encoding."""
 RATIOS = "0,0.25,0.5,0.75,1"
 
 
@@ -128,7 +130,7 @@ def sweep(study: Study) -> None:
 
 def stored_sentences(study: Study) -> tuple[int, int]:
     """How many English sentences the store has, and how many different ones."""
-    shards = [np.load(path) for path in study.artifacts.glob("english/*/hashes.npy")]
+    shards = [np.load(path) for path in study.artifacts.glob("english/[!.]*/hashes.npy")]
     return (sum(map(len, shards)), len(np.unique(np.concatenate(shards)))) if shards else (0, 0)
 
 
@@ -154,7 +156,7 @@ def signals(study: Study) -> None:
     moments = random.Random(2)
     cache = study.artifacts / "signalled"
     ended: dict[str, list[float]] = {"packing": [], "encoding": []}
-    for _ in range(5):
+    for _ in range(SIGNALS):
         shutil.rmtree(cache, ignore_errors=True)
         moment = moments.uniform(1, 20)
         override = f"data.bitexts.cache={cache}"
@@ -162,7 +164,7 @@ def signals(study: Study) -> None:
         usage = measured(command, study.folder, lambda now, cpu, moment=moment: now > 6 + moment)
         ended["packing"].append(usage.ended or 0.0)
     shutil.rmtree(cache, ignore_errors=True)
-    for _ in range(5):
+    for _ in range(SIGNALS):
         shutil.rmtree(study.artifacts / "english", ignore_errors=True)
         shutil.rmtree(study.folder / "multirun", ignore_errors=True)
         moment, began = moments.uniform(0, 8), []

@@ -27,7 +27,7 @@ def kill_packing(study: Path, languages: Sequence[str], kills: int, seconds: flo
     folders = study / "artifacts" / "killed", study / "artifacts" / "alone"
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-    killed = _killed(pack, (study, folders[0], languages), kills, seconds)
+    killed = _killed(pack, (study, folders[0], languages), kills, seconds / 2)
     _finish(pack, (study, folders[1], languages))
     equal = _contents(folders[0]) == _contents(folders[1])
     for folder in folders:
@@ -42,7 +42,8 @@ def kill_storing(study: Path, kills: int) -> tuple[int, bool]:
         shutil.rmtree(folder, ignore_errors=True)
     start = time.perf_counter()
     _finish(store, (study, folders[1]))
-    killed = _killed(store, (study, folders[0]), kills, time.perf_counter() - start)
+    # finished shards stay, so the kills are spread over the time of the whole work
+    killed = _killed(store, (study, folders[0]), kills, 1.5 * (time.perf_counter() - start) / kills)
     equal = _vectors(folders[0]) == _vectors(folders[1])
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
@@ -82,13 +83,17 @@ def english_sentences(study: Path) -> list[str]:
         return [next(file).partition("\t")[0] for _ in range(SENTENCES)]
 
 
-def _killed(work: Callable[..., None], arguments: tuple[object, ...], kills: int, seconds: float) -> int:
-    """Start and kill processes, two at a time, then let one finish; returns the kills that hit one at work."""
+def _killed(work: Callable[..., None], arguments: tuple[object, ...], kills: int, longest: float) -> int:
+    """Start and kill processes, two at a time, then let one finish; returns the kills that hit one at work.
+
+    Args:
+        longest: seconds between two kills at most.
+    """
     moments, killed = random.Random(1), 0
     first = _start(work, arguments)
     for _ in range(kills):
         second = _start(work, arguments)  # waits for the first, or shares its work
-        time.sleep(moments.uniform(0, seconds / 2))
+        time.sleep(moments.uniform(0, longest))
         first.kill()
         first.join()
         killed += first.exitcode == -9
@@ -127,7 +132,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def _vectors(folder: Path) -> dict[bytes, bytes]:
     """The vectors of each stored sentence; raises if a sentence is stored twice."""
     vectors: dict[bytes, bytes] = {}
-    for path in sorted(folder.glob("english/*/hashes.npy")):
+    for path in sorted(folder.glob("english/[!.]*/hashes.npy")):  # without the remains of killed builds
         hashes, offsets = np.load(path), np.load(path.with_name("offsets.npy"))
         rows = np.load(path.with_name("vectors.npy"), mmap_mode="r")
         for name, start, stop in zip(hashes, offsets, offsets[1:], strict=False):

@@ -11,6 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+MEMORY_SECONDS = 0.5
+"""Time between two looks at the memory, which cost a few milliseconds."""
+
 
 @dataclass
 class Usage:
@@ -50,9 +53,12 @@ def measured(
     reader = threading.Thread(target=lambda: setattr(usage, "output", process.stdout.read()))
     reader.start()
     stopped: float | None = None
+    looked = 0.0
     while process.poll() is None:
-        total, private = _memory(process.pid)
-        usage.peak, usage.peak_private = max(usage.peak, total), max(usage.peak_private, private)
+        if time.perf_counter() - looked > MEMORY_SECONDS:
+            total, private = _memory(process.pid)
+            usage.peak, usage.peak_private = max(usage.peak, total), max(usage.peak_private, private)
+            looked = time.perf_counter()
         if stopped is None and stop_when(time.perf_counter() - start, _cpu(process.pid)):
             process.send_signal(stop_signal)
             stopped = time.perf_counter()
