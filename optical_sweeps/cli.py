@@ -43,6 +43,7 @@ def main() -> None:
     """Entry point of the `optical-sweeps` command."""
     tolerate_encodings()
     provide_home()
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # no Python process started here imports the working folder
     sys.excepthook = _print_defect
     try:
         _dispatch(sys.argv[1:])

@@ -2,11 +2,12 @@
 
 The defaults are far above any real file. Environment variables change them, for every command and Slurm task:
 `OPTICAL_SWEEPS_MAX_LINE_BYTES`, `OPTICAL_SWEEPS_MAX_UNPACKED_BYTES`, `OPTICAL_SWEEPS_MAX_NESTING`,
-`OPTICAL_SWEEPS_MAX_JSON_BYTES`.
+`OPTICAL_SWEEPS_MAX_JSON_BYTES`, `OPTICAL_SWEEPS_MAX_TABLE_ROWS`.
 """
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ DEFAULTS = {
     "UNPACKED_BYTES": 2**40,
     "NESTING": 200,
     "JSON_BYTES": 2**30,
+    "TABLE_ROWS": 2**25,
 }
-"""Bytes of a line, of a file once unpacked, and of a JSON file; levels of lists and objects in JSON."""
+"""Bytes of a line, of a file once unpacked, and of a JSON file; levels of lists and objects in JSON; rows of a
+parquet file."""
 
 
 def limit(name: str) -> int:
@@ -62,6 +65,30 @@ def parse_json(text: str | bytes) -> Any:
         if depth > deepest:
             raise ValueError(f"lists and objects are nested deeper than {deepest}; {remedy('NESTING')}")
     return value
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text of plain values.
+
+    Raises:
+        ValueError: not YAML, nested too deep, or with aliases: a short text with them can stand for terabytes.
+    """
+    import yaml
+
+    deepest = limit("NESTING")
+    depth = 0
+    for bracket in re.findall(r"[\[{\]}]", text):
+        depth = max(0, depth + (1 if bracket in "[{" else -1))
+        if depth > deepest:  # before it is read: PyYAML takes quadratic time
+            raise ValueError(f"lists and objects are nested deeper than {deepest}; {remedy('NESTING')}")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("YAML with aliases (*name) is not read; repeat the values")
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    except RecursionError:
+        raise ValueError("lists and objects are nested too deep") from None
 
 
 def read_json(path: Path) -> Any:

@@ -28,6 +28,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 jaxtyping.install_import_hook("optical_sweeps", "beartype.beartype")
 
+# cli.main() in a test's process does not change how other tests start Python.
+os.environ.setdefault("PYTHONSAFEPATH", "")
+
 # Libraries that try to reach a network fail immediately.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"

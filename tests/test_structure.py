@@ -10,9 +10,9 @@ import optical_sweeps
 
 PACKAGE = Path(optical_sweeps.__file__).parent
 ORDER = (
-    "lazy_exports", "redaction", "terminal_text", "errors", "atomic_files", "spreadsheets", "limits",
-    "interruption", "seeds", "checks", "terminal_encoding", "home_folder", "console", "config_classes",
-    "settings", "artifacts", "compiled",
+    "lazy_exports", "redaction", "terminal_text", "errors", "atomic_files", "array_files", "spreadsheets",
+    "limits", "interruption", "seeds", "checks", "terminal_encoding", "home_folder", "console",
+    "config_classes", "settings", "artifacts", "compiled",
     "transport", "corpora", "encoders", "objectives", "training", "retrieval", "evaluation",
     "curves/tables", "curves/statistics", "curves/laws", "curves/claims", "curves/figures", "curves",
     "tracking",

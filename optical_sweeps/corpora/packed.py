@@ -168,7 +168,7 @@ def packed_documents(
 
     fingerprint = packed_folder(folder, {**facts, "language": language}, stamp, build)
     ids, texts = PackedIds(folder / "ids"), PackedStrings(folder / "texts")
-    repeated = int(json.loads((folder / "repeated.json").read_text(encoding="utf-8")))
+    repeated = int(read_json(folder / "repeated.json"))
     return Documents(language, ids, texts, known_fingerprint=fingerprint, repeated=repeated)
 
 

@@ -27,6 +27,7 @@ from optical_sweeps.corpora.filters import LANGUAGE_ID, BitextReport
 from optical_sweeps.corpora.packed import PackedStrings, Stamp, packed_folder
 from optical_sweeps.corpora.pair_blocks import PairFilter, SourceChunk, filtered_blocks
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import read_json
 
 RECIPE = 1
 """Raised when the same sources and filters give other pairs than before."""
@@ -99,7 +100,7 @@ def packed_bitext(
     folder = cache / f"{selection.language}-{name}"
     fingerprint = packed_folder(folder, facts, stamp, lambda temporary: _pack(temporary, selection))
     english, translations = (PackedStrings(folder / side) for side in SIDES)
-    values = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    values = read_json(folder / "report.json")
     bitext = Bitext(selection.language, english, translations, known_fingerprint=fingerprint)
     return bitext, BitextReport.from_dict(selection.language, values)
 

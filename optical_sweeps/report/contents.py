@@ -99,6 +99,8 @@ def gather(
     names = {split for run in done for split in run.measures}
     splits = sorted(names, key=lambda split: (split != SPLIT, split))
     measures = list(dict.fromkeys(name for run in done for split in run.measures.values() for name in split))
+    if not measures:
+        raise UserError(f"{grid.folder}: the records of its runs contain no measure; run the sweep again")
     measure = MEASURE if MEASURE in measures else measures[0]
     progress(1, 4)
     scores = read_query_scores({run.id: run.folder for run in done}, measure, splits[0])

@@ -15,9 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from optical_sweeps.errors import UserError, first_line
+from optical_sweeps.limits import parse_yaml
 from optical_sweeps.report.rederived import Cell, logged_scores, verdict
 from optical_sweeps.report.sweep_runs import SweepRun
 
@@ -53,10 +52,10 @@ def read_expected(path: Path) -> list[ExpectedRun]:
         UserError: no such file, not YAML, or an invalid entry, which the message names.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: not YAML ({first_line(error)})") from None
     try:
         tolerances, runs = content["tolerances"], content["runs"]

@@ -16,7 +16,8 @@ from typing import TypedDict
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from optical_sweeps.errors import UserError
+from optical_sweeps.curves.tables.per_query_files import read_per_query
+from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.seeds import derive_seed
 
 STEPS = 250
@@ -141,16 +142,13 @@ def _sample(scores: QueryScores, keep: int) -> QueryScores:
 
 def _read(path: Path, measure: str, split: str) -> tuple[list[tuple[str, str]], np.ndarray]:
     """(language, query id) and score of each row."""
-    from pyarrow import ArrowException, parquet
-
     try:
-        table = parquet.ParquetFile(path).read(columns=["split", "language", "query_id", "measure", "value"])
-        rows = (np.asarray(table["split"]) == split) & (np.asarray(table["measure"]) == measure)
-        languages, ids = (np.asarray(table[name])[rows].tolist() for name in ("language", "query_id"))
-        values = np.asarray(table["value"])[rows].astype(float)
-    except (OSError, ValueError, KeyError, ArrowException) as error:
-        first = next(iter(str(error).splitlines()), "")
-        raise UserError(f"{path}: not a per-query table ({first}); run that point again") from error
+        table = read_per_query(path, [split], [measure])
+        languages, ids = (table[name].to_pylist() for name in ("language", "query_id"))
+        values = np.asarray(table["value"]).astype(float)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = first_line(error)
+        raise UserError(f"{path}: not a per-query table ({reason}); run that point again") from error
     return list(zip(languages, ids, strict=True)), values
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from optical_sweeps.corpora.collections import PERTURBED, unperturbed
+from optical_sweeps.curves.tables.per_query_files import read_per_query
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.judging import judge
 from optical_sweeps.evaluation.measures import Measure, macro_average
@@ -136,13 +137,11 @@ def logged_scores(run: SweepRun) -> Scores:
 
 def _query_means(run: SweepRun, derived: Mapping[str, float]) -> Scores:
     """Means over the queries of `per_query.parquet` by language; NaN for derived scores without queries."""
-    import pandas
-
     missing = {score: math.nan for score in derived if "/group:" not in score}
     try:
-        table = pandas.read_parquet(run.folder / "per_query.parquet")
-        means = table.groupby(["split", "measure", "language"])["value"].mean()
-    except (OSError, ValueError, KeyError):
+        table = read_per_query(run.folder / "per_query.parquet").to_pandas()
+        means = table.groupby(["split", "measure", "language"], observed=True)["value"].mean()
+    except (OSError, ValueError, KeyError, TypeError):
         return missing
     names = ["/".join(key) for key in means.index.tolist()]
     return missing | dict(zip(names, means.tolist(), strict=True))

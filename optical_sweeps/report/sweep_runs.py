@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from optical_sweeps.curves.tables.result_tables import ZERO_SHOT
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import parse_yaml
 from optical_sweeps.runs.run_folder import State
 from optical_sweeps.sweeps.grid import Grid, values_of
 from optical_sweeps.tracking.run_log import flattened
@@ -100,8 +99,8 @@ def _read(grid: Grid, run: str, state: State) -> SweepRun:
 
 def _value(text: str) -> object:
     try:
-        value: object = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value: object = parse_yaml(text)
+    except ValueError:
         return text
     return value
 

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from optical_sweeps.array_files import load_array
 from optical_sweeps.seeds import derive_seed
 
 ITERATIONS = 8
@@ -73,7 +74,7 @@ class Centroids:
     def load(cls, folder: Path, device: str = "cpu") -> "Centroids":
         """Raises OSError or ValueError if a file is missing or damaged."""
         cells, vectors, bounds = (
-            np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("cells", "centroids", "bounds")
+            load_array(folder / f"{name}.npy") for name in ("cells", "centroids", "bounds")
         )
         return cls(torch.from_numpy(cells).to(device), torch.from_numpy(vectors).to(device), bounds)
 

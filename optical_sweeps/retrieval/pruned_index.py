@@ -24,6 +24,7 @@ from filelock import FileLock
 from jaxtyping import Float32, Int8, Int32, Int64, Shaped
 from torch import Tensor
 
+from optical_sweeps.array_files import load_array
 from optical_sweeps.atomic_files import replacing
 from optical_sweeps.encoders.token_embeddings import Progress
 from optical_sweeps.errors import UserError, first_line
@@ -58,11 +59,24 @@ class CentroidLists:
     documents: Int32[np.ndarray, " entries"]
 
     @classmethod
-    def load(cls, folder: Path) -> "CentroidLists":
-        """Raises OSError or ValueError if a file is missing or damaged."""
+    def load(cls, folder: Path, documents: int, centroids: int) -> "CentroidLists":
+        """The lists of a shard with so many documents.
+
+        Every number is compared with its bounds: compiled loops use them as places in memory.
+
+        Raises:
+            OSError, ValueError: a file is missing or damaged, or belongs to another shard.
+        """
         names = ("offsets", "documents")
-        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names)
-        return cls(*map(np.asarray, arrays))
+        offsets, entries = (np.asarray(load_array(folder / f"{name}.npy", mapped=True)) for name in names)
+        if not _are_below(entries, documents, "i4"):
+            raise ValueError(f"documents.npy does not list documents of a shard with {documents}")
+        bounds = f"offsets.npy does not divide {len(entries)} entries into {centroids} lists"
+        if offsets.shape != (centroids + 1,) or not _are_below(offsets, len(entries) + 1, "i8"):
+            raise ValueError(bounds)
+        if offsets[0] != 0 or offsets[-1] != len(entries) or (np.diff(offsets) < 0).any():
+            raise ValueError(bounds)
+        return cls(offsets, entries)
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,10 @@ class PrunedIndex:
             if facts != (actual := _facts(index, centroids)):
                 raise ValueError(f"it states {facts}, but the index has {actual}")
             names = [shard_name(number) for number in range(len(index.shards))]
-            lists = tuple(CentroidLists.load(folder / name) for name in names)
+            lists = tuple(
+                CentroidLists.load(folder / name, len(shard), len(centroids))
+                for name, shard in zip(names, index.shards, strict=True)
+            )
         except (OSError, ValueError) as error:
             raise UserError(
                 f"{folder}: not a complete pruned index ({first_line(error)}); build it again"
@@ -231,6 +248,13 @@ def _missing_part(folder: Path) -> Iterator[Path | None]:
             part.rename(folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def _are_below(numbers: np.ndarray, end: int, dtype: str) -> bool:
+    """Whether an array is flat, of this type, and all its numbers are from 0 to `end` - 1."""
+    if numbers.ndim != 1 or numbers.dtype != np.dtype(dtype):
+        return False
+    return not len(numbers) or bool(numbers.min() >= 0 and numbers.max() < end)
 
 
 def _facts(index: TokenIndex, centroids: Centroids) -> dict[str, object]:

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 from numpy.lib import format as npy
 
+from optical_sweeps.array_files import load_array
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
 from optical_sweeps.limits import read_json
 from optical_sweeps.retrieval.index_settings import STORED_TYPES, StoredType
@@ -123,8 +124,8 @@ def load_shard(folder: Path) -> Shard:
         ValueError, OSError: the shard is incomplete, or its parts disagree.
     """
     facts = _read_facts(folder)
-    vectors, offsets = _open(folder / "vectors.npy"), np.load(folder / "offsets.npy", allow_pickle=False)
-    scales = _open(folder / "scales.npy") if facts["dtype"] == "int8" else None
+    vectors, offsets = load_array(folder / "vectors.npy", mapped=True), load_array(folder / "offsets.npy")
+    scales = load_array(folder / "scales.npy", mapped=True) if facts["dtype"] == "int8" else None
     if problem := _disagreement(facts, vectors, offsets, scales):
         raise ValueError(problem)
     return Shard(vectors, offsets, scales, float(facts["largest_norm"]))
@@ -208,18 +209,6 @@ def _read_facts(folder: Path) -> ShardFacts:
     if not isinstance(facts, dict) or not ShardFacts.__required_keys__ <= facts.keys():
         raise ValueError("shard.json does not describe a shard")
     return cast(ShardFacts, facts)
-
-
-def _open(path: Path) -> np.ndarray:
-    """Memory-mapped; an empty array cannot be mapped and is read."""
-    array: np.ndarray
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError:
-        array = np.load(path, allow_pickle=False)
-        if array.size:
-            raise
-    return array
 
 
 def _refuse_bad_batch(batch: RaggedEmbeddings, ids: Sequence[str], done: int, dim: int) -> None:

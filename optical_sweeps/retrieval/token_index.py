@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from optical_sweeps.array_files import load_array
 from optical_sweeps.atomic_files import replacing
 from optical_sweeps.corpora.packed import PackedStrings
 from optical_sweeps.encoders.token_embeddings import RaggedEmbeddings
@@ -118,7 +119,7 @@ class TokenIndex:
             if not len(ids.offsets) or (folder / "ids.bin").stat().st_size != ids.offsets[-1]:
                 raise ValueError("it does not match the size of ids.bin")
             part = "id_ranks.npy"
-            id_ranks = np.load(folder / part, allow_pickle=False)
+            id_ranks = load_array(folder / part)
             if id_ranks.shape != (len(ids),) or id_ranks.dtype != np.int64:
                 raise ValueError(f"it has shape {id_ranks.shape}, not {(len(ids),)} of int64")
             part = "index.json"

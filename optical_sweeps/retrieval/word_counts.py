@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
+from optical_sweeps.array_files import load_array
 from optical_sweeps.limits import read_json
 
 ARRAYS = ("data", "indices", "indptr")
@@ -79,11 +80,17 @@ class WordCounts:
 
     @classmethod
     def load(cls, folder: Path) -> "WordCounts":
-        """The counts that `save` wrote."""
+        """The counts that `save` wrote.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError: a file is missing or damaged.
+        """
         words = read_json(folder / "words.json")
         source, target = tuple(words["source"]), tuple(words["target"])
-        arrays = tuple(np.load(folder / f"{name}.npy") for name in ARRAYS)
-        return cls(source, target, sparse.csr_array(arrays, shape=(len(source), len(target))))
+        arrays = tuple(load_array(folder / f"{name}.npy") for name in ARRAYS)
+        matrix = sparse.csr_array(arrays, shape=(len(source), len(target)))
+        matrix.check_format()  # compiled code of scipy uses the columns as places in memory
+        return cls(source, target, matrix)
 
     @cached_property
     def _rows(self) -> Mapping[str, int]:

@@ -90,6 +90,9 @@ def _exports(settings: SlurmSettings) -> Mapping[str, str]:
 
 
 def _program(settings: SlurmSettings) -> str:
-    """The command that starts the program; `prefix` is shell text, so it is not quoted."""
+    """The command that starts the program; `prefix` is shell text, so it is not quoted.
+
+    With -P, Python imports no module that lies in the job's folder, which a stored plan names.
+    """
     python = shlex.quote(settings.python or sys.executable)
-    return f"{settings.prefix} {python} -m optical_sweeps".strip()
+    return f"{settings.prefix} {python} -P -m optical_sweeps".strip()

@@ -117,6 +117,7 @@ class Grid:
             if schema == GRID_SCHEMA:
                 config = config_name(content["config"])
                 points = tuple(_point(p) for p in content["points"])
+                folder_of_configs = content["config_dir"]
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{folder}: no {GRID_FILE}, so no sweep; name a folder under multirun/") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -129,7 +130,6 @@ class Grid:
                 f"{path}: schema {schema!r}, but this version reads {GRID_SCHEMA}; delete it and run the sweep "
                 "again: finished runs are kept"
             )
-        folder_of_configs = content["config_dir"]
         return cls(folder, points, config, None if folder_of_configs is None else str(folder_of_configs))
 
 

@@ -16,7 +16,6 @@ _NAME = r"[A-Za-z_$0-9][A-Za-z_$0-9-]*"
 _KEY = re.compile(
     rf"(\+\+|\+|~)?(?P<path>{_NAME}([./]{_NAME})*)(@(?P<package>{_NAME}(\.{_NAME})*)?(:{_NAME}(\.{_NAME})*)?)?"
 )
-_RESOLVER = re.compile(r"\$\{.*:", re.DOTALL)
 
 
 def config_name(name: object) -> str:
@@ -51,7 +50,7 @@ def _problem(text: str) -> str | None:
     names = re.split(r"[./@:]", key.lstrip("+~"))
     if "hydra" in names or "_hydra_" in names:
         return "a grid cannot store settings of Hydra itself; give them on the command line of the sweep"
-    if _RESOLVER.search(value) or _RESOLVER.search(value.replace("\\", "")):
+    if any(":" in each.partition("${")[2] for each in (value, value.replace("\\", ""))):
         return "a grid cannot store an interpolation by a resolver, such as ${oc.env:HOME}; write its value"
     if "." not in match["path"] and ".." in value:
         return "an option of a group cannot lead out of the folder of configs; write a path without '..'"

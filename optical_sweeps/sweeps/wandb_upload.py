@@ -116,7 +116,7 @@ def _require_wandb() -> None:
 
 def _wandb(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "wandb", *arguments],
+        [sys.executable, "-P", "-m", "wandb", *arguments],
         capture_output=True,
         encoding="utf-8",
         errors="replace",

@@ -8,11 +8,16 @@ import configparser
 import netrc
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 DEFAULT_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
 """Hosts of the public service; a netrc entry for either counts if no server is configured."""
+
+PUBLIC_SERVER = "https://api.wandb.ai"
+LOCAL_SETTINGS = (".wandb/settings", "wandb/settings")
+"""Settings of the working directory, as `wandb init` writes them."""
 
 _SECTION = "default"
 _LIKE_A_KEY = re.compile(r"[A-Za-z0-9_-]{32,}")
@@ -44,6 +49,22 @@ def is_logged_in() -> bool:
     return any(_has_netrc_entry(host) for host in hosts)
 
 
+def server_problem() -> str | None:
+    """What is wrong with the server to which the client would send the user's key; None if nothing is.
+
+    The working directory can be somebody else's folder. Its settings may not choose a server that neither the
+    user's own settings nor WANDB_BASE_URL name.
+    """
+    server = _settings().get(_SECTION, "base_url", fallback=PUBLIC_SERVER).rstrip("/")
+    own = _settings(local=()).get(_SECTION, "base_url", fallback=PUBLIC_SERVER).rstrip("/")
+    if os.environ.get("WANDB_BASE_URL") or server in (own, PUBLIC_SERVER):
+        return None
+    return (
+        f"the settings of W&B in {Path.cwd()} would send your key to {server}; if it is your server, set "
+        f"WANDB_BASE_URL={server}, otherwise remove them"
+    )
+
+
 def without_keys(text: str) -> str:
     """The first line of a text, without anything that could be a key.
 
@@ -70,11 +91,11 @@ def _has_netrc_entry(host: str) -> bool:
         return False
 
 
-def _settings() -> configparser.ConfigParser:
+def _settings(local: Sequence[str] = LOCAL_SETTINGS) -> configparser.ConfigParser:
     """W&B's settings: the user's, overridden by those of the working directory."""
     home = Path(os.path.expanduser(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"))  # noqa: PTH111
     settings = configparser.ConfigParser(interpolation=None)
-    for path in (home / "settings", Path(".wandb/settings"), Path("wandb/settings")):
+    for path in (home / "settings", *map(Path, local)):
         try:
             settings.read(path, encoding="utf-8")
         except (configparser.Error, OSError, UnicodeDecodeError):

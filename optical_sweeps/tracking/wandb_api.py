@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.tracking.login import is_logged_in, one_line
+from optical_sweeps.tracking.login import is_logged_in, one_line, server_problem
 
 if TYPE_CHECKING:
     import wandb
@@ -18,10 +18,12 @@ def public_api(timeout: float) -> "wandb.Api":
         timeout: seconds for one request, including its retries.
 
     Raises:
-        UserError: not logged in.
+        UserError: not logged in, or the working directory chooses the server.
     """
     if not is_logged_in():
         raise UserError("W&B: not logged in; run `wandb login`, or use source=offline or source=records")
+    if problem := server_problem():
+        raise UserError(f"W&B: {problem}")
     import wandb
 
     settings = wandb.setup(settings=wandb.Settings(silent=True)).settings

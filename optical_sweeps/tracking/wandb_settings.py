@@ -8,7 +8,7 @@ from optical_sweeps.checks import PositiveFloat, Strings
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import settings
 from optical_sweeps.tracking.client_environment import check_environment
-from optical_sweeps.tracking.login import preferred_mode
+from optical_sweeps.tracking.login import preferred_mode, server_problem
 
 if TYPE_CHECKING:
     import wandb
@@ -100,7 +100,8 @@ class WandbSettings:
             group: name of the sweep.
 
         Raises:
-            UserError: a name that W&B does not accept, or a WANDB_* variable that its client does not accept.
+            UserError: a name that W&B does not accept, a WANDB_* variable that its client does not accept, or a
+                server that only the working directory names.
         """
         if self.effective_mode() == "disabled":
             return
@@ -108,6 +109,8 @@ class WandbSettings:
             problem = _too_long(group, LONGEST_NAME, "a group, which is the sweep's name")
             raise UserError(f"sweep.name: {problem}; shorten it, or use logger=disabled")
         check_environment()
+        if self.effective_mode() == "online" and (danger := server_problem()):
+            raise UserError(f"W&B: {danger}; or use logger=offline")
 
     def for_client(self) -> "wandb.Settings":
         """The settings for W&B's client, without those that the installed version does not know."""

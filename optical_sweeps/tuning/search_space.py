@@ -92,6 +92,17 @@ class SearchSpace:
                 )
         return cls(objective, parameters)
 
+    def may_set(self, key: str, value: object) -> bool:
+        """Whether a stored trial may give this value to this key.
+
+        Ranges may have changed since the trial was drawn, so any number is accepted, but no text that the space
+        does not list.
+        """
+        values = self.parameters.get(key)
+        if isinstance(value, str):
+            return isinstance(values, Choice) and value in values.values
+        return values is not None and isinstance(value, int | float)
+
     def distributions(self) -> dict[str, "BaseDistribution"]:
         """The space as Optuna's distributions."""
         return {key: values.distribution() for key, values in self.parameters.items()}

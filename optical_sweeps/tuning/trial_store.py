@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
 
+from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.tuning.search_space import SearchSpace, Value
 from optical_sweeps.tuning.tuning_settings import TuningSettings
@@ -62,11 +63,28 @@ class TrialStore:
             yield
 
     def trials(self, objective: str) -> list[Trial]:
-        """The trials that were drawn so far; those of a process that was killed while drawing do not count."""
-        stored = [
-            trial for trial in self._study(objective).get_trials(deepcopy=False) if DRAWN in trial.user_attrs
-        ]
-        return [_trial(objective, number, trial) for number, trial in enumerate(stored)]
+        """The trials that were drawn so far; those of a process that was killed while drawing do not count.
+
+        Raises:
+            UserError: the storage is damaged, or a trial sets what its search space does not have.
+        """
+        with self._readable():
+            stored = [
+                trial
+                for trial in self._study(objective).get_trials(deepcopy=False)
+                if DRAWN in trial.user_attrs
+            ]
+        trials = [_trial(objective, number, trial) for number, trial in enumerate(stored)]
+        for trial in trials:
+            for key, value in trial.values.items():
+                # the file can be a stranger's, and a trial's values become overrides of a run
+                if not self.spaces[objective].may_set(key, value):
+                    raise UserError(
+                        f"{self.folder / STORAGE_FILE}: trial {trial.number} of {objective} has "
+                        f"{key}={value!r}, which search_space.{objective} does not contain; add it there, or "
+                        "choose another tuning.name"
+                    )
+        return trials
 
     def draw(self, objective: str) -> Trial | None:
         """Draw the next trial; None if all are drawn. Call it with the lock held.
@@ -99,6 +117,19 @@ class TrialStore:
                 study.tell(trial.stored, state=optuna.trial.TrialState.FAIL)
             else:
                 study.tell(trial.stored, score)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Turn the errors of Optuna's reader, which are of many types, into one line."""
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"{self.folder / STORAGE_FILE}: not the storage of a tuning ({type(error).__name__}: "
+                f"{first_line(error)}); choose another tuning.name, or remove the file to draw all trials again"
+            ) from error
 
     def _study(self, objective: str) -> "optuna.Study":
         if objective not in self._studies:

@@ -176,6 +176,16 @@ def test_the_root_config_of_a_grid_stays_in_its_folder(name, tmp_path):
         Grid.load(tmp_path)
 
 
+@pytest.mark.parametrize("key", ["schema", "config", "config_dir", "points"])
+def test_a_grid_without_a_key_is_one_line(key, tmp_path):
+    """Found by fuzzing: a grid without `config_dir` raised KeyError."""
+    content = {"schema": 3, "config": "train", "config_dir": None, "points": []}
+    del content[key]
+    (tmp_path / "grid.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=rf"grid\.json: not a sweep's grid \('{key}'\)"):
+        Grid.load(tmp_path)
+
+
 def test_a_grid_with_own_configs_needs_them_named_again(tmp_path):
     grid = Grid(tmp_path, (GridPoint(("seed=1",), "a", "a"),), config_dir=str(tmp_path / "conf"))
     with pytest.raises(UserError, match=f"--config-dir {tmp_path / 'conf'}"):

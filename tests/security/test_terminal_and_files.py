@@ -111,6 +111,15 @@ def test_a_mode_is_kept(tmp_path):
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
 
 
+def test_a_file_has_the_permissions_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_text(tmp_path / "a", "x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644
+
+
 @pytest.mark.parametrize("nested", ["[" * 200_000 + "]" * 200_000, '{"a":' * 300 + "1" + "}" * 300])
 def test_deep_json_is_one_line(nested, tmp_path):
     with pytest.raises(ValueError, match="nested"):

@@ -2,7 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from optical_sweeps.tracking.login import is_logged_in, preferred_mode
+from optical_sweeps.errors import UserError
+from optical_sweeps.tracking.login import is_logged_in, preferred_mode, server_problem
+from optical_sweeps.tracking.wandb_api import public_api
+from optical_sweeps.tracking.wandb_settings import WandbSettings
 
 KEY = "0123456789abcdef" * 3
 
@@ -79,3 +82,33 @@ def test_credentials_in_wandbs_settings(fresh_home: Path) -> None:
 def test_broken_settings_are_ignored(fresh_home: Path) -> None:
     write_settings(fresh_home, "= nonsense\n[[")
     assert preferred_mode() == "offline"
+
+
+def write_local_settings(folder: Path, name: str, server: str) -> None:
+    (folder / name).mkdir()
+    (folder / name / "settings").write_text(f"[default]\nbase_url = {server}\n")
+
+
+@pytest.mark.parametrize("name", ["wandb", ".wandb"])
+def test_the_working_folder_does_not_choose_who_gets_the_key(
+    fresh_home: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    assert server_problem() is None
+    write_local_settings(fresh_home, name, "http://evil.example")
+    assert f"{fresh_home} would send your key to http://evil.example; " in str(server_problem())
+    with pytest.raises(UserError, match=r"evil\.example.*WANDB_BASE_URL"):
+        public_api(1.0)
+    with pytest.raises(UserError, match=r"evil\.example.*logger=offline"):
+        WandbSettings().check("sweep")
+    WandbSettings(mode="offline").check("sweep")
+    monkeypatch.setenv("WANDB_BASE_URL", "http://evil.example")
+    assert server_problem() is None
+
+
+def test_the_users_own_server_is_accepted_everywhere(fresh_home: Path) -> None:
+    write_settings(fresh_home, "base_url = https://wandb.lab.example/")
+    write_local_settings(fresh_home, "wandb", "https://wandb.lab.example")
+    assert server_problem() is None
+    (fresh_home / "wandb" / "settings").write_text("[default]\nbase_url = https://api.wandb.ai\n")
+    assert server_problem() is None

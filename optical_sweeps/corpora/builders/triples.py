@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Int32
 
+from optical_sweeps.array_files import load_array
 from optical_sweeps.checks import Count, FilePath, NonNegativeInt
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.builders.ir_datasets_documents import IrDatasetsDocuments
@@ -228,7 +229,7 @@ class _Draw:
 
         texts = {"queries": queries.fingerprint(), "documents": documents.fingerprint()}
         fingerprint = packed_folder(self._folder / "rows", {**self.facts, **texts}, self.stamp, build)
-        rows = np.load(self._folder / "rows" / "rows.npy", mmap_mode="r")
+        rows = load_array(self._folder / "rows" / "rows.npy", mapped=True)
         return Triples(queries.texts, documents.texts, rows, known_fingerprint=fingerprint)
 
     def _rows(

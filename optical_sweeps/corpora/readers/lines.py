@@ -53,7 +53,7 @@ def lines_or_faults(path: Path) -> Iterator[tuple[int, str | Fault]]:
     return ((number, decoded(path, number, line)) for number, line in enumerate(raw_lines(path), start=1))
 
 
-def raw_lines(path: Path) -> Iterator[bytes]:
+def raw_lines(path: Path, may_be_empty: bool = False) -> Iterator[bytes]:
     """The lines of a file as bytes, with their ends; raises as `lines_or_faults` does."""
     number = 0
     try:
@@ -66,7 +66,7 @@ def raw_lines(path: Path) -> Iterator[bytes]:
                 yield line
     except DamagedFileError as error:
         raise UserError(f"{path}:{number + 1}: {error.reason}; fetch the file again") from None
-    if number == 0:
+    if number == 0 and not may_be_empty:
         raise UserError(f"{path}: the file is empty; give it at least one line")
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optical_sweeps.limits import limit, remedy
+
 if TYPE_CHECKING:
     import pandas
     import pyarrow
@@ -18,11 +20,13 @@ KEYS = ("split", "language", "measure", "query_id")
 """The order of rows within a run."""
 
 
-def read_per_query(path: Path, splits: Sequence[str], measures: Sequence[str]) -> "pyarrow.Table":
-    """The rows of these splits and measures.
+def read_per_query(
+    path: Path, splits: Sequence[str] | None = None, measures: Sequence[str] | None = None
+) -> "pyarrow.Table":
+    """The rows of these splits and measures; None: of all.
 
     Raises:
-        OSError, ValueError, KeyError: the file is not a per-query table.
+        OSError, ValueError, KeyError: the file is not a per-query table, or has more rows than the limit.
     """
     import pyarrow
     from pyarrow import compute, parquet
@@ -30,8 +34,13 @@ def read_per_query(path: Path, splits: Sequence[str], measures: Sequence[str]) -
     columns = [*KEYS, "value"]
     try:
         file = parquet.ParquetFile(path, read_dictionary=list(KEYS))
+        if file.metadata.num_rows > limit("TABLE_ROWS"):  # a small file can repeat a row a billion times
+            raise ValueError(f"more than {limit('TABLE_ROWS')} rows; {remedy('TABLE_ROWS')}")
         table: pyarrow.Table = file.read(columns=columns, use_threads=False).select(columns)
-        return table.filter(compute.field("split").isin(splits) & compute.field("measure").isin(measures))
+        for column, values in (("split", splits), ("measure", measures)):
+            if values is not None:
+                table = table.filter(compute.field(column).isin(values))
+        return table
     except pyarrow.ArrowException as error:  # some are neither OSError nor ValueError
         raise ValueError(str(error)) from None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int32
 
+from optical_sweeps.array_files import load_array
 from optical_sweeps.console import echo
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.collections import Collection, Corpus, Documents, Split
@@ -127,7 +128,7 @@ class FirstStageCandidates(SharedArtifact[Int32[np.ndarray, "Q c"]]):
             echo(f"{self.part}: {empty} of {len(run)} {self.split} queries of {self.language} have none")
 
     def load(self, folder: Path) -> Int32[np.ndarray, "Q c"]:
-        candidates: Int32[np.ndarray, "Q c"] = np.load(folder / "candidates.npy", mmap_mode="r")
+        candidates: Int32[np.ndarray, "Q c"] = load_array(folder / "candidates.npy", mapped=True)
         return candidates
 
     def source(self) -> str:

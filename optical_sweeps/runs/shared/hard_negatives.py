@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
+from optical_sweeps.array_files import load_array
 from optical_sweeps.console import Advance
 from optical_sweeps.corpora.collections import Documents
 from optical_sweeps.corpora.languages import ENGLISH
@@ -67,7 +68,7 @@ class HardNegatives(SharedArtifact[Triples]):
         np.save(folder / "rows.npy", rows)
 
     def load(self, folder: Path) -> Triples:
-        rows = np.load(folder / "rows.npy", mmap_mode="r")
+        rows = load_array(folder / "rows.npy", mapped=True)
         return Triples(self.triples.queries, self.triples.documents, rows, self.triples.concepts)
 
     def source(self) -> str:

@@ -23,6 +23,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Int64
 
+from optical_sweeps.array_files import load_array
 from optical_sweeps.console import Advance, echo
 from optical_sweeps.encoders.sentence_hashes import SentenceHashes, sentence_hashes
 from optical_sweeps.runs.shared.sentence_claims import Claims
@@ -61,15 +62,15 @@ class Shard:
 
     @cached_property
     def hashes(self) -> SentenceHashes:
-        return np.asarray(np.load(self.folder / "hashes.npy"))
+        return np.asarray(load_array(self.folder / "hashes.npy"))
 
     @cached_property
     def offsets(self) -> Int64[np.ndarray, " bounds"]:
-        return np.asarray(np.load(self.folder / "offsets.npy"))
+        return np.asarray(load_array(self.folder / "offsets.npy"))
 
     def array(self, name: str) -> np.ndarray:
         """One of its arrays; as a plain array, since every slice of a memmap costs ten times as much."""
-        return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r"))
+        return np.asarray(load_array(self.folder / f"{name}.npy", mapped=True))
 
 
 # Entries of the store never change, so a process that executes a whole sweep reads each of them once.

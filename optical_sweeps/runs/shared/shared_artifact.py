@@ -10,6 +10,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.console import Advance, echo, progress
+from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.interruption import Interruption
 
 T = TypeVar("T")
@@ -83,8 +84,19 @@ class ArtifactBuilds:
         return cls(ArtifactStore(root, announce=echo), interruption or Interruption())
 
     def get(self, artifact: SharedArtifact[T]) -> T:
-        """The artifact, from the store or built into it."""
-        return artifact.load(self.folder(artifact))
+        """The artifact, from the store or built into it.
+
+        Raises:
+            UserError: the entry of the store is complete but does not contain what `build` writes.
+        """
+        folder = self.folder(artifact)
+        try:
+            return artifact.load(folder)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
+            raise UserError(
+                f"{folder}: not a usable {artifact.part} ({type(error).__name__}: {first_line(error)}); delete "
+                "this folder, and it is built again"
+            ) from error
 
     def folder(self, artifact: SharedArtifact[T]) -> Path:
         """The folder of the artifact, from the store or built into it.
