@@ -160,3 +160,19 @@ def test_a_log_that_lost_its_beginning_is_not_complete(tmp_path: Path) -> None:
     (run,) = read_offline(tmp_path)
     assert not run.complete
     assert len(run.history) == 3
+
+
+def test_files_tags_and_removed_values(tmp_path: Path) -> None:
+    update = [{"key": key, "value_json": "1"} for key in ("seed", "removed")]
+    log = [
+        message(1, run={"run_id": "run0", "tags": ["b", "a"], "config": {"update": update}}),
+        message(2, config={"remove": [{"key": "removed"}]}),
+        message(3, exit={"exit_code": 0}),
+    ]
+    files = write_log(tmp_path / "w", log).with_name("files")
+    (files / "sub").mkdir(parents=True)
+    for name in ("sub/scores", "per_query.parquet", "config.yaml", "sub/output.log"):
+        (files / name).touch()
+    (run,) = read_offline(tmp_path)
+    assert (run.tags, run.config, run.complete) == (("b", "a"), {"seed": 1}, True)
+    assert run.files == {name: files / name for name in ("sub/scores", "per_query.parquet", "sub/output.log")}

@@ -64,6 +64,11 @@ def test_a_run_contains_what_was_logged(server: WandbServer, tmp_path: Path) -> 
     assert pandas.read_parquet(run.files["per_query.parquet"])["value"].tolist() == [0.5]
 
 
+def test_keys_of_a_config_in_capitals_are_read(server: WandbServer, tmp_path: Path) -> None:
+    add(server, "run1", config={"Dropout": 0.5, "seed": 1})
+    assert read(tmp_path)[0].config == {"Dropout": 0.5, "seed": 1}
+
+
 def test_runs_come_page_by_page(server: WandbServer, tmp_path: Path) -> None:
     wanted = [f"run{number}" for number in range(230)]
     for name in wanted:

@@ -55,3 +55,10 @@ def test_other_files_count_as_an_empty_cache(tmp_path: Path, content: bytes) -> 
 def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ServiceCache(tmp_path / "file/runs.cache").save(RUNS)
+
+
+def test_the_same_runs_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("a", 1e9), ("b", 2e9)):
+        monkeypatch.setattr("time.time", lambda seconds=seconds: seconds)
+        ServiceCache(tmp_path / name).save(RUNS)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -218,3 +218,11 @@ def test_logs_and_records_give_the_same_table(run_client: RunClient, tmp_path: P
     assert len(result_table(logs)) == 2
     pandas.testing.assert_frame_equal(per_query_table(logs), per_query_table(records))
     assert logs[0].files["per_query.parquet"] != records[0].files["per_query.parquet"]
+
+
+def test_a_record_that_cannot_be_opened_is_skipped(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "record.json").symlink_to(tmp_path / "gone")
+    warnings: list[str] = []
+    assert read_records(tmp_path, warn=warnings.append) == []
+    assert [text.startswith(f"{tmp_path}/a/record.json: not a run record") for text in warnings] == [True]
