@@ -87,8 +87,8 @@ class PrunedSearch:
     """
 
     centroids: Count | None = None
-    probes: Count = 64
-    candidates: Count = 512
+    probes: Count = 128
+    candidates: Count = 1_024
     seed: NonNegativeInt = 0
     price_queries: Count = 50
     max_loss: NonNegativeFloat = 0.01

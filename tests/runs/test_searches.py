@@ -107,7 +107,7 @@ def test_the_record_says_how_and_at_what_price(records):
     assert psq["search"]["test"]["how"] == psq["search"]["dev"]["how"] == "rerank 30 of psq"
     pruned = records["pruned"][1]["search"]
     assert pruned["dev"] == {"how": "exact"}
-    assert pruned["test"]["how"] == "pruned (64 probes, 30 candidates)"
+    assert pruned["test"]["how"] == "pruned (128 probes, 30 candidates)"
     price = pruned["test"]["price"]
     assert 0 < price["kept"] <= 1
     assert price["loss_interval"][0] <= price["loss"] <= price["loss_interval"][1]
