@@ -114,7 +114,8 @@ def test_a_mode_is_kept(tmp_path):
 def test_a_file_has_the_permissions_that_the_umask_leaves(tmp_path):
     before = os.umask(0o022)
     try:
-        write_text(tmp_path / "a", "x")
+        with replacing(tmp_path / "a") as temporary:
+            temporary.write_text("x")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644
