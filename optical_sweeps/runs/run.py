@@ -192,7 +192,8 @@ def sweep_folder(config: Config) -> Path:
     """`<paths.sweeps>/<sweep.name>` of a resolved config.
 
     Raises:
-        UserError: one of them has no value, or a file system accepts no folder of that name.
+        UserError: one of them has no value, a file system accepts no folder of that name, or the name leaves
+            `paths.sweeps`.
     """
     for section, key in (("paths", "sweeps"), ("sweep", "name")):
         longest = max(text_at(config, section, key).split("/"), key=lambda part: len(part.encode()))
@@ -201,7 +202,10 @@ def sweep_folder(config: Config) -> Path:
                 f"{section}.{key}: {longest[:20]}... has {size} bytes, and file systems accept {LONGEST_NAME} "
                 "in a folder's name; shorten it"
             )
-    return Path(text_at(config, "paths", "sweeps"), text_at(config, "sweep", "name"))
+    name = Path(text_at(config, "sweep", "name"))
+    if name.is_absolute() or ".." in name.parts or not name.parts:
+        raise UserError(f"sweep.name: {name} is no folder below paths.sweeps; choose another name")
+    return Path(text_at(config, "paths", "sweeps"), name)
 
 
 def run_id(facts: Mapping[str, object]) -> str:

@@ -101,6 +101,10 @@ def test_a_removed_section_is_named(key):
         ("", "sweep.name: no value"),
         ("a" * 260, "sweep.name: aaaaaaaaaaaaaaaaaaaa... has 260 bytes"),
         ("한" * 90, "270 bytes"),
+        ("..", "sweep.name: .. is no folder below paths.sweeps; choose another name"),
+        (".", "sweep.name: . is no folder below"),
+        ("a/../../b", "sweep.name: a/../../b is no folder below"),
+        ("/tmp/runs", "sweep.name: /tmp/runs is no folder below"),
     ],
 )
 def test_a_sweeps_name_that_no_folder_can_have_is_refused(name, message):
