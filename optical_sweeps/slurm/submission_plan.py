@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from optical_sweeps.errors import UserError
+from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.limits import read_json
 from optical_sweeps.runs.run_folder import RunFolder, check_run_id, write_json, write_text
 from optical_sweeps.slurm.batch_script import script_text
@@ -129,7 +129,7 @@ class Submission:
         try:
             return cls._from_plan(folder, plan)
         except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{path}: not the plan of a submission ({error}); remove {folder}") from error
+            raise UserError(f"{path}: not the plan of a submission ({first_line(error)}); remove {folder}") from error
 
     @classmethod
     def _from_plan(cls, folder: Path, plan: Mapping[str, Any]) -> "Submission":
