@@ -129,7 +129,9 @@ class Submission:
         try:
             return cls._from_plan(folder, plan)
         except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{path}: not the plan of a submission ({first_line(error)}); remove {folder}") from error
+            raise UserError(
+                f"{path}: not the plan of a submission ({first_line(error)}); remove {folder}"
+            ) from error
 
     @classmethod
     def _from_plan(cls, folder: Path, plan: Mapping[str, Any]) -> "Submission":
