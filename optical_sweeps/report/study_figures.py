@@ -146,6 +146,10 @@ class StudyFigures:
         """The loss on perturbed queries, if the runs evaluated any."""
         from optical_sweeps.curves.figures.robustness_figure import draw_robustness
         from optical_sweeps.curves.tables.result_tables import language_groups, per_query_table
+        from optical_sweeps.curves.tables.robustness_differences import (
+            robustness_differences,
+            robustness_differences_table,
+        )
         from optical_sweeps.curves.tables.robustness_tables import (
             perturbed_splits,
             robustness_paper_table,
@@ -160,7 +164,8 @@ class StudyFigures:
         results = self.results[self.results["split"].isin(splits) & (self.results["measure"] == measure)]
         queries = per_query_table(self.runs, measures=[measure], splits=splits)
         groups = language_groups(self.runs)
-        losses = robustness_table(select_rows(results, where), select_rows(queries, where), groups)
+        queries = select_rows(queries, where)
+        losses = robustness_table(select_rows(results, where), queries, groups)
         files = tuple(
             path
             for name, width in self.settings.figure_widths.items()
@@ -169,6 +174,11 @@ class StudyFigures:
         caption = f"Loss of {measure} on {split} against the level of each perturbation of the queries."
         yield IndexEntry("", "robustness", caption, files)
         yield self._searched_table("robustness-table", robustness_paper_table(losses, measure), "", self.output)
+        compared = robustness_differences_table(
+            robustness_differences(queries, groups, self.settings.pairs), measure
+        )
+        if compared.rows:
+            yield self._searched_table("robustness-differences", compared, "", self.output)
 
     def _plans(self) -> Iterator[IndexEntry]:
         """Transport plans that `inspect` wrote into run folders."""

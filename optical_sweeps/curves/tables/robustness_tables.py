@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 NORMAL_95 = 1.96
 _NAME = r"^(?P<clean_split>[^+]+)\+(?P<perturbation>[^@]+)@(?P<level>.+)$"
-_KEYS = ("split", "perturbation", "level", "measure")
+LOSS_KEYS = ("split", "perturbation", "level", "measure")
+"""Columns that name a loss, besides its setting and its slice or query."""
 _OF_LOSS = ("clean", "perturbed", "loss", "relative", "error", "sd_seeds", "runs")
 
 
@@ -50,9 +51,9 @@ def robustness_table(
     """
     import pandas
 
-    settings = _settings(table)
-    pairs = _paired(table, "slice")
-    keys = [*settings, *_KEYS, "slice"]
+    settings = setting_columns(table)
+    pairs = paired_losses(table, "slice")
+    keys = [*settings, *LOSS_KEYS, "slice"]
     if not len(pairs):
         return pandas.DataFrame(columns=[*keys, *_OF_LOSS])
     _refuse_duplicates(pairs, keys)
@@ -72,13 +73,14 @@ def robustness_table(
 def robustness_summary(frame: "pandas.DataFrame") -> "pandas.DataFrame":
     """One row for each setting, perturbation, level and measure of a `robustness_table`.
 
-    Columns: `clean`, `perturbed`, `loss`, `relative`, `error`, `sd_seeds` over all languages;
-    `worst_language`, `worst_loss`; `gap_clean` and `gap_perturbed` (high-resource group minus low-resource
-    group; NaN without both); `sd_languages` (standard deviation of the loss over languages).
+    Columns: `clean`, `perturbed`, `loss`, `relative`, `error`, `sd_seeds` over all languages; `loss_high`,
+    `error_high`, `loss_low`, `error_low` (NaN without the group); `worst_language`, `worst_loss`; `gap_clean`
+    and `gap_perturbed` (high-resource group minus low-resource group; NaN without both); `sd_languages`
+    (standard deviation of the loss over languages).
     """
     import pandas
 
-    keys = [*_settings(frame), *_KEYS]
+    keys = [*setting_columns(frame), *LOSS_KEYS]
     rows = []
     for values, part in frame.groupby(keys, dropna=False, sort=False):
         by_slice = part.set_index("slice")
@@ -90,6 +92,7 @@ def robustness_summary(frame: "pandas.DataFrame") -> "pandas.DataFrame":
                 **dict(zip(keys, values, strict=True)),
                 **{name: overall[name] for name in _OF_LOSS if name != "runs"},
                 "worst_language": language, "worst_loss": loss,
+                **_group_losses(by_slice),
                 "gap_clean": _gap(by_slice, "clean"), "gap_perturbed": _gap(by_slice, "perturbed"),
                 "sd_languages": spread(list(languages.values())), "runs": overall["runs"],
             }
@@ -106,21 +109,22 @@ def robustness_paper_table(frame: "pandas.DataFrame", measure: str = "nDCG@10") 
         summary = summary.sort_values(["perturbation", "level", *settings], key=_sort_key)
     rows: list[tuple[Cell, ...]] = []
     for _, row in summary.iterrows():
-        error = "" if math.isnan(row["error"]) else f" ± {100 * NORMAL_95 * row['error']:.2f}"
         facts = (plain(row[name]) for name in settings)
         words = ("" if fact is None else str(fact) for fact in facts)
         rows.append(
             (
                 row["perturbation"], f"{row['level']:g}", *words,
-                _points(row["clean"]), _points(row["perturbed"]), f"{_points(row['loss'])}{error}",
-                _points(row["relative"]), f"{row['worst_language']} {_points(row['worst_loss'])}",
+                _points(row["clean"]), _points(row["perturbed"]), _loss(row["loss"], row["error"]),
+                _points(row["relative"]), _loss(row["loss_high"], row["error_high"]),
+                _loss(row["loss_low"], row["error_low"]),
+                f"{row['worst_language']} {_points(row['worst_loss'])}",
                 _points(row["gap_clean"]), _points(row["gap_perturbed"]), _points(row["sd_seeds"]),
                 _points(row["sd_languages"]),
             )
         )  # fmt: skip
     header = (
-        "perturbation", "level", *settings, "clean", "perturbed", "loss", "loss, %", "worst language", "gap",
-        "gap perturbed", "s.d. seeds", "s.d. languages",
+        "perturbation", "level", *settings, "clean", "perturbed", "loss", "loss, %", "loss, high", "loss, low",
+        "worst language", "gap", "gap perturbed", "s.d. seeds", "s.d. languages",
     )  # fmt: skip
     caption = (
         f"{measure} x 100 on unperturbed and on perturbed queries, mean over languages and seeds; the loss has "
@@ -132,10 +136,11 @@ def robustness_paper_table(frame: "pandas.DataFrame", measure: str = "nDCG@10") 
     return PaperTable(header, tuple(rows), 2 + len(settings), caption, records)
 
 
-def _settings(table: "pandas.DataFrame") -> list[str]:
+def setting_columns(table: "pandas.DataFrame") -> list[str]:
     """The columns that describe the setting of a run, without its seed."""
-    others = {*_KEYS, *_OF_LOSS, "run", "sweep", "seed", "slice", "language", "query_id", "value"}
+    others = {*LOSS_KEYS, *_OF_LOSS, "run", "sweep", "seed", "slice", "language", "query_id", "value"}
     others |= {"worst_language", "worst_loss", "gap_clean", "gap_perturbed", "sd_languages"}
+    others |= {"loss_high", "error_high", "loss_low", "error_low"}
     return [str(name) for name in table.columns if name not in others]
 
 
@@ -144,7 +149,7 @@ def _varied(summary: "pandas.DataFrame") -> list[str]:
     if not len(summary):
         return ["objective"]
     trained = summary[summary["objective"] != ZERO_SHOT]
-    rows = {name: trained if name in OF_TRAINING else summary for name in _settings(summary)}
+    rows = {name: trained if name in OF_TRAINING else summary for name in setting_columns(summary)}
     varied = [name for name, part in rows.items() if part[name].astype(str).nunique() > 1]
     return ["objective", *(name for name in varied if name != "objective")]
 
@@ -153,7 +158,7 @@ def _sort_key(column: "pandas.Series[float]") -> "pandas.Series[float] | pandas.
     return column if column.name == "level" else column.astype(str)
 
 
-def _paired(table: "pandas.DataFrame", *within: str) -> "pandas.DataFrame":
+def paired_losses(table: "pandas.DataFrame", *within: str) -> "pandas.DataFrame":
     """Perturbed rows with the clean value of the same run and slice (or query); `split` is the clean one."""
     names = table["split"].astype(str).str.extract(_NAME)
     perturbed = table[names["perturbation"].notna()].drop(columns="split")
@@ -179,13 +184,10 @@ def _errors(
     per_query: "pandas.DataFrame", settings: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> dict[tuple[Fact, ...], float]:
     """Standard errors of the losses by settings, perturbation and slice."""
-    pairs = _paired(per_query, "language", "query_id")
+    pairs = paired_losses(per_query, "language", "query_id")
     errors = {}
-    for values, part in pairs.groupby([*settings, *_KEYS], dropna=False, sort=False):
-        by_language = {
-            str(language): {str(query): loss for query, loss in rows.groupby("query_id")["loss"].mean().items()}
-            for language, rows in part.groupby("language")
-        }
+    for values, part in pairs.groupby([*settings, *LOSS_KEYS], dropna=False, sort=False):
+        by_language = query_means(part, "loss")
         slices: dict[str, Sequence[str]] = {language: (language,) for language in by_language}
         slices |= {f"group:{group}": members for group, members in groups.items()}
         for slice, members in slices.items():
@@ -195,11 +197,34 @@ def _errors(
     return errors
 
 
+def query_means(losses: "pandas.DataFrame", column: str) -> dict[str, dict[str, float]]:
+    """Language -> query id -> mean of a column over runs."""
+    return {
+        str(language): {str(query): value for query, value in rows.groupby("query_id")[column].mean().items()}
+        for language, rows in losses.groupby("language")
+    }
+
+
 def _gap(by_slice: "pandas.DataFrame", column: str) -> float:
     if {"group:high", "group:low"} <= set(by_slice.index):
         values = by_slice[column].astype(float)
         return float(values["group:high"] - values["group:low"])
     return math.nan
+
+
+def _group_losses(by_slice: "pandas.DataFrame") -> dict[str, float]:
+    """Loss and error of the high- and the low-resource group."""
+    losses = {}
+    for group in ("high", "low"):
+        row = by_slice.loc[f"group:{group}"] if f"group:{group}" in by_slice.index else None
+        losses[f"loss_{group}"] = math.nan if row is None else float(row["loss"])
+        losses[f"error_{group}"] = math.nan if row is None else float(row["error"])
+    return losses
+
+
+def _loss(loss: float, error: float) -> str:
+    """A loss with half of its 95% interval, if its error is known."""
+    return _points(loss) + ("" if math.isnan(error) else f" ± {100 * NORMAL_95 * error:.2f}")
 
 
 def _points(value: float) -> str:

@@ -8,7 +8,12 @@ import pandas
 import pytest
 
 from optical_sweeps.curves.figures.robustness_figure import draw_robustness
+from optical_sweeps.curves.tables.paper_table import Marked
 from optical_sweeps.curves.tables.result_tables import COLUMNS, per_query_table, result_table
+from optical_sweeps.curves.tables.robustness_differences import (
+    robustness_differences,
+    robustness_differences_table,
+)
 from optical_sweeps.curves.tables.robustness_tables import (
     perturbed_splits,
     robustness_paper_table,
@@ -164,3 +169,51 @@ def test_equal_data_give_equal_bytes(study, tmp_path, width):
     second = draw_robustness(frame, tmp_path / "b", width)
     assert [path.suffix for path in first] == [".pdf", ".png"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_differences_of_losses_are_paired_by_query_and_seed(study):
+    """contrastive loses twice as much as optical, so the difference is the loss of optical."""
+    _, per_query = study()
+    frame = robustness_differences(per_query, GROUPS)
+    assert len(frame) == len(LABELS) * len(GROUPS)
+    (row,) = frame[(frame["level"] == 0.2) & (frame["slice"] == "group:low")].itertuples()
+    assert (row.first, row.second, row.seeds) == ("contrastive", "optical", 2)
+    assert row.difference == pytest.approx(0.2 * (0.8 + 0.4) / 2)
+    by_query = {
+        language: pandas.Series([0.2 * share * (1 + 0.1 * (query - 2.5)) for query in range(QUERIES)])
+        for language, share in (("ar", 0.8), ("sw", 0.4))
+    }
+    # the ids of the two languages differ, so 12 ids are drawn
+    squares = sum((((one - one.mean()) / (2 * QUERIES)) ** 2).sum() for one in by_query.values())
+    error = math.sqrt(squares * 12 / 11)
+    assert row.high - row.difference == pytest.approx(1.96 * error)
+    assert row.p == pytest.approx(math.erfc(row.difference / error / math.sqrt(2)))
+    assert frame["p_holm"].max() <= 1
+    assert (frame["p_holm"] >= frame["p"]).all()
+
+
+def test_a_chosen_pair_turns_the_sign(study):
+    _, per_query = study()
+    frame = robustness_differences(per_query, GROUPS)
+    turned = robustness_differences(per_query, GROUPS, [("optical", "contrastive")])
+    assert turned["difference"].tolist() == pytest.approx((-frame["difference"]).tolist())
+    table = robustness_differences_table(turned)
+    assert [cell.verdict for row in table.rows for cell in row if isinstance(cell, Marked)] == ["lower"] * 9
+    assert "| typing | 0.1 | optical - contrastive | high | −2.00 ▼ |" in table.render("markdown")
+
+
+def test_seeds_of_one_objective_alone_are_not_compared(study):
+    _, per_query = study()
+    fewer = per_query[~((per_query["objective"] == "optical") & (per_query["seed"] == 2))]
+    assert set(robustness_differences(fewer, GROUPS)["seeds"]) == {1}
+
+
+def test_equal_losses_have_no_difference(study):
+    """An effect that is absent, such as transliteration of Latin text, is no certain difference."""
+    _, per_query = study()
+    one = per_query[per_query["objective"] == "optical"]
+    both = pandas.concat([one, one.assign(objective="other", run=one["run"] + "b")], ignore_index=True)
+    frame = robustness_differences(both, GROUPS)
+    assert frame["difference"].abs().max() < 1e-12
+    assert (frame["p_holm"] == 1).all()
+    assert robustness_differences_table(robustness_differences(study(())[1], GROUPS)).rows == ()
