@@ -52,7 +52,7 @@ def robustness_differences(
         for row in _pair_rows(losses, first, second, groups)
     ]
     if rows:
-        corrected = holm(np.array([row["p"] for row in rows]))
+        corrected = holm(np.array([row["p"] for row in rows], dtype=float))
         rows = [{**row, "p_holm": float(p)} for row, p in zip(rows, corrected, strict=True)]
     return pandas.DataFrame(rows)
 
@@ -67,7 +67,7 @@ def _pair_rows(
     left, right = sides
     both = left.merge(right, on=shared, suffixes=("_first", "_second"))
     both = both.assign(difference=both["loss_first"] - both["loss_second"])
-    rows = []
+    rows: list[dict[str, object]] = []
     for values, part in both.groupby(keys, dropna=False, sort=True):
         by_language = query_means(part, "difference")
         setting = dict(zip(keys, map(plain, values), strict=True))

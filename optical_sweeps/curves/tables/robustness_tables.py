@@ -216,9 +216,10 @@ def _group_losses(by_slice: "pandas.DataFrame") -> dict[str, float]:
     """Loss and error of the high- and the low-resource group."""
     losses = {}
     for group in ("high", "low"):
-        row = by_slice.loc[f"group:{group}"] if f"group:{group}" in by_slice.index else None
-        losses[f"loss_{group}"] = math.nan if row is None else float(row["loss"])
-        losses[f"error_{group}"] = math.nan if row is None else float(row["error"])
+        exists = f"group:{group}" in by_slice.index
+        for column in ("loss", "error"):
+            values = by_slice[column].astype(float)
+            losses[f"{column}_{group}"] = float(values[f"group:{group}"]) if exists else math.nan
     return losses
 
 
