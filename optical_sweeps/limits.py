@@ -9,11 +9,12 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from optical_sweeps.errors import UserError
 
 PREFIX = "OPTICAL_SWEEPS_MAX_"
+PIECE = 2**18
 DEFAULTS = {
     "LINE_BYTES": 16 * 2**20,
     "UNPACKED_BYTES": 2**40,
@@ -23,6 +24,13 @@ DEFAULTS = {
 }
 """Bytes of a line, of a file once unpacked, and of a JSON file; levels of lists and objects in JSON; rows of a
 parquet file."""
+
+
+@runtime_checkable
+class BinaryReader(Protocol):
+    """What a file opened for reading bytes and a decompressor have in common."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
 
 
 def limit(name: str) -> int:
@@ -100,10 +108,19 @@ def read_json(path: Path) -> Any:
     """
     most = limit("JSON_BYTES")
     with path.open("rb") as file:
-        content = file.read(most + 1)
+        content = read_at_most(file, most + 1)
     if len(content) > most:
         raise ValueError(f"larger than {most} bytes; {remedy('JSON_BYTES')}")
     return parse_json(content.decode("utf-8"))
+
+
+def read_at_most(file: BinaryReader, size: int) -> bytes:
+    """The first bytes of a file, at most `size`, read in pieces: a file allocates what it is asked for."""
+    pieces = []
+    while size and (piece := file.read(min(size, PIECE))):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def _children(node: object) -> list[object]:

@@ -22,6 +22,7 @@ from optical_sweeps.atomic_files import replacing
 from optical_sweeps.corpora.readers.lines import BYTE_ORDER_MARK, decoded, raw_lines, usable
 from optical_sweeps.corpora.readers.opening import GZIP_MAGIC, DamagedFileError, open_bytes
 from optical_sweeps.errors import UserError
+from optical_sweeps.limits import read_at_most
 
 SMALLEST_NORMAL = np.finfo(np.float32).tiny
 FLOAT32_MAX = 3.4028234e38
@@ -91,7 +92,7 @@ def read_run(path: Path) -> RetrievalRun:
     if path.suffix == ".gz" and not _is_gzip(path):
         raise UserError(f"{path}:1: damaged gzip (another format); fetch the file again")
     with suppress(UnicodeDecodeError, DamagedFileError), open_bytes(path) as file:  # the line is named below
-        content = file.read(READ_AT_ONCE + 1)
+        content = read_at_most(file, READ_AT_ONCE + 1)
         if len(content) <= READ_AT_ONCE:
             run = _ranked_run(content.removeprefix(BYTE_ORDER_MARK).decode("utf-8"))
             if run is not None:

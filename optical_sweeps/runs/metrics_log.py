@@ -67,9 +67,8 @@ class MetricsLog:
         with self.path.open("rb") as file:
             file.seek(start)
             try:
-                rows = [parse_json(line) for line in file]
-                return [(row.pop("step"), row) for row in rows]
-            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                return [_row(parse_json(line)) for line in file]
+            except (ValueError, OverflowError) as error:
                 raise UserError(
                     f"{self.path}: a line is not a row of metrics ({first_line(error)}); delete the run's "
                     "folder, and run it again"
@@ -78,3 +77,14 @@ class MetricsLog:
     def _forget(self) -> None:
         while self._recent and self._recent[0][0] < self._clock() - RECENT_SECONDS:
             self._recent.popleft()
+
+
+def _row(values: object) -> tuple[int, dict[str, float]]:
+    """The step of a row, and its metrics; raises ValueError that names the part that is not a number."""
+    if not isinstance(values, dict) or type(values.get("step")) is not int:
+        raise ValueError("no step that is a whole number")
+    metrics = {str(name): value for name, value in values.items() if name != "step"}
+    wrong = [name for name, value in metrics.items() if type(value) not in (int, float)]
+    if wrong:
+        raise ValueError(f"{wrong[0]}: {metrics[wrong[0]]!r} is not a number")
+    return values["step"], {name: float(value) for name, value in metrics.items()}

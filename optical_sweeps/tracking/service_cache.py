@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from optical_sweeps.atomic_files import replacing
-from optical_sweeps.limits import limit, parse_json
+from optical_sweeps.limits import limit, parse_json, read_at_most
 from optical_sweeps.tracking.run_log import Row
 
 CACHE_FORMAT = 2
@@ -66,7 +66,7 @@ def _load(path: Path) -> dict[str, CachedRun]:
     try:
         most = limit("JSON_BYTES")
         with gzip.open(path) as file:
-            text = file.read(most + 1)
+            text = read_at_most(file, most + 1)
         content = parse_json(text) if len(text) <= most else {}
         if content["format"] != CACHE_FORMAT:
             return {}

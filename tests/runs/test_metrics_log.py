@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optical_sweeps.errors import UserError
 from optical_sweeps.runs.metrics_log import RECENT_SECONDS, MetricsLog
 
 
@@ -90,3 +91,12 @@ def test_the_newest_value_of_a_metric_is_found_by_the_end_of_its_name(tmp_path):
     assert log.last_value("plan_entropy") == 0.4
     assert log.last_value("/loss") == 2.0
     assert log.last_value("accuracy") is None
+
+
+@pytest.mark.parametrize(
+    "line", ['{"step": 0.25}', '{"step": true}', '{"step": 1, "a": "b"}', '{"step": 1, "a": null}', "[1]", "{}"]
+)
+def test_a_row_that_is_none_is_named(path, line):
+    path.write_text(line + "\n")
+    with pytest.raises(UserError, match="a line is not a row of metrics"):
+        MetricsLog(path).last_value("a")

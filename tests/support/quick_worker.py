@@ -69,5 +69,5 @@ def _do(what: str, folder: RunFolder, check: Callable[[], None]) -> None:
 if __name__ == "__main__":
     slurm_worker.perform_run = perform_run
     slurm_worker.prepare_group = prepare_group
-    assert sys.argv[1:5] == ["-m", "optical_sweeps", "sweep", "work"], sys.argv
-    sweep_work.run(**parse("sweep work", sys.argv[5:]))
+    assert sys.argv[1:6] == ["-P", "-m", "optical_sweeps", "sweep", "work"], sys.argv
+    sweep_work.run(**parse("sweep work", sys.argv[6:]))
