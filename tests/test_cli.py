@@ -135,6 +135,12 @@ TEXTS = (
 """Texts that Hydra's override grammar or argparse would refuse or change."""
 
 
+def test_a_setting_longer_than_a_file_name_is_a_setting():
+    setting = f"pairs=[{','.join(f'[first{number},second{number}]' for number in range(30))}]"
+    given = parse_composed("figures", ["multirun/demo", setting])
+    assert (given.folder, given.hydra) == (Path("multirun/demo"), [setting])
+
+
 @pytest.mark.parametrize("text", [*TEXTS, ""])
 def test_free_text_never_reaches_hydra(text):
     given = parse_composed("search", ["multirun/demo/RUN", "--query", text, "k=3"])

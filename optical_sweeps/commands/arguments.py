@@ -198,8 +198,16 @@ def _folder_places(words: Sequence[str]) -> list[int]:
         for number, word in enumerate(words)
         if not word.startswith("-")
         and not (number and words[number - 1] in HYDRA_FLAGS_WITH_VALUE)
-        and (Path(word).is_dir() or ("=" not in word and not word.startswith(("~", "+"))))
+        and ((_exists(word) and Path(word).is_dir()) or ("=" not in word and not word.startswith(("~", "+"))))
     ]
+
+
+def _exists(word: str) -> bool:
+    """Whether a word is a path; a long list of values is none, and no error."""
+    try:
+        return Path(word).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _refuse_old_keys(
@@ -229,7 +237,7 @@ def _refuse_old_words(name: str, parser: CommandParser, words: Sequence[str]) ->
     options, renewed = parser.options(), []
     for word in words:
         key, equals, value = word.partition("=")
-        is_old = f"--{key}" in options and options[f"--{key}"] == bool(equals) and not Path(word).exists()
+        is_old = f"--{key}" in options and options[f"--{key}"] == bool(equals) and not _exists(word)
         renewed += [f"--{key}", *([value] if equals else [])] if is_old else [word]
     if renewed != list(words):
         _refuse(name, renewed)
