@@ -190,6 +190,15 @@ def test_topics_as_tsv_and_as_trec_sgml(write):
     }
 
 
+def test_topics_as_json_lines_have_one_of_these_fields(write):
+    keys, texts = ("id", "_id", "query_id", "qid"), ("text", "query", "question", "title")
+    lines = [f'{{"{key}": "{key}", "{text}": "kissa"}}\n' for key, text in zip(keys, texts, strict=True)]
+    assert read_topics(write("topics.jsonl", "".join(lines))) == dict.fromkeys(keys, "kissa")
+    for line in ('{"id": "", "text": "kissa"}\n', '{"id": "1", "text": " "}\n'):
+        path = write("bad.jsonl", line)
+        assert fails(read_topics, path).startswith(f"{path}:1: the query id or its text is empty")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -124,3 +124,9 @@ def test_a_learned_temperature_does_not_fall_below_its_bound():
 def test_bad_settings_name_their_key(arguments, message):
     with pytest.raises(UserError, match=message):
         Contrastive(**arguments)
+
+
+def test_objectives_of_equal_settings_are_two_modules_without_parameters_of_their_own():
+    one, other = Contrastive(), Contrastive()
+    assert len({one, other}) == 2  # PyTorch puts modules into sets
+    assert list(one.parameters()) == []

@@ -172,5 +172,14 @@ def test_bad_settings_name_their_key(settings, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_learned_cost_has_half_the_dimensions_and_the_english_term_is_off_at_first():
+    assert Optical(SHARP, cost="learned", dim=8).expected_dim == 8
+    assert Optical(SHARP, dim=8).expected_dim is None
+    for dim, rank in ((1, 1), (3, 1), (8, 4)):
+        (weight,) = Optical(SHARP, cost="learned", dim=dim).parameters()
+        assert weight.shape == (rank, dim)
+    assert Optical(SHARP).english_weight == 0.0
+
+
 def _double(tokens):
     return TokenEmbeddings(tokens.vectors.double(), tokens.mask)

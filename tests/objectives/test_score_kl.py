@@ -51,6 +51,13 @@ def test_mined_documents_agree_with_loops(which):
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_in_batch_ignores_mined_documents():
+    student, teacher = embeddings([3, 2], seed=1), embeddings([2, 4], seed=2)
+    mined = Documents(embeddings([5, 3], seed=3), torch.ones(2, 2, dtype=torch.bool), ids(2))
+    without = ScoreKL()(student, teacher, ids(2)).loss
+    assert ScoreKL()(student, teacher, ids(2), documents=mined).loss == without
+
+
 def test_a_repeated_english_text_counts_once():
     student, teacher = embeddings([3, 2, 4], seed=1), embeddings([2, 4, 2], seed=2)
     teacher.vectors[2], teacher.mask[2] = teacher.vectors[0], teacher.mask[0]

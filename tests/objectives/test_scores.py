@@ -5,7 +5,7 @@ import torch
 
 from optical_sweeps.encoders.token_embeddings import TokenEmbeddings
 from optical_sweeps.objectives import Align, Contrastive, Optical
-from optical_sweeps.objectives.scores import SCORES, paired_scores
+from optical_sweeps.objectives.scores import SCORES, centred, paired_scores
 from optical_sweeps.transport import Exact, TransportProblem
 from tests.support.objective_batches import SLOW_SCORES, dot, embeddings, ids, slow_maxsim, texts, wider
 
@@ -71,6 +71,12 @@ def test_align_by_transport_is_optical_with_an_exact_plan(centre):
     batch = embeddings([3, 5], seed=1), embeddings([4, 2], seed=2), ids(2)
     optical = Optical(Exact(), centre=centre)(*batch).loss
     torch.testing.assert_close(Align("ot", centre)(*batch).loss, optical)
+
+
+def test_centred_vectors_have_length_1_and_padding_stays_0():
+    vectors = torch.tensor([[[4.0, 5.0], [1.0, -1.0], [0.0, 0.0]]])
+    tokens = centred(TokenEmbeddings(vectors, torch.tensor([[True, True, False]])), torch.ones(2))
+    torch.testing.assert_close(tokens.vectors, torch.tensor([[[0.6, 0.8], [0.0, -1.0], [0.0, 0.0]]]))
 
 
 def test_centred_contrastive_scores_do_not_change_with_a_common_shift():

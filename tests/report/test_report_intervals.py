@@ -24,6 +24,14 @@ def test_they_cover_with_two_seeds():
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
+def test_mean_squares_of_a_table_computed_by_hand():
+    additive = MeanSquares.from_scores(np.array([[0.2, 0.4, 0.6], [0.3, 0.5, 0.7]]))
+    found = (additive.mean, additive.seeds, additive.queries, additive.residuals)
+    assert np.allclose(found, (0.45, 0.015, 0.08, 0.0), rtol=0, atol=1e-15)
+    crossed = MeanSquares.from_scores(np.array([[0.0, 1.0], [1.0, 0.0]]))
+    assert (crossed.mean, crossed.seeds, crossed.queries, crossed.residuals) == (0.5, 0.0, 0.0, 1.0)
+
+
 def test_with_one_seed_the_interval_is_over_queries():
     values = np.random.default_rng(1).normal(0.5, 0.1, (1, 50))
     ((low, high),) = bounds([MeanSquares.from_scores(values)])

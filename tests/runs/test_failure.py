@@ -56,6 +56,14 @@ def test_causes(error, cause):
     assert cause in CAUSES
 
 
+def test_an_error_raised_while_another_is_handled_has_its_cause():
+    error = KeyError("later")
+    error.__context__ = MemoryError()
+    assert cause_of(error) == "memory"
+    error.__suppress_context__ = True  # as `from None` does
+    assert cause_of(error) == "error"
+
+
 def test_a_failure_tells_all(tmp_path: Path):
     told = failure(raised(lambda: 1 / 0))
     assert (told["error"], told["cause"], told["message"]) == ("ZeroDivisionError", "error", "division by zero")

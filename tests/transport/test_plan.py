@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from optical_sweeps.transport import (
     SOLVERS,
     Exact,
     Sinkhorn,
+    TransportPlan,
     TransportProblem,
     cost_spread,
     marginal_error,
@@ -38,6 +41,31 @@ def test_entropy_of_known_plans():
     assert Sinkhorn()(uniform).entropy.item() == pytest.approx(torch.tensor(16.0).log().item(), abs=1e-5)
     permutation = TransportProblem.uniform(1 - torch.eye(4)[None])
     assert Exact()(permutation).entropy.item() == pytest.approx(torch.tensor(4.0).log().item(), abs=1e-6)
+
+
+def by_hand(f: list[float], g: list[float]) -> TransportPlan:
+    """The diagonal plan of costs 1 on the diagonal and 2 off it, with these potentials and epsilon 0.5."""
+    half = torch.full((1, 2), 0.5, dtype=torch.float64, requires_grad=True)
+    cost = torch.tensor([[[1.0, 2.0], [2.0, 1.0]]], dtype=torch.float64)
+    problem = TransportProblem(cost, half, half.detach().clone().requires_grad_())
+    matrix = torch.eye(2, dtype=torch.float64)[None] / 2
+    error, epsilon = torch.zeros(1, dtype=torch.float64), torch.full((1,), 0.5, dtype=torch.float64)
+    f_and_g = (torch.tensor([side], dtype=torch.float64) for side in (f, g))
+    return TransportPlan(problem, matrix, *f_and_g, error, torch.ones(1).long(), error == 0, epsilon)
+
+
+def test_the_regularised_cost_and_its_gradients_are_those_computed_by_hand():
+    plan = by_hand([3.0, 4.0], [5.0, 6.0])
+    plan.regularised_cost.sum().backward()
+    assert plan.regularised_cost.item() == pytest.approx(1 - 0.5 * math.log(2))
+    assert plan.problem.a.grad.tolist() == [[3.0, 4.0]]
+    assert plan.problem.b.grad.tolist() == [[5.0, 6.0]]
+
+
+@pytest.mark.parametrize(("f", "g"), [([-5.0, 0.0], [0.25, 0.25]), ([0.25, 0.25], [-5.0, 0.0])])
+def test_the_dual_value_takes_the_better_side(f, g):
+    """The other side's c-transform gives -1; the optimum is 1."""
+    assert by_hand(f, g).dual_value.tolist() == [1.0]
 
 
 def test_hard_alignment_marks_padding():

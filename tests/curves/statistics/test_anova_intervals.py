@@ -34,6 +34,11 @@ def test_sums_of_squares_add_up(values: np.ndarray) -> None:
     np.testing.assert_allclose(parts, flat @ flat.T, atol=1e-9)
 
 
+def test_one_query_has_a_mean_square_of_0() -> None:
+    squares = MeanSquares.of(np.array([[[0.25], [0.75]]]))
+    assert (squares.mean, squares.seeds, squares.queries, squares.rest) == (0.5, 0.125, 0.0, 0.0)
+
+
 @given(arrays(float, st.tuples(st.just(1), st.just(1), st.integers(2, 20)), elements=st.floats(0, 1)))
 def test_one_seed_is_a_t_interval_over_queries(values: np.ndarray) -> None:
     low, high = MeanSquares.of(values).interval(np.ones(1), 0.9)
@@ -174,3 +179,9 @@ def test_intervals_cover_when_seeds_spread_as_much_as_queries(n_seeds: int) -> N
         narrow += int(abs(squares.mean[0] - 0.4) <= 1.96 * error)
     assert 0.93 <= covered / n <= 1.0
     assert narrow / n < 0.93, "the t quantile matters"
+
+
+def test_replicates_over_few_queries_have_the_variance_of_t() -> None:
+    scores = block(np.random.default_rng(3), np.array([0.4]), n_seeds=1, n_queries=9)
+    expected = scores.values.var(ddof=1) / 9 * 8 / 6  # t with 8 degrees of freedom
+    assert replicates(scores, 20_000, 0).var() == pytest.approx(expected, rel=0.05)

@@ -18,6 +18,7 @@ Groups = Mapping[str, Sequence[str]]
 def test_the_mean_of_a_block_is_the_curve(per_query: pandas.DataFrame, groups: Groups, slice: str) -> None:
     study = Study(per_query, groups, replicates=10)
     block = scores(study, "optical", slice)
+    assert scores(study, "optical", slice) is block  # computed once
     curve = study.curve("optical", slice)
     np.testing.assert_allclose(block.mean, curve.mean)
     np.testing.assert_allclose(block.centred().mean((1, 2)), curve.mean)
