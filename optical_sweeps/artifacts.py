@@ -285,7 +285,10 @@ def _write_manifest(folder: Path, key: Mapping[str, object]) -> None:
         if path.is_symlink() or not path.is_file():
             raise ValueError(f"{path}: an artifact consists of plain files")
         flush_to_disk(path)
-        files[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "blake2b": _checksum(path)}
+        files[path.relative_to(folder).as_posix()] = {
+            "size": path.stat().st_size,
+            "blake2b": file_checksum(path),
+        }
     if not files or MANIFEST in files:
         raise ValueError(f"{folder}: the build wrote {'its own manifest' if files else 'no file'}")
     manifest = {
@@ -357,7 +360,7 @@ def _file_problem(folder: Path, name: str, expected: int) -> str | None:
 
 def _checksum_problem(folder: Path) -> str | None:
     for name, expected in _Manifest.read(folder).checksums.items():
-        if _checksum(folder / name) != expected:
+        if file_checksum(folder / name) != expected:
             return f"{name} has changed since it was built"
     return None
 
@@ -392,6 +395,7 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _checksum(path: Path) -> str:
+def file_checksum(path: Path) -> str:
+    """BLAKE2b of a file's content, of 128 bits, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -115,7 +115,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_at_most(file: BinaryReader, size: int) -> bytes:
-    """The first bytes of a file, at most `size`, read in pieces: a file allocates what it is asked for."""
+    """At most `size` bytes of a file. It is read in pieces, because `read(n)` allocates n bytes at once."""
     pieces = []
     while size and (piece := file.read(min(size, PIECE))):
         pieces.append(piece)

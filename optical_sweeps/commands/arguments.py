@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -193,21 +194,14 @@ def _joined(parser: CommandParser, words: Sequence[str]) -> list[str]:
 
 def _folder_places(words: Sequence[str]) -> list[int]:
     """The indices of words that are neither an override nor a flag of Hydra nor its value."""
+    # os.path: pathlib raises OSError for a word that is longer than a file name
     return [
         number
         for number, word in enumerate(words)
         if not word.startswith("-")
         and not (number and words[number - 1] in HYDRA_FLAGS_WITH_VALUE)
-        and ((_exists(word) and Path(word).is_dir()) or ("=" not in word and not word.startswith(("~", "+"))))
+        and (os.path.isdir(word) or ("=" not in word and not word.startswith(("~", "+"))))  # noqa: PTH112
     ]
-
-
-def _exists(word: str) -> bool:
-    """Whether a word is a path; a long list of values is none, and no error."""
-    try:
-        return Path(word).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def _refuse_old_keys(
@@ -237,7 +231,7 @@ def _refuse_old_words(name: str, parser: CommandParser, words: Sequence[str]) ->
     options, renewed = parser.options(), []
     for word in words:
         key, equals, value = word.partition("=")
-        is_old = f"--{key}" in options and options[f"--{key}"] == bool(equals) and not _exists(word)
+        is_old = f"--{key}" in options and options[f"--{key}"] == bool(equals) and not os.path.exists(word)  # noqa: PTH110
         renewed += [f"--{key}", *([value] if equals else [])] if is_old else [word]
     if renewed != list(words):
         _refuse(name, renewed)

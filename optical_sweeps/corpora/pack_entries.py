@@ -1,13 +1,12 @@
 """The packed bitext and documents below a folder of artifacts, as `cache` lists, verifies and removes them."""
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
-from optical_sweeps.artifacts import Entry
+from optical_sweeps.artifacts import Entry, file_checksum
 from optical_sweeps.console import no_progress
 from optical_sweeps.limits import read_json
 
@@ -62,9 +61,3 @@ def _problem(folder: Path, checksums: bool) -> str | None:
 def checksums_of(folder: Path) -> Mapping[str, str]:
     """The checksum of every file of a folder."""
     return {path.name: file_checksum(path) for path in sorted(folder.iterdir())}
-
-
-def file_checksum(path: Path) -> str:
-    """BLAKE2b of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -42,7 +42,7 @@ ENCODER_HALVES = frozenset(
         "umt5",
     }
 )  # fmt: skip
-"""Families of which the encoder half is the backbone; PyLate does not load it."""
+"""Families whose encoder half is the backbone; PyLate cannot load it."""
 OTHER_INPUTS = {"vision_config": "images", "audio_config": "sound", "encoder_config": "sound"}
 """Sections of a config that describe the encoder of another input than text."""
 

@@ -116,7 +116,7 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _ranked_run(text: str) -> RetrievalRun | None:
-    """The run of a file as `write_run` writes it: single spaces, queries one after another, scores descending.
+    """The run of a file in the format of `write_run`: single spaces, queries in blocks, descending scores.
 
     None for any other file, which `read_run` then reads line by line, in twice the time.
     """

@@ -1,4 +1,4 @@
-"""Ends a launcher's worker processes when a sweep is asked to stop; joblib's would otherwise continue."""
+"""Ends a launcher's worker processes when the sweep receives a stop signal; joblib's would continue."""
 
 import multiprocessing
 import os

@@ -98,7 +98,7 @@ def test_inverted_lists_name_each_document_of_a_centroid_once(tokens):
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 5), st.integers(1, 70), st.integers(1, 40), st.integers(1, 70), st.integers(0, 9))
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
-def test_the_nearest_centroids_are_those_of_a_sort_whatever_the_blocks(
+def test_the_nearest_centroids_are_those_of_a_sort_for_any_block_size(
     dtype, tokens, centroids, count, block, seed
 ):
     count = min(count, centroids)

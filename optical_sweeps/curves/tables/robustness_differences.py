@@ -63,8 +63,7 @@ def _pair_rows(
     settings = [name for name in setting_columns(losses) if name != "objective"]
     keys = [*settings, *LOSS_KEYS]
     shared = [*keys, "seed", "language", "query_id"]
-    sides = (losses[losses["objective"] == name][[*shared, "loss"]] for name in (first, second))
-    left, right = sides
+    left, right = (losses[losses["objective"] == name][[*shared, "loss"]] for name in (first, second))
     both = left.merge(right, on=shared, suffixes=("_first", "_second"))
     both = both.assign(difference=both["loss_first"] - both["loss_second"])
     rows: list[dict[str, object]] = []

@@ -31,6 +31,10 @@ SECTIONS = (
 """Sections of a config that a demand depends on."""
 BYTES_PER_TOKEN, SPECIAL_TOKENS = 4.0, 3
 """Assumed of English text: bytes of a token, and tokens that a tokenizer adds to a text."""
+UNPACKED_BYTES = 40.0
+"""Assumed bytes of an English sentence whose bitext is in memory."""
+TOKEN_BYTES = 5
+"""A stored token: its id and whether it takes part."""
 
 
 @dataclass(frozen=True)
@@ -193,10 +197,6 @@ def _encoding(demands: Sequence[BitextDemand], languages: Mapping[str, LanguageD
     return EncodingDemand(sentences * len(teachers), modes, stored, known[0], known[1])
 
 
-TOKEN_BYTES = 5
-"""A stored token: its id and whether it takes part."""
-
-
 def _vector_bytes(spec: RunSpec) -> int:
     if spec.training.teacher == "online" or spec.encoder.dim is None:
         return 0
@@ -211,10 +211,6 @@ def _tokens(spec: RunSpec, side: Side, language: LanguageDemand) -> float:
     size = language.packed
     length = size.english / language.pairs if size is not None else UNPACKED_BYTES
     return min(float(longest), length / BYTES_PER_TOKEN + SPECIAL_TOKENS)
-
-
-UNPACKED_BYTES = 40.0
-"""Assumed bytes of an English sentence whose bitext is in memory."""
 
 
 def _seconds(seconds: float) -> str:

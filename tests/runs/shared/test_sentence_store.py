@@ -125,7 +125,7 @@ def test_processes_share_the_work(tmp_path):
 
 
 def test_kills_lose_only_unfinished_shards(tmp_path):
-    """A killed process leaves finished shards and nothing else; `benchmarks/bitext.py` kills at random."""
+    """A killed process leaves only complete shards; `benchmarks/bitext.py` kills at random times."""
     context = multiprocessing.get_context("fork")
     killed = 0
     for number, shards in enumerate((0, 1, 3)):  # stored by both before one of them is killed
