@@ -24,7 +24,7 @@ demo: $(STAMP)                 ## sweep the ratio on built-in data, draw the cur
 
 test: $(STAMP)                 ## run the fast tests in parallel
 	@$(BIN)/optical-sweeps warm-up
-	$(BIN)/python -m pytest -n $(strip $(JOBS)) --dist worksteal -m "not slow"
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n $(strip $(JOBS)) --dist worksteal -m "not slow"
 
 test-all: $(STAMP)             ## run all tests in parallel
 	@$(BIN)/optical-sweeps warm-up

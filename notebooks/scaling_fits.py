@@ -18,7 +18,8 @@
 # drawn through any four points. This notebook fits laws to simulated studies, whose truth is known. It asks
 # each time what the data determine, what they do not determine, and whether the software says so.
 #
-# Laws describe **error**, $1 - \mathrm{nDCG}$, so that objectives can be compared. Most examples below use#
+# Laws describe **error**, $1 - \mathrm{nDCG}$, so that objectives can be compared. Most examples below use
+#
 # $$1 - \mathrm{nDCG}(D) = (B / D)^\beta + \delta$$
 #
 # with $D$ pairs of bitext, a scale $B$, an exponent $\beta$, and a floor $\delta$: the error that remains

@@ -7,7 +7,8 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -120,7 +121,9 @@ def _run(name: str, words: list[str]) -> None:
     command = COMMANDS[name]
     run = importlib.import_module(f"optical_sweeps.commands.{command.module}").run
     if command.config is None:
-        run(**parse(name, words))
+        arguments = parse(name, words)
+        with _output(arguments):
+            run(**arguments)
         return
     given = parse_composed(name, words)
     if given.help:
@@ -133,9 +136,19 @@ def _run(name: str, words: list[str]) -> None:
 
     def task(config: "DictConfig") -> object:
         folder = {} if command.folder is None else {command.folder: given.folder}
-        return run(config, **folder, **given.options)
+        with _output(given.options):
+            return run(config, **folder, **given.options)
 
     run_hydra(command.config, leave_on_user_error(task), given.hydra)
+
+
+def _output(options: Mapping[str, object]) -> AbstractContextManager[None]:
+    """With --json, standard output is for JSON alone."""
+    if not options.get("as_json"):
+        return nullcontext()
+    from optical_sweeps.console import json_alone
+
+    return json_alone()
 
 
 def run_hydra(config: str, task: Callable[["DictConfig"], object], words: Sequence[str]) -> None:

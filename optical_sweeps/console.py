@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
@@ -15,6 +16,7 @@ from optical_sweeps.terminal_text import message_text, plain_text
 
 Advance = Callable[[int, int], None]
 """Reports progress as (done, total)."""
+_JSON_ALONE = ContextVar("standard output is for JSON alone", default=False)
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,17 @@ class _PlainTextsHook(RenderHook):
         return [PlainTexts(renderable) for renderable in renderables]
 
 
-def terminal(width: int | None = None) -> Console:
+def terminal(width: int | None = None, error: bool = False) -> Console:
     """A console on standard output that accepts every character.
 
     Texts are never mark-up, and control characters are shown as text.
 
     Args:
         width: columns; None is the terminal's own width.
+        error: use standard error instead.
     """
     tolerate_encodings()
-    console = Console(width=width, markup=False, emoji=False)
+    console = Console(width=width, markup=False, emoji=False, stderr=error)
     console.push_render_hook(_PlainTextsHook())
     return console
 
@@ -51,12 +54,22 @@ def no_progress(done: int, total: int) -> None:
     """Report nothing."""
 
 
+@contextmanager
+def json_alone() -> Iterator[None]:
+    """Keep standard output for `echo_json`: `echo` and progress bars write to standard error."""
+    token = _JSON_ALONE.set(True)
+    try:
+        yield
+    finally:
+        _JSON_ALONE.reset(token)
+
+
 def echo(text: str = "") -> None:
     """Print a text without control characters and secrets.
 
     It is never wrapped, so that log lines and paths stay whole.
     """
-    _print(message_text(text))
+    _print(message_text(text), error=_JSON_ALONE.get())
 
 
 def echo_json(value: object) -> None:
@@ -65,8 +78,8 @@ def echo_json(value: object) -> None:
     _print(plain_text(json.dumps(value, ensure_ascii=not readable)))
 
 
-def _print(text: str) -> None:
-    terminal().print(text, highlight=False, soft_wrap=True)
+def _print(text: str, error: bool = False) -> None:
+    terminal(error=error).print(text, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -77,7 +90,7 @@ def progress(description: str) -> Iterator[Advance]:
     """
     text = TextColumn("  {task.description}", markup=False)
     columns = (text, BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
-    console = terminal()
+    console = terminal(error=_JSON_ALONE.get())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(message_text(description), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -88,7 +101,7 @@ def counter(description: str) -> Iterator[Callable[[int], None]]:
     """Show a number on a terminal, for work of unknown size; yields a function to call with the number."""
     text = TextColumn("  {task.description}", markup=False)
     columns = (text, TextColumn("{task.completed:,.0f}", markup=False))
-    console = terminal()
+    console = terminal(error=_JSON_ALONE.get())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(message_text(description), total=None)
         yield lambda done: bar.update(task, completed=done)

@@ -12,9 +12,11 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A busy machine is no failure, and every run tests the same examples. HYPOTHESIS_PROFILE=search draws new ones.
+# A busy machine is no failure, and every run tests the same examples. HYPOTHESIS_PROFILE=search draws new ones,
+# and quick (make test) tests a fifth of them.
 BUSY = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("same", derandomize=True, database=None, **BUSY)
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("same"), max_examples=20)
 hypothesis.settings.register_profile("search", **BUSY)
 # A killed mutant needs no smallest example (.ci/mutants.py).
 PHASES = {"phases": [hypothesis.Phase.explicit, hypothesis.Phase.generate]}

@@ -1,16 +1,19 @@
 """The generated pages of the site: every command, option, config key and public name is on one."""
 
 import importlib
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 from optical_sweeps.commands.arguments import parser_of
 from optical_sweeps.commands.registry import COMMANDS
+from tests.support.finished_sweeps import write_sweep
 
 ROOT = Path(__file__).parents[1]
 
@@ -79,3 +82,21 @@ def test_comments_of_a_config_are_its_meanings(pages):
     assert "| `learning_rate` | `1.0e-4` | peak |" in training
     assert "docs/" not in pages["reference/config/objective_group.md"]
     assert "(../../concepts/objectives.md)" in pages["reference/config/objective_group.md"]
+
+
+def test_the_terminal_picture_shows_what_the_command_prints(tmp_path):
+    folder = tmp_path / "multirun" / "small"
+    folder.mkdir(parents=True)
+    write_sweep(folder)
+    command = [sys.executable, "-m", "optical_sweeps", "sweep", "status", "multirun/small"]
+    script = [sys.executable, str(ROOT / "docs/_site/terminal_picture.py"), "picture.svg"]
+    subprocess.run(
+        [*script, *command], cwd=tmp_path, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    svg = (tmp_path / "picture.svg").read_text(encoding="utf-8")
+    assert "url(http" not in svg
+    assert "@import" not in svg
+    shown = " ".join("".join(ElementTree.fromstring(svg).itertext()).split())
+    plain = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, encoding="utf-8").stdout
+    for line in plain.splitlines():
+        assert " ".join(line.split()) in shown

@@ -179,7 +179,11 @@ def _config(config: Config, depth: int) -> str:
     lines = [_linked(config.header, depth), ""]
     if config.includes:
         lines += ["Includes " + ", ".join(f"`{entry}`" for entry in config.includes) + ".", ""]
-    keys = [key for key in config.keys if not key.name.startswith("hydra.") and key.name != "hydra"]
+    keys = [
+        key
+        for key in config.keys
+        if (key.value or key.meaning) and not key.name.startswith("hydra.") and key.name != "hydra"
+    ]
     if keys:
         lines += ["| key | value | meaning |", "| --- | --- | --- |"]
         for key in keys:

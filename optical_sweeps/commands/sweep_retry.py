@@ -48,7 +48,7 @@ def run(
     trust.check(grid, chosen)
     submits = grid.was_submitted and not here and bool(chosen)
     if submits:
-        _submit(grid, chosen, trust, launcher, quiet=as_json)
+        _submit(grid, chosen, trust, launcher)
     results = [] if submits else retry_here(grid, chosen)
     if as_json:
         facts = {"sweep": str(grid.folder), "runs": chosen, "submitted": submits}
@@ -59,16 +59,15 @@ def run(
         raise SystemExit(1)
 
 
-def _submit(grid: Grid, runs: Sequence[str], trust: Trust, launcher: Sequence[str], *, quiet: bool) -> None:
+def _submit(grid: Grid, runs: Sequence[str], trust: Trust, launcher: Sequence[str]) -> None:
     from optical_sweeps.slurm.submission import submit_again
     from optical_sweeps.sweeps.hydra_app import hydra_app
     from optical_sweeps.sweeps.slurm_launch import slurm_settings
 
     for run in runs:
         grid.runs[run].failure_path.unlink(missing_ok=True)
-    announce = (lambda line: None) if quiet else echo
     settings = None
     if launcher:
         with hydra_app(grid.config, trust.config_dir, launcher) as app:
             settings = slurm_settings(app.master.hydra.launcher, "sweep retry")
-    submit_again(grid.folder, list(runs), settings, trust=trust.options(), echo=announce)
+    submit_again(grid.folder, list(runs), settings, trust=trust.options())

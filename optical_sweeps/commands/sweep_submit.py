@@ -15,31 +15,28 @@ def run(
     overrides: Sequence[str], config_dir: str | None, config_name: str, as_json: bool, multirun: bool
 ) -> None:
     """Plan the grid of the overrides, and submit every run that is neither done nor queued."""
-    submission = _submit(overrides, config_dir, config_name, quiet=as_json)
+    submission = _submit(overrides, config_dir, config_name)
     if as_json:
         echo_json(_facts(submission))
 
 
-def _submit(
-    overrides: Sequence[str], config_dir: str | None, config_name: str, *, quiet: bool
-) -> Submission | None:
+def _submit(overrides: Sequence[str], config_dir: str | None, config_name: str) -> Submission | None:
     from optical_sweeps.sweeps.grid_planning import plan_grid
     from optical_sweeps.sweeps.hydra_app import hydra_app
     from optical_sweeps.sweeps.slurm_launch import slurm_settings
     from optical_sweeps.sweeps.trusted_grid import trust_of
 
-    announce = (lambda line: None) if quiet else echo
     with hydra_app(config_name, config_dir, overrides) as app:
         settings = slurm_settings(app.master.hydra.launcher, "sweep submit")
         grid = plan_grid(app.master, app.loader, app.overrides).grid
         saved = grid.save()
         states = {run: state for run, state in saved.states().items() if run in grid.runs}
-        announce(f"{len(grid.points):,} grid points: {describe(states)} -> {grid.folder}")
+        echo(f"{len(grid.points):,} grid points: {describe(states)} -> {grid.folder}")
         unfinished = [run for run, state in states.items() if state != "done"]
         if not unfinished:
             return None
         shared, trust = grid.sharing_groups(unfinished), trust_of(grid)
-        return submit(grid.folder, unfinished, settings, shared, trust=trust.options(), echo=announce)
+        return submit(grid.folder, unfinished, settings, shared, trust=trust.options())
 
 
 def _facts(submission: Submission | None) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Submits runs of a sweep to Slurm: in packs, in job arrays, after a job that builds what they share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,8 +23,6 @@ from optical_sweeps.slurm.submission_plan import (
 )
 from optical_sweeps.slurm.submission_queue import Activity, runs_in_queue, tasks_in_queue
 
-Echo = Callable[[str], None]
-
 
 def submit(
     sweep: Path,
@@ -34,7 +32,6 @@ def submit(
     *,
     started_in: Path | None = None,
     trust: Sequence[str] = (),
-    echo: Echo = echo,
 ) -> Submission | None:
     """Submit the runs that are not in the queue already; None if there are none.
 
@@ -89,7 +86,6 @@ def submit_again(
     settings: SlurmSettings | None = None,
     *,
     trust: Sequence[str] = (),
-    echo: Echo = echo,
 ) -> Submission | None:
     """Submit runs again.
 
@@ -112,7 +108,7 @@ def submit_again(
         )
     shared = [each for submission in earlier for each in submission.shared]
     chosen, folder = settings or last.settings, Path(last.started_in)
-    return submit(sweep, runs, chosen, shared, started_in=folder, trust=trust, echo=echo)
+    return submit(sweep, runs, chosen, shared, started_in=folder, trust=trust)
 
 
 def queued_runs(sweep: Path) -> dict[str, Activity]:

@@ -192,7 +192,8 @@ def test_retry_runs_what_failed_by_cause_from_anywhere(again, here, tmp_path):
     assert re.search(MEASURED, done.lines[-1])
     assert sorted(states(again).values()) == ["done", "done", "done", "failed"]
     told = here(again, "sweep", "retry", str(FOLDER), "--config-dir", "studies", "--json")
-    result = json.loads(told.out.splitlines()[-1])
+    result = json.loads(told.out)
+    assert re.search(MEASURED, told.err)
     assert (result["runs"], [each["state"] for each in result["results"]]) == ([other], ["done"])
     assert measures(again) == before
     assert list((tmp_path / "elsewhere").iterdir()) == []

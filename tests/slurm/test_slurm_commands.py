@@ -145,18 +145,18 @@ def test_a_job_that_was_not_accepted_is_an_error(commands, monkeypatch):
     assert not isinstance(raised.value, slurm.SubmissionUnknown)
 
 
-def test_where_nobody_answers_the_submission_is_kept_and_adopted_later(commands, tmp_path, monkeypatch):
+def test_where_nobody_answers_the_submission_is_kept_and_adopted_later(commands, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(slurm, "_LOOK_UPS", (0.0,))
     stand_in(commands, "scontrol", "echo MaxArraySize = 10")
     stand_in(commands, "sbatch", TIMED_OUT)
     stand_in(commands, "squeue", "exit 1")
-    sweep, lines = tmp_path / "sweep", []
+    sweep = tmp_path / "sweep"
     with pytest.raises(slurm.SlurmError, match="give the same command"):
-        submit(sweep, ["a", "b"], SlurmSettings(), [], echo=lines.append)
+        submit(sweep, ["a", "b"], SlurmSettings(), [])
     (kept,) = submissions_of(sweep)
     name = kept.job_name(kept.jobs[0])
     stand_in(commands, "squeue", f"echo '12_[0-1]|PENDING|Priority|{name}'")
     stand_in(commands, "sbatch", "echo 13; exit 1")
-    assert submit(sweep, ["a", "b"], SlurmSettings(), [], echo=lines.append) is None
-    assert lines == ["2 of 2 runs are in the queue already"]
+    assert submit(sweep, ["a", "b"], SlurmSettings(), []) is None
+    assert capsys.readouterr().out == "2 of 2 runs are in the queue already\n"
     assert submissions_of(sweep)[0].jobs[0].job == "12"

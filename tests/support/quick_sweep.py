@@ -33,7 +33,7 @@ class QuickSweep:
     def submit(self, *runs: str, shared: list[SharingGroup] | None = None, **settings) -> Submission | None:
         """Submit runs; all of them by default."""
         asked = SlurmSettings(python=str(self.python), **settings)
-        return submit(self.folder, runs or list(self.states()), asked, shared or [], echo=lambda line: None)
+        return submit(self.folder, runs or list(self.states()), asked, shared or [])
 
     def states(self) -> dict[str, str]:
         return dict(Grid.load(self.folder).states())

@@ -133,7 +133,7 @@ def test_cancelling_runs_of_a_pack_and_whole_sweeps(quick_sweep: QuickSweep):
     assert len(quick_sweep.began("d1")) == 1  # a cancelled task does not come back
     assert printed("sweep cancel", str(quick_sweep.folder)).startswith("nothing to cancel")
 
-    again = submit_again(quick_sweep.folder, ["c3", "d2"], rest.settings, echo=lambda line: None)
+    again = submit_again(quick_sweep.folder, ["c3", "d2"], rest.settings)
     assert again
     assert again.settings == rest.settings
     quick_sweep.until_over()
