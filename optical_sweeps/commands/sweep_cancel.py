@@ -34,8 +34,10 @@ def run(sweep: Path, runs: list[str], as_json: bool) -> None:
         echo(f"cancelled: {run} {labels.get(run, '')}".rstrip())
     if cancellation.tasks:
         echo(f"Slurm tasks cancelled: {' '.join(cancellation.tasks)}")
+    for job in cancellation.preparations:
+        echo(f"preparation cancelled: Slurm job {job}, which no run in the queue needs any more")
     for process in cancellation.processes:
         place = "" if process.host == socket.gethostname() else f"on {process.host}: "
         echo(f"{process.run} is running outside Slurm; to stop it, {place}kill {process.pid}")
-    if not cancellation.runs and not cancellation.processes:
+    if not (cancellation.runs or cancellation.preparations or cancellation.processes):
         echo("nothing to cancel: no run is queued or running")

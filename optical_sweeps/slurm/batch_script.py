@@ -12,15 +12,17 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline"}
 _SCRIPT = """\
 #!/bin/bash
 # One task of a sweep: `script.sh prepare`, or `script.sh FIRST` for pack FIRST + SLURM_ARRAY_TASK_ID.
+if [ "$1" = prepare ]; then
+  what=(--prepare) launch=()
+else
+  pack=$(($1 + SLURM_ARRAY_TASK_ID))
+  what=(--task "$pack") launch=({launch})
+  rm -rf {submission}/left/"$pack"  # a requeued task performs its pack again, also runs that it had left
+fi
 {setup}
 set +e
 export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-1}}"
 {exports}
-if [ "$1" = prepare ]; then
-  what=(--prepare) launch=()
-else
-  what=(--task "$(($1 + SLURM_ARRAY_TASK_ID))") launch=({launch})
-fi
 
 # Slurm signals this shell only; a signal ends `wait`, not the worker.
 signalled= warned= ended=
@@ -42,6 +44,11 @@ for attempt in {{1..{attempts}}}; do
     134 | 137 | 139) echo "the worker was killed (exit code $code)" ;;
     *) break ;;
   esac
+  if [ "$1" = prepare ]; then
+    echo "a job is often killed for lack of memory: submit again, with a larger hydra.launcher.prepare.mem"
+    break
+  fi
+  export WORKER_EXIT_CODE="$code"  # the next worker names the run
 done
 
 # {interrupted}: interrupted, its state saved; {unready}: the warning came before its signal handlers.
@@ -62,7 +69,8 @@ def script_text(settings: SlurmSettings, submission: Path, longest: int, trust: 
 
     Args:
         submission: the submission's folder.
-        longest: runs of its longest pack.
+        longest: runs of its longest pack; the worker is started again after each kill, and once more to report
+            the last.
         trust: options of `sweep work` that accept the grid's folder of configs and its foreign classes.
     """
     return _SCRIPT.format(
@@ -73,7 +81,7 @@ def script_text(settings: SlurmSettings, submission: Path, longest: int, trust: 
         program=_program(settings),
         submission=shlex.quote(str(submission)),
         trust=shlex.join(trust),
-        attempts=longest,
+        attempts=longest + 1,
         interrupted=75,
         unready=128 + 10,
         requeues=settings.requeues,

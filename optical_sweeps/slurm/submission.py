@@ -18,6 +18,7 @@ from optical_sweeps.slurm.submission_plan import (
     Submission,
     create,
     discard,
+    short,
     submissions_of,
     submitted,
 )
@@ -142,16 +143,12 @@ def described(submission: Submission) -> str:
     after = f" after its preparation, job {first[0]}" if first else ""
     return (
         f"{runs} in {tasks} of job {arrays}{after}; "
-        f"status: optical-sweeps sweep status {_short(submission.sweep)}"
+        f"status: optical-sweeps sweep status {short(submission.sweep)}"
     )
 
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _restricted(groups: Sequence[SharingGroup], runs: Sequence[str]) -> list[SharingGroup]:

@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -183,6 +184,22 @@ class Submission:
         path = self.folder / "begun" / run
         return path.exists() and path.read_text(encoding="utf-8") == attempt
 
+    def leave(self, run: str, pack: int) -> None:
+        """Note that the task of this pack is past the run, though it is neither done nor failed: its worker was
+        killed in it, or its point is another run now.
+
+        The batch script removes these notes whenever Slurm starts the task.
+        """
+        folder = self.folder / "left" / str(pack)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / run).touch()
+
+    def left_runs(self, pack: int) -> frozenset[str]:
+        """The runs for which `leave` was called since Slurm started the task of this pack."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return frozenset(path.name for path in (self.folder / "left" / str(pack)).iterdir())
+        return frozenset()
+
     def log_of(self, job: Job, index: int | None) -> Path:
         """The log file of a task."""
         name = f"prepare-{job.job}.log" if job.role == "prepare" else f"{job.job}_{index}.log"
@@ -204,6 +221,11 @@ def _job(content: Mapping[str, Any]) -> Job:
     if job.role not in ("array", "prepare") or not (job.job is None or re.fullmatch(r"[0-9]+", job.job)):
         raise ValueError(f"{content!r} is not a job")
     return job
+
+
+def short(path: Path) -> Path:
+    """The path as the user types it: relative to the current folder, if it is in it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def submissions_of(sweep: Path) -> list[Submission]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm import slurm_commands as slurm
-from optical_sweeps.slurm.submission_plan import FOLDER, PREPARED, Job, Submission, submissions_of
+from optical_sweeps.slurm.submission_plan import FOLDER, PREPARED, Job, Submission, short, submissions_of
 
 Activity = Literal["queued", "running"]
 
@@ -42,16 +42,23 @@ def runs_in_queue(submissions: Iterable[Submission]) -> dict[str, Activity]:
 
 def open_runs(submission: Submission, job: Job, task: slurm.Task) -> list[str]:
     """The runs that a task has still to do; of the preparation, those that wait for it."""
-    number = job.first + (task.index or 0)
     if job.role == "prepare":
-        runs = submission.runs
-    else:
-        runs = submission.packs[number] if number < len(submission.packs) else ()
-    return [run for run in runs if not submission.is_over(run)]
+        return [run for run in submission.runs if not submission.is_over(run)]
+    number = job.first + (task.index or 0)
+    runs = submission.packs[number] if number < len(submission.packs) else ()
+    # a task that waits, also one that was requeued, performs its pack from the start
+    left = submission.left_runs(number) if task.activity == "running" else frozenset()
+    return [run for run in runs if run not in left and not submission.is_over(run)]
+
+
+def needs_no_preparation(submission: Submission, job: Job, task: slurm.Task) -> bool:
+    """Whether the task is a preparation for which no run waits any more, as after `sweep cancel`."""
+    return job.role == "prepare" and task.state != "COMPLETING" and not open_runs(submission, job, task)
 
 
 def problems(sweep: Path) -> list[str]:
-    """Lines on what needs the user's action: failed preparations, and tasks that Slurm will never start."""
+    """Lines on what needs the user's action: preparations that failed or that no run needs, and tasks that
+    Slurm will never start."""
     if not (sweep / FOLDER).is_dir() or not slurm.is_here():
         return []
     submissions = submissions_of(sweep)
@@ -60,7 +67,8 @@ def problems(sweep: Path) -> list[str]:
     except UserError as error:
         return [str(error)]
     active = {submission.folder for submission, _, _ in queue}
-    return [*_failed_preparations(submissions, active), *_never_starting(queue)]
+    lines = (*_failed_preparations(submissions, active), *_needless_preparations(queue))
+    return [*lines, *_never_starting(queue)]
 
 
 def _failed_preparations(submissions: Sequence[Submission], active: Collection[Path]) -> Iterator[str]:
@@ -71,6 +79,15 @@ def _failed_preparations(submissions: Sequence[Submission], active: Collection[P
             continue
         if runs := [run for run in submission.runs if last[run] == folder and not submission.is_over(run)]:
             yield f"preparation failed before {len(runs)} of its runs began: see {submission.log_of(job, None)}"
+
+
+def _needless_preparations(queue: Iterable[tuple[Submission, Job, slurm.Task]]) -> Iterator[str]:
+    for submission, job, task in queue:
+        if needs_no_preparation(submission, job, task):
+            yield (
+                f"preparation {task.activity}: Slurm job {task.id}, which no run in the queue needs; "
+                f"optical-sweeps sweep cancel {short(submission.sweep)} ends it"
+            )
 
 
 def _never_starting(queue: Iterable[tuple[Submission, Job, slurm.Task]]) -> Iterator[str]:

@@ -42,13 +42,19 @@ def work(submission: Submission, task: int | None, trust: Trust) -> int:
 
 
 def _perform_pack(submission: Submission, task: int, trust: Trust, interruption: Interruption) -> int:
-    """Perform the runs of a pack; a run that fails, or whose worker was killed, does not stop the others."""
+    """Perform the runs of a pack; a run that fails, or whose worker was killed, does not stop the others.
+
+    What the worker is past leaves the task's queue: a run whose worker was killed is stale at once.
+    """
     pack, attempt = submission.packs[task], _attempt()
     _announce(f"task {task + 1} of {len(submission.packs)}: {len(pack)} runs")
     grid = Grid.load(submission.sweep)
     trust.check(grid, pack)
-    open_runs = [run for run in pack if not submission.is_over(run) and not submission.was_begun(run, attempt)]
-    for run in _agreed(submission, task, open_runs):
+    unfinished = [run for run in pack if not submission.is_over(run)]
+    killed = [run for run in unfinished if submission.was_begun(run, attempt)]
+    for run in killed:
+        _leave_killed(submission, task, run, grid)
+    for run in _agreed(submission, task, [run for run in unfinished if run not in killed]):
         if submission.is_cancelled(run):
             continue
         try:
@@ -56,12 +62,28 @@ def _perform_pack(submission: Submission, task: int, trust: Trust, interruption:
             submission.begin(run, attempt)
             echo(f"-- {run} {grid.point_of[run].label}")
             perform_run(grid, run)
+            if not submission.is_over(run):
+                submission.leave(run, task)
         except Interrupted as interrupted:
             if interrupted.signal != signal.SIGUSR2 or not submission.is_cancelled(run):
                 raise
             interruption.received = None
             echo(f"{run}: cancelled")
     return int(any(not _needs_nothing(submission, run) for run in pack))
+
+
+def _leave_killed(submission: Submission, task: int, run: str, grid: Grid) -> None:
+    """Note that the task is past a run in which its worker was killed, and print why, once."""
+    if run in submission.left_runs(task):
+        return
+    submission.leave(run, task)
+    code = os.environ.get("WORKER_EXIT_CODE")  # set by the batch script
+    why = f"crashed with exit code {code}; it is stale now: submit again"
+    if code in (None, str(128 + signal.SIGKILL)):
+        why = (
+            "killed, often for lack of memory; it is stale now: submit again, with a larger hydra.launcher.mem"
+        )
+    echo(f"-- {run} {grid.point_of[run].label}: {why}")
 
 
 def perform_run(grid: Grid, run: str) -> None:
@@ -82,7 +104,8 @@ def _prepare_all(submission: Submission, trust: Trust, interruption: Interruptio
     grid = Grid.load(submission.sweep)
     trust.check(grid, submission.runs)
     for group in submission.shared:
-        if not is_prepared(Path(group.note)):
+        is_needed = not all(map(submission.is_over, group.runs))  # its runs may have been cancelled
+        if is_needed and not is_prepared(Path(group.note)):
             prepare_group(grid, group, interruption)
     write_json(submission.folder / PREPARED, {"job": os.environ.get("SLURM_JOB_ID")})
     return 0

@@ -23,7 +23,12 @@ def test_cancel_names_the_process_of_a_local_run(sweep, capsys):
         call("sweep cancel", str(sweep))
         assert capsys.readouterr().out == f"a1 is running outside Slurm; to stop it, kill {os.getpid()}\n"
         call("sweep cancel", str(sweep), "--run=b2", "--json")
-        assert json.loads(capsys.readouterr().out) == {"tasks": [], "runs": [], "processes": []}
+        assert json.loads(capsys.readouterr().out) == {
+            "tasks": [],
+            "preparations": [],
+            "runs": [],
+            "processes": [],
+        }
     call("sweep cancel", str(sweep))
     assert capsys.readouterr().out == "nothing to cancel: no run is queued or running\n"
     with pytest.raises(UserError, match="no run c3"):

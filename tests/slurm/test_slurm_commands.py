@@ -11,6 +11,7 @@ from optical_sweeps.slurm.slurm_commands import Task, _reason, parse_limits, par
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
 from optical_sweeps.slurm.submission import packed, submit
 from optical_sweeps.slurm.submission_plan import submissions_of
+from tests.support.slurm_stand_ins import stand_in
 
 STRETCHES = st.lists(
     st.tuples(st.integers(0, 50), st.integers(0, 6), st.integers(1, 3)), min_size=1, max_size=6
@@ -85,21 +86,6 @@ def test_packs_hold_every_run_once_in_order_and_fit_the_limit(runs, size, most):
         assert all(packs)
     assert len(packed(names, size, most)) <= most
     assert max(map(len, packed(names, size))) <= size
-
-
-def stand_in(folder: Path, program: str, body: str) -> None:
-    """A stand-in for one of Slurm's commands, found first on PATH."""
-    folder.mkdir(exist_ok=True)
-    (folder / program).write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
-    (folder / program).chmod(0o755)
-
-
-@pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "commands"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-    return folder
 
 
 def test_options_in_the_users_environment_do_not_reach_slurms_commands(commands, tmp_path, monkeypatch):
