@@ -107,6 +107,15 @@ def counter(description: str) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
+def count_text(number: int, what: str) -> str:
+    """A number of things, which form their plural with an s.
+
+    >>> count_text(1, "run"), count_text(1_200, "grid point")
+    ('1 run', '1,200 grid points')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def size_text(count: int) -> str:
     """A number of bytes in decimal units.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from optical_sweeps.console import echo, progress, terminal
+from optical_sweeps.console import count_text, echo, progress, terminal
 
 WIDTH = 240
 """Columns of a table; a narrower terminal wraps its lines."""
@@ -38,7 +38,7 @@ def run(config: DictConfig, sweep: Path | None) -> None:
             terminal(WIDTH).print(terminal_paper_table(table), soft_wrap=True)
             echo(table.caption)
             echo()
-    echo(f"from {len(runs)} runs in {source_text(settings)}")
+    echo(f"from {count_text(len(runs), 'run')} in {source_text(settings)}")
     for stem, table in (("claims", claims), ("crossings", crossings)):
         for path in write_paper_table(table, output / stem):
             echo(f"  {path}")

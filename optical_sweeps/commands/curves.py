@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from optical_sweeps.console import echo, progress, terminal
+from optical_sweeps.console import count_text, echo, progress, terminal
 
 
 def run(config: DictConfig, sweep: Path | None) -> None:
@@ -45,7 +45,7 @@ def run(config: DictConfig, sweep: Path | None) -> None:
     tables = write_table(results, output / "results")
     markdown = output / "table.md"
     write_text(markdown, markdown_table(study))
-    echo(f"from {len(runs)} runs in {source_text(settings)}")
+    echo(f"from {count_text(len(runs), 'run')} in {source_text(settings)}")
     for path in (*tables, markdown, *figures):
         echo(f"  {path}")
     for line in missing_lines(settings, runs, results):

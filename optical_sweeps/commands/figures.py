@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from optical_sweeps.console import echo, progress
+from optical_sweeps.console import count_text, echo, progress
 
 
 def run(config: DictConfig, sweep: Path | None) -> None:
@@ -26,7 +26,7 @@ def run(config: DictConfig, sweep: Path | None) -> None:
     missing = missing_lines(settings, runs, results)
     index = output / "index.md"
     write_text(index, index_text(entries, output, settings, runs, missing))
-    echo(f"from {len(runs)} runs in {source_text(settings)}")
+    echo(f"from {count_text(len(runs), 'run')} in {source_text(settings)}")
     for path in (index, *(path for entry in entries for path in entry.files)):
         echo(f"  {path}")
     for line in (*(f"  {entry.name}: {entry.caption}" for entry in entries if not entry.files), *missing):

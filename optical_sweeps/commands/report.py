@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optical_sweeps.commands.arguments import add_sweep, add_trust
 from optical_sweeps.config_classes import allow_foreign_classes
-from optical_sweeps.console import echo, echo_json, progress
+from optical_sweeps.console import count_text, echo, echo_json, progress
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -44,6 +44,6 @@ def run(sweep: Path, output: Path | None, no_texts: bool, as_json: bool, classes
         facts = {"report": str(path), "bytes": size, "runs": runs, "left_out": left_out}
         echo_json(facts)
         return
-    echo(f"{path} ({size / 1e6:.1f} MB, {runs:,} runs); open it in a browser")
+    echo(f"{path} ({size / 1e6:.1f} MB, {count_text(runs, 'run')}); open it in a browser")
     for line in left_out:
         echo(f"  left out: {line}")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from optical_sweeps.commands.arguments import add_grid
-from optical_sweeps.console import echo_json, terminal
+from optical_sweeps.console import count_text, echo_json, terminal
 
 add_arguments = add_grid
 
@@ -48,6 +48,7 @@ def _slurm(launcher: dict[str, object], runs: int) -> tuple[str, tuple[int, ...]
     array_tasks = tuple(min(limit, tasks - first) for first in range(0, tasks, limit))
     note = "" if is_here else "; Slurm is not installed here, so this is its default limit"
     return (
-        f"Slurm, up to {settings.points_per_task} runs per task, {limit:,} tasks per array{note}",
+        f"Slurm, up to {count_text(settings.points_per_task, 'run')} per task, {count_text(limit, 'task')} per "
+        f"array{note}; a task gets {settings.placement}",
         array_tasks,
     )

@@ -9,7 +9,7 @@ from optical_sweeps.commands.arguments import add_sweep, add_trust
 from optical_sweeps.console import echo, echo_json
 from optical_sweeps.runs.failure import CAUSES
 from optical_sweeps.sweeps.grid import Grid
-from optical_sweeps.sweeps.retry import retry_here, runs_to_retry
+from optical_sweeps.sweeps.retry import nothing_to_retry, retry_here, runs_to_retry
 from optical_sweeps.sweeps.trusted_grid import Trust
 
 
@@ -54,7 +54,7 @@ def run(
         facts = {"sweep": str(grid.folder), "runs": chosen, "submitted": submits}
         echo_json({**facts, "results": [asdict(result) for result in results]})
     elif not chosen:
-        echo(f"nothing to retry in {grid.folder}")
+        echo(nothing_to_retry(grid, causes))
     if any(result.state != "done" for result in results):
         raise SystemExit(1)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from optical_sweeps.commands.arguments import add_grid
-from optical_sweeps.console import echo, echo_json
+from optical_sweeps.console import count_text, echo, echo_json
 from optical_sweeps.slurm.submission import submit
 from optical_sweeps.slurm.submission_plan import Submission
 from optical_sweeps.sweeps.grid import describe
@@ -31,7 +31,7 @@ def _submit(overrides: Sequence[str], config_dir: str | None, config_name: str) 
         grid = plan_grid(app.master, app.loader, app.overrides).grid
         saved = grid.save()
         states = {run: state for run, state in saved.states().items() if run in grid.runs}
-        echo(f"{len(grid.points):,} grid points: {describe(states)} -> {grid.folder}")
+        echo(f"{count_text(len(grid.points), 'grid point')}: {describe(states)} -> {grid.folder}")
         unfinished = [run for run, state in states.items() if state != "done"]
         if not unfinished:
             return None

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from optical_sweeps.commands.arguments import add_sweep
-from optical_sweeps.console import echo, echo_json
+from optical_sweeps.console import count_text, echo, echo_json
 from optical_sweeps.sweeps.grid import Grid
 
 add_arguments = add_sweep
@@ -19,7 +19,7 @@ def run(sweep: Path, as_json: bool) -> None:
         echo_json({"sweep": str(sweep), **asdict(result)})
     else:
         echo(
-            f"{len(result.uploaded):,} runs uploaded, {len(result.skipped):,} before, "
+            f"{count_text(len(result.uploaded), 'run')} uploaded, {len(result.skipped):,} before, "
             f"{len(result.without):,} without an offline log, {len(result.failed):,} failed"
         )
         for name, message in result.failed.items():

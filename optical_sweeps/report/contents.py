@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from optical_sweeps.console import count_text
 from optical_sweeps.curves.statistics.tuning_effort import (
     effort_from,
     expected_best,
@@ -182,7 +183,7 @@ def _queries(
     scores_and_texts, more = packed(scores, texts, room)
     without = len(done) - len(scores.runs)
     if without:
-        more.append(f"per-query scores of {without} runs: they have no per_query.parquet")
+        more.append(f"per-query scores of {count_text(without, 'run')}: no per_query.parquet")
     return scores_and_texts, [*left_out, *more]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optical_sweeps import __version__
+from optical_sweeps.console import count_text
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.study_claims import claims_tables, objectives_of, study_strata
 from optical_sweeps.report.study_logs import select_rows, source_text, write_paper_table
@@ -300,7 +301,7 @@ def _provenance(settings: FiguresSettings, runs: Sequence["RunLog"]) -> list[str
     return [
         "## Provenance",
         "",
-        f"- Logs: {len(runs)} runs from {source_text(settings)}; digest of their ids {digest}.",
+        f"- Logs: {count_text(len(runs), 'run')} from {source_text(settings)}; digest of their ids {digest}.",
         *(f"- Code that ran: `{version}`." for version in versions),
         f"- Drawn by optical-sweeps {__version__}: {values}.",
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optical_sweeps.checks import one_of
-from optical_sweeps.console import Advance, echo, progress
+from optical_sweeps.console import Advance, count_text, echo, progress
 from optical_sweeps.curves.tables.result_tables import OF_TRAINING, ZERO_SHOT
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.study_settings import StudySettings
@@ -90,7 +90,7 @@ def missing_lines(settings: StudySettings, runs: Sequence[RunLog], results: "pan
     finished = {run.id for run in runs if run.complete}
     if grid is None:
         lines = describe_missing(missing_points(results[results["run"].isin(finished)]))
-        heading = f"MISSING from the curves: {len(lines)} points"
+        heading = f"MISSING from the curves: {count_text(len(lines), 'point')}"
         return [heading, *(f"  {line}" for line in lines)] if lines else []
     labels, absent = grid.labels(), {run: state for run, state in grid.states().items() if run not in finished}
     undone = {run: state for run, state in absent.items() if state != "done"}

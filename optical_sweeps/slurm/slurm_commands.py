@@ -33,6 +33,10 @@ class SlurmError(UserError):
     """Slurm is not installed, does not answer, or refuses; the message gives its reason in one line."""
 
 
+class Refused(SlurmError):
+    """Slurm answered, and refuses."""
+
+
 class SubmissionUnknown(SlurmError):
     """Nobody answered whether a job was accepted: it may be in the queue, under its name."""
 
@@ -64,6 +68,11 @@ class Task:
     def never_starts(self) -> bool:
         """Whether the task cannot start until someone changes something."""
         return self.state in WAITING and self.reason.strip("()").replace(" ", "_") in NEVER
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the task waits to be released by hand."""
+        return "held" in self.reason.lower()
 
     @property
     def activity(self) -> Literal["queued", "running"]:
@@ -99,7 +108,8 @@ def submit(
         variables: further variables of sbatch's environment, which the job inherits.
 
     Raises:
-        SlurmError: Slurm is not installed, or refuses; its reason is quoted.
+        Refused: Slurm refuses; its reason is quoted.
+        SlurmError: Slurm is not installed.
         SubmissionUnknown: Slurm does not say whether it accepted the job.
     """
     command = ("--parsable", f"--job-name={name}", *options, str(script), *arguments)
@@ -253,7 +263,7 @@ def _call(program: str, *arguments: str, timeout: int = 60, variables: Mapping[s
     except subprocess.TimeoutExpired:
         raise SlurmError(f"{program}: no answer in {timeout} s; is the cluster up? Try again later") from None
     if done.returncode:
-        raise SlurmError(f"{program}: {_reason(program, done.stderr) or f'exit code {done.returncode}'}")
+        raise Refused(f"{program}: {_reason(program, done.stderr) or f'exit code {done.returncode}'}")
     return done.stdout
 
 

@@ -56,9 +56,18 @@ def _time_limit(value: object) -> object:
 
 
 def _memory(value: object) -> object:
+    if value == 0 and not isinstance(value, bool):
+        return "0"  # to Slurm, all memory of the node; another bare number could mean gigabytes
     if value is not None and (not isinstance(value, str) or re.fullmatch(r"\d+[KMGT]?", value) is None):
-        raise ValueError(f"{value!r} is not a size; write it as 16G or 500M")
+        raise ValueError(f"{value!r} is not a size; write it as 16G or 500M, or 0 for the whole node")
     return value
+
+
+def _shown(value: object) -> str:
+    """A value as a config writes it."""
+    if isinstance(value, tuple):
+        return f"[{','.join(map(str, value))}]"
+    return "null" if value is None else str(value)
 
 
 def _sbatch_options(options: tuple[str, ...]) -> tuple[str, ...]:
@@ -88,7 +97,7 @@ class SlurmSettings:
     Args:
         account, partition, qos, constraint, gres: as sbatch takes them.
         time: the time limit of a task in Slurm's notation: "2:00:00", "1-12:00:00".
-        mem: memory of a node, such as 16G.
+        mem: memory of a node, such as 16G; 0 for all of it.
         cpus: CPUs of each process.
         gpus: GPUs of each node (--gpus-per-node; use `gres` if the cluster wants that spelling).
         nodes, tasks_per_node: more than one process per run, for several devices; srun starts them.
@@ -163,6 +172,16 @@ class SlurmSettings:
         """The settings of `RUNS_CODE` that differ from their defaults."""
         default = SlurmSettings()
         return [name for name in RUNS_CODE if getattr(self, name) != getattr(default, name)]
+
+    @property
+    def placement(self) -> str:
+        """The settings that limit where a job can run, as `key=value`; rare ones only if they are set."""
+        values = {"partition": self.partition or "default"}
+        values |= {key: getattr(self, key) for key in ("time", "mem", "cpus", "gpus")}
+        default = SlurmSettings()
+        rare = ("gres", "account", "qos", "constraint", "nodes", "tasks_per_node", "sbatch")
+        values |= {key: getattr(self, key) for key in rare if getattr(self, key) != getattr(default, key)}
+        return " ".join(f"{key}={_shown(value)}" for key, value in values.items())
 
     @property
     def secrets(self) -> dict[str, str]:

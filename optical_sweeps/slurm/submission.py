@@ -1,12 +1,13 @@
 """Submits runs of a sweep to Slurm: in packs, in job arrays, after a job that builds what they share."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
 
-from optical_sweeps.console import echo
+from optical_sweeps.console import count_text, echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.prepared_note import is_prepared
 from optical_sweeps.slurm import slurm_commands as slurm
@@ -18,6 +19,7 @@ from optical_sweeps.slurm.submission_plan import (
     Submission,
     create,
     discard,
+    remedy,
     short,
     submissions_of,
     submitted,
@@ -65,7 +67,8 @@ def submit(
         packs = packed(new, settings.points_per_task, room)
         longest = max(map(len, packs))
         if longest > settings.points_per_task:
-            echo(f"max_submit={settings.max_submit}: {len(new)} runs in {len(packs)} tasks of up to {longest}")
+            runs_in_tasks = f"{count_text(len(new), 'run')} in {count_text(len(packs), 'task')}"
+            echo(f"max_submit={settings.max_submit}: {runs_in_tasks} of up to {longest}")
         submission = create(
             sweep,
             packs,
@@ -136,7 +139,7 @@ def packed(runs: Sequence[str], size: int, most: int | None = None) -> list[tupl
 def described(submission: Submission) -> str:
     """One line on what was submitted, and how to see its status."""
     runs, tasks = (
-        _count(len(each), what) for each, what in ((submission.runs, "run"), (submission.packs, "task"))
+        count_text(len(each), what) for each, what in ((submission.runs, "run"), (submission.packs, "task"))
     )
     arrays = " ".join(str(job.job) for job in submission.jobs if job.role == "array")
     first = [job.job for job in submission.jobs if job.role == "prepare"]
@@ -145,10 +148,6 @@ def described(submission: Submission) -> str:
         f"{runs} in {tasks} of job {arrays}{after}; "
         f"status: optical-sweeps sweep status {short(submission.sweep)}"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _restricted(groups: Sequence[SharingGroup], runs: Sequence[str]) -> list[SharingGroup]:
@@ -184,7 +183,7 @@ def _submit_jobs(submission: Submission) -> Submission:
         except slurm.SubmissionUnknown as error:
             raise _unknown(submission, job, error) from None
         except slurm.SlurmError as error:
-            raise _with_submitted(submission, error) from None
+            raise _with_submitted(submission, _with_settings(submission, job, error)) from None
         submission = submitted(submission, job, number)
         if job.role == "prepare":
             preparation = number
@@ -196,7 +195,7 @@ def _submit_jobs(submission: Submission) -> Submission:
 def _submit_job(submission: Submission, job: Job, preparation: str | None, before: str | None) -> str:
     settings = submission.settings
     if job.role == "prepare":
-        alone = settings.for_preparation()
+        alone = submission.settings_of(job)
         return slurm.submit(
             submission.job_name(job),
             submission.script,
@@ -243,6 +242,16 @@ def _adopt(folder: Path, job: Job, task: slurm.Task) -> None:
     """Save the number of a job that Slurm accepted without an answer."""
     if job.job is None and job in (submission := Submission.load(folder)).jobs:
         submitted(submission, job, task.job)
+
+
+def _with_settings(submission: Submission, job: Job, error: slurm.SlurmError) -> slurm.SlurmError:
+    """A refusal, with the settings that limit where the job can run."""
+    if not isinstance(error, slurm.Refused) or re.search("submit limit|option", str(error)):
+        return error
+    return slurm.SlurmError(
+        f"{error}; asked{' for the preparation' * (job.role == 'prepare')}: "
+        f"{submission.settings_of(job).placement}; {remedy(job)}"
+    )
 
 
 def _with_submitted(submission: Submission, error: slurm.SlurmError) -> slurm.SlurmError:

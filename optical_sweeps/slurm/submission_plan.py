@@ -90,6 +90,10 @@ class Submission:
         """The job that builds what the runs share; None if all of it existed."""
         return next((job for job in self.jobs if job.role == "prepare"), None)
 
+    def settings_of(self, job: Job) -> SlurmSettings:
+        """The settings of a job; the preparation has some of its own."""
+        return self.settings.for_preparation() if job.role == "prepare" else self.settings
+
     def job_name(self, job: Job) -> str:
         """A unique name that shows the sweep."""
         part = "prepare" if job.role == "prepare" else str(job.first)
@@ -221,6 +225,12 @@ def _job(content: Mapping[str, Any]) -> Job:
     if job.role not in ("array", "prepare") or not (job.job is None or re.fullmatch(r"[0-9]+", job.job)):
         raise ValueError(f"{content!r} is not a job")
     return job
+
+
+def remedy(job: Job) -> str:
+    """How to find and set settings with which Slurm can start the job."""
+    section = "++hydra.launcher.prepare" if job.role == "prepare" else "hydra.launcher"
+    return f"compare with `sinfo -o '%P %l %c %m %G'`, and change {section}.KEY=..."
 
 
 def short(path: Path) -> Path:

@@ -6,7 +6,15 @@ from typing import Literal
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.slurm import slurm_commands as slurm
-from optical_sweeps.slurm.submission_plan import FOLDER, PREPARED, Job, Submission, short, submissions_of
+from optical_sweeps.slurm.submission_plan import (
+    FOLDER,
+    PREPARED,
+    Job,
+    Submission,
+    remedy,
+    short,
+    submissions_of,
+)
 
 Activity = Literal["queued", "running"]
 
@@ -91,9 +99,17 @@ def _needless_preparations(queue: Iterable[tuple[Submission, Job, slurm.Task]]) 
 
 
 def _never_starting(queue: Iterable[tuple[Submission, Job, slurm.Task]]) -> Iterator[str]:
-    counts: dict[tuple[str, str], int] = {}
-    for _, _, task in queue:
+    stuck: dict[tuple[str, str], list[tuple[Submission, Job, slurm.Task]]] = {}
+    for submission, job, task in queue:
         if task.never_starts:
-            counts[task.job, task.reason] = counts.get((task.job, task.reason), 0) + 1
-    for (job, reason), count in counts.items():
-        yield f"{count} of Slurm job {job}'s tasks will never start ({reason}): see scontrol show job {job}"
+            stuck.setdefault((task.job, task.reason), []).append((submission, job, task))
+    for (number, reason), tasks in stuck.items():
+        submission, job, task = tasks[0]
+        if task.is_held:
+            action = f"start them with scontrol release {number}"
+        else:
+            action = (
+                f"asked: {submission.settings_of(job).placement}; {remedy(job)}, then "
+                f"optical-sweeps sweep cancel {short(submission.sweep)}, and submit again"
+            )
+        yield f"{len(tasks)} of Slurm job {number}'s tasks will never start ({reason}): {action}"

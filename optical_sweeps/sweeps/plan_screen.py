@@ -4,7 +4,7 @@ from collections import Counter
 
 from rich.text import Text
 
-from optical_sweeps.console import size_text
+from optical_sweeps.console import count_text, size_text
 from optical_sweeps.sweeps.estimate import Estimate
 from optical_sweeps.sweeps.grid import ORDER
 from optical_sweeps.sweeps.sweep_plan import SweepPlan
@@ -20,7 +20,7 @@ def plan_screen(plan: SweepPlan, launcher: str, array_tasks: tuple[int, ...]) ->
     distinct, points = len(plan.states), len(plan.grid.points)
     same = f", {distinct:,} distinct runs" if distinct < points else ""
     text = Text()
-    text.append(f"{points:,} grid point{'s' * (points != 1)}{same} -> {plan.grid.folder}\n", "bold")
+    text.append(f"{count_text(points, 'grid point')}{same} -> {plan.grid.folder}\n", "bold")
     width = max(map(len, plan.axes), default=0)
     for key, values in plan.axes.items():
         _row(text, "swept" if key == next(iter(plan.axes)) else "", f"{key:<{width}}  {_listed(values)}")
@@ -30,13 +30,13 @@ def plan_screen(plan: SweepPlan, launcher: str, array_tasks: tuple[int, ...]) ->
     _row(text, "to do", others or "nothing")
     for each in plan.shared:
         state = "in the store" if each.in_store else "to be built once"
-        _row(text, "shared", f"teacher and index of {each.runs:,} runs: {state}")
+        _row(text, "shared", f"teacher and index of {count_text(each.runs, 'run')}: {state}")
     for label, line in (*plan.notes.rows, *_cost(plan.estimate)):
         _row(text, label, line)
     _row(text, "launcher", launcher)
     if array_tasks:
-        jobs = f"{len(array_tasks)} array job{'s' * (len(array_tasks) != 1)}"
-        _row(text, "", f"{jobs}: {' + '.join(f'{n:,}' for n in array_tasks)} tasks")
+        tasks = " + ".join(count_text(number, "task") for number in array_tasks)
+        _row(text, "", f"{count_text(len(array_tasks), 'array job')}: {tasks}")
     text.append("nothing was run or submitted", "dim")
     return text
 
@@ -47,14 +47,14 @@ def _cost(cost: Estimate) -> list[tuple[str, str]]:
     if cost.unknown == cost.runs:
         return [("cost", "no record to estimate from")]
     known = cost.runs - cost.unknown
-    source = f"from {cost.records:,} record{'s' * (cost.records != 1)} of {cost.source}"
+    source = f"from {count_text(cost.records, 'record')} of {cost.source}"
     gpu = f", {cost.gpu_hours:,.1f} GPU hours" if cost.gpu_hours else ", no GPU"
     lines = [
         ("cost", f"{_duration(cost.hours)} in sequence{gpu}, {size_text(cost.size)} on disk"),
         ("", f"{source}; {_duration(cost.hours / known)} per run"),
     ]
     if cost.unknown:
-        lines.append(("", f"without {cost.unknown:,} runs that no record resembles"))
+        lines.append(("", f"without {count_text(cost.unknown, 'run')} that no record resembles"))
     return lines
 
 

@@ -1,11 +1,12 @@
 """Choosing the runs of a sweep to retry, and running them in this process."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from optical_sweeps.console import echo
+from optical_sweeps.console import count_text, echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import stopping
 from optical_sweeps.runs.failure import CAUSES
@@ -38,6 +39,28 @@ def runs_to_retry(grid: Grid, causes: Sequence[str], runs: Sequence[str]) -> lis
             raise UserError(f"sweep retry: {run} is {states[run]}; there is nothing to retry")
     candidates = list(runs) or [run for run, state in states.items() if state == "failed"]
     return [run for run in candidates if not causes or grid.runs[run].failure().get("cause", "error") in causes]
+
+
+def nothing_to_retry(grid: Grid, causes: Sequence[str]) -> str:
+    """Why `runs_to_retry` chose no run, and what there is to do instead."""
+    states = grid.states()
+    failed = Counter(
+        grid.runs[run].failure().get("cause", "error") for run, state in states.items() if state == "failed"
+    )
+    counts = ", ".join(f"{count:,} {cause}" for cause, count in failed.most_common())
+    if failed:
+        parts = [
+            f"no failed run of {grid.folder} has the cause {' or '.join(causes)}; the causes are: {counts}"
+        ]
+    else:
+        parts = [f"no run of {grid.folder} has failed"]
+    if stale := sum(state == "stale" for state in states.values()):
+        command = "sweep submit" if grid.was_submitted else "train -m"
+        parts.append(
+            f"{count_text(stale, 'run')} killed or interrupted: the {command} command of the sweep runs "
+            f"{'it' if stale == 1 else 'them'} again"
+        )
+    return "nothing to retry: " + "; ".join(parts)
 
 
 def retry_here(grid: Grid, runs: Sequence[str]) -> list[PointResult]:

@@ -8,7 +8,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
-from optical_sweeps.console import echo, progress
+from optical_sweeps.console import count_text, echo, progress
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run import main_score
 from optical_sweeps.runs.run_folder import RunFolder
@@ -90,7 +90,7 @@ def _wait(sweep: Path, runs: Sequence[str], poll_seconds: float, labels: Mapping
             wait_for(sweep, runs, poll_seconds, ended, lambda _: advance(len(ends), len(runs)))
     except KeyboardInterrupt:
         echo(
-            f"{len(runs) - len(ends)} runs continue without this program; "
+            f"no longer waiting for {count_text(len(runs) - len(ends), 'run')} in the queue; "
             f"status: optical-sweeps sweep status {sweep}, cancel: optical-sweeps sweep cancel {sweep}"
         )
     return ends

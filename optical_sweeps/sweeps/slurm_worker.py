@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from optical_sweeps.console import echo
+from optical_sweeps.console import count_text, echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import Interrupted, Interruption, interruptible
 from optical_sweeps.limits import read_json
@@ -47,7 +47,7 @@ def _perform_pack(submission: Submission, task: int, trust: Trust, interruption:
     What the worker is past leaves the task's queue: a run whose worker was killed is stale at once.
     """
     pack, attempt = submission.packs[task], _attempt()
-    _announce(f"task {task + 1} of {len(submission.packs)}: {len(pack)} runs")
+    _announce(f"task {task + 1} of {len(submission.packs)}: {count_text(len(pack), 'run')}")
     grid = Grid.load(submission.sweep)
     trust.check(grid, pack)
     unfinished = [run for run in pack if not submission.is_over(run)]

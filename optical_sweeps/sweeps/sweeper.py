@@ -12,7 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from optical_sweeps.checks import Count
-from optical_sweeps.console import echo
+from optical_sweeps.console import count_text, echo
 from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.interruption import stopping
 from optical_sweeps.redaction import HIDDEN, redacted
@@ -63,7 +63,7 @@ def sweep(plugin: SweeperPlugin, arguments: Sequence[str]) -> None:
     states = _states(grid, requested)
     distinct, points = len(requested.runs), len(requested.points)
     same = f" ({distinct:,} distinct runs)" if distinct < points else ""
-    echo(f"{points:,} grid point{'s' * (points != 1)}{same}: {describe(states)} -> {grid.folder}")
+    echo(f"{count_text(points, 'grid point')}{same}: {describe(states)} -> {grid.folder}")
     open_runs = [run for run, state in states.items() if state not in ("done", "queued")]
     if open_runs:
         _launch(plugin, options, requested, open_runs)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from optical_sweeps.console import count_text
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder, write_json
 from optical_sweeps.sweeps.grid import Grid, GridPoint
@@ -117,10 +118,29 @@ def test_retry_refuses(sweep, causes, runs, message):
 
 
 def test_nothing_to_retry(sweep):
-    assert (
-        printed("sweep retry", str(sweep.folder), "--cause", "memory")
-        == f"nothing to retry in {sweep.folder}\n"
+    assert printed("sweep retry", str(sweep.folder), "--cause", "memory") == (
+        f"nothing to retry: no failed run of {sweep.folder} has the cause memory; the causes are: "
+        "2 nan, 1 disk; 1 run killed or interrupted: the train -m command of the sweep runs it again\n"
     )
+    for run in ("a2", "b0", "b1", "b2"):
+        started(sweep.runs[run]).failure_path.unlink(missing_ok=True)
+    (sweep.folder / "submissions").mkdir()
+    assert printed("sweep retry", str(sweep.folder)) == (
+        f"nothing to retry: no run of {sweep.folder} has failed; "
+        "4 runs killed or interrupted: the sweep submit command of the sweep runs them again\n"
+    )
+
+
+def test_numbers_of_one_are_singular(sweep):
+    assert printed("sweep sync", str(sweep.folder)).startswith("0 runs uploaded")
+    offline(sweep, "a0", "20260101", synced=True)
+    assert upload(sweep).skipped == ("a0",)
+    assert [count_text(number, "run") for number in (0, 1, 2, 1_000)] == [
+        "0 runs",
+        "1 run",
+        "2 runs",
+        "1,000 runs",
+    ]
 
 
 def test_the_folder_in_which_a_sweep_was_started(sweep, tmp_path):

@@ -217,7 +217,7 @@ def test_a_run_that_lost_its_server_ends_well_and_follows_later(
     assert server.run(PROJECT, log.id).values("step") == []
     server.heal()
     done = online(study, "sweep", "sync", "multirun/cut")
-    assert done.lines == ["1 runs uploaded, 0 before, 0 without an offline log, 0 failed"], done
+    assert done.lines == ["1 run uploaded, 0 before, 0 without an offline log, 0 failed"], done
     arrived = server.run(PROJECT, log.id)
     assert sorted(set(arrived.values("step"))) == [row["step"] for row in log.history]
     assert (arrived.state, arrived.summary["test/nDCG@10/group:all"]) == (

@@ -106,5 +106,5 @@ def test_runs_without_per_query_scores_are_reported(tmp_path):
     write_sweep(tmp_path, ratios=(0,), seeds=(1,))
     (tmp_path / "zero" / "per_query.parquet").unlink()
     contents = gather(Grid.load(tmp_path), tmp_path / "report.html")
-    assert any("1 runs" in line for line in contents["left_out"])
+    assert any("1 run:" in line for line in contents["left_out"])
     assert "zero" not in contents["queries"]["runs"]

@@ -66,6 +66,23 @@ def test_tasks_with_short_limits_are_warned_earlier():
     assert SlurmSettings().warning == 90
 
 
+def test_all_memory_of_a_node_is_zero_with_and_without_quotes():
+    assert SlurmSettings(mem=0) == SlurmSettings(mem="0")
+    assert "--mem=0" in SlurmSettings(mem=0).options()
+    with pytest.raises(UserError, match="or 0 for the whole node"):
+        SlurmSettings(mem=False)
+
+
+def test_placement_shows_what_limits_where_a_job_can_run():
+    assert SlurmSettings().placement == "partition=default time=null mem=null cpus=1 gpus=null"
+    settings = SlurmSettings(
+        partition="big", time="1:00:00", mem=0, gpus=2, nodes=2, constraint="new", qos="long"
+    )
+    assert settings.placement == (
+        "partition=big time=1:00:00 mem=0 cpus=1 gpus=2 qos=long constraint=new nodes=2"
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
