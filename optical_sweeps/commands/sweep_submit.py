@@ -29,14 +29,14 @@ def _submit(overrides: Sequence[str], config_dir: str | None, config_name: str) 
     with hydra_app(config_name, config_dir, overrides) as app:
         settings = slurm_settings(app.master.hydra.launcher, "sweep submit")
         grid = plan_grid(app.master, app.loader, app.overrides).grid
-        saved = grid.save()
-        states = {run: state for run, state in saved.states().items() if run in grid.runs}
-        echo(f"{count_text(len(grid.points), 'grid point')}: {describe(states)} -> {grid.folder}")
-        unfinished = [run for run, state in states.items() if state != "done"]
-        if not unfinished:
-            return None
-        shared, trust = grid.sharing_groups(unfinished), trust_of(grid)
-        return submit(grid.folder, unfinished, settings, shared, trust=trust.options())
+        with grid.saved() as whole:
+            states = {run: state for run, state in whole.states().items() if run in grid.runs}
+            echo(f"{count_text(len(grid.points), 'grid point')}: {describe(states)} -> {grid.folder}")
+            unfinished = [run for run, state in states.items() if state != "done"]
+            if not unfinished:
+                return None
+            shared, trust = grid.sharing_groups(unfinished), trust_of(grid)
+            return submit(grid.folder, unfinished, settings, shared, trust=trust.options())
 
 
 def _facts(submission: Submission | None) -> dict[str, object]:

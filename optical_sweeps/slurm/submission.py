@@ -11,6 +11,7 @@ from optical_sweeps.console import count_text, echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.prepared_note import is_prepared
 from optical_sweeps.slurm import slurm_commands as slurm
+from optical_sweeps.slurm.changed_settings import changed_settings
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
 from optical_sweeps.slurm.submission_plan import (
     FOLDER,
@@ -24,7 +25,7 @@ from optical_sweeps.slurm.submission_plan import (
     submissions_of,
     submitted,
 )
-from optical_sweeps.slurm.submission_queue import Activity, runs_in_queue, tasks_in_queue
+from optical_sweeps.slurm.submission_queue import Activity, open_runs, runs_in_queue, tasks_in_queue
 
 
 def submit(
@@ -52,13 +53,17 @@ def submit(
     """
     sweep.mkdir(parents=True, exist_ok=True)
     with FileLock(sweep / ".submit.lock"):
-        for known, job, task in list(tasks_in_queue(submissions_of(sweep))):
+        queue = list(tasks_in_queue(submissions_of(sweep)))
+        for known, job, task in queue:
             _adopt(known.folder, job, task)
         earlier = submissions_of(sweep)
         queued = runs_in_queue(earlier)
         new = [run for run in runs if run not in queued]
         if len(new) < len(runs):
-            echo(f"{len(runs) - len(new)} of {len(runs)} runs are in the queue already")
+            wanted = set(runs)
+            holding = {each[0].folder: each[0] for each in queue if wanted.intersection(open_runs(*each))}
+            kept = _kept(sweep, changed_settings(holding.values(), settings))
+            echo(f"{len(runs) - len(new)} of {len(runs)} runs are in the queue already{kept}")
         if not new:
             return None
         groups = _restricted(shared, new)
@@ -147,6 +152,16 @@ def described(submission: Submission) -> str:
     return (
         f"{runs} in {tasks} of job {arrays}{after}; "
         f"status: optical-sweeps sweep status {short(submission.sweep)}"
+    )
+
+
+def _kept(sweep: Path, changed: Sequence[str]) -> str:
+    """What happens to settings that differ from those of the runs in the queue."""
+    if not changed:
+        return ""
+    return (
+        f", and keep the settings with which they were submitted, not the new {', '.join(changed)}; to change "
+        f"that, optical-sweeps sweep cancel {short(sweep)} first"
     )
 
 

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from optical_sweeps.errors import UserError
 from optical_sweeps.limits import read_json
 from optical_sweeps.runs.run_folder import RunFolder, State, check_run_id, write_text
 from optical_sweeps.slurm.submission import queued_runs
-from optical_sweeps.slurm.submission_plan import SharingGroup
+from optical_sweeps.slurm.submission_plan import FOLDER, SharingGroup
 from optical_sweeps.sweeps.stored_overrides import check_overrides, config_name
 
 GRID_FILE = "grid.json"
@@ -95,12 +96,41 @@ class Grid:
 
     def save(self) -> "Grid":
         """Write the points into the sweep's folder, after those requested earlier; returns the whole grid."""
+        with self._locked():
+            return self._added()
+
+    @contextmanager
+    def saved(self) -> Iterator["Grid"]:
+        """Like `save`, for a block that submits runs.
+
+        If the block raises a UserError and has submitted nothing, the file is as before.
+
+        The file stays if somebody else saved the sweep or submitted runs of it in the meantime.
+        """
+        path = self.folder / GRID_FILE
+        with self._locked():
+            before = path.read_text(encoding="utf-8") if path.exists() else None
+            whole = self._added()
+            version, submissions = _version(path), _submissions(self.folder)
+        try:
+            yield whole
+        except UserError:
+            with self._locked():
+                if (_version(path), _submissions(self.folder)) == (version, submissions):
+                    path.unlink() if before is None else write_text(path, before)
+            raise
+
+    def _locked(self) -> FileLock:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".grid.lock"):
-            earlier = Grid.load(self.folder).points if (self.folder / GRID_FILE).exists() else ()
-            known = {point.overrides: point for point in (*earlier, *self.points)}
-            whole = replace(self, points=tuple(known.values()))
-            write_text(self.folder / GRID_FILE, _text(whole))
+        return FileLock(self.folder / ".grid.lock")
+
+    def _added(self) -> "Grid":
+        """Write the points after those that the file has; the caller holds the lock."""
+        path = self.folder / GRID_FILE
+        earlier = Grid.load(self.folder).points if path.exists() else ()
+        known = {point.overrides: point for point in (*earlier, *self.points)}
+        whole = replace(self, points=tuple(known.values()))
+        write_text(path, _text(whole))
         return whole
 
     @classmethod
@@ -158,6 +188,21 @@ def _state(state: State, scheduled: str | None) -> State:
     """A submitted run is queued until its task reaches it; a run that failed in a running task stays failed."""
     waits = state in ("missing", "stale") or (state == "failed" and scheduled == "queued")
     return "queued" if scheduled is not None and waits else state
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Changes whenever the file is saved, even with equal content: every save writes a new file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _submissions(sweep: Path) -> set[str]:
+    """The names of the sweep's submissions, of which a refused one leaves none."""
+    folder = sweep / FOLDER
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def _text(grid: Grid) -> str:

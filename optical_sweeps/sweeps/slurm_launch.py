@@ -1,6 +1,7 @@
 """Submits points of a grid to Slurm, behind Hydra's launcher and `sweep submit`, and waits for their runs."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import nan
 from pathlib import Path
 
@@ -31,10 +32,11 @@ def launch(
     points = _points(sweep, Planner(Composer(loader, config), devices=False), jobs)
     runs = dict.fromkeys(point.run for point in points)
     open_runs = [run for run in runs if not RunFolder(sweep / run).record_path.exists()]
-    if open_runs:
-        grid = Grid.load(sweep)
-        shared, trust = grid.sharing_groups(open_runs), trust_of(grid)
-        submit(sweep, open_runs, settings, shared, trust=trust.options())
+    with _saved(sweep, points):
+        if open_runs:
+            grid = Grid.load(sweep)
+            shared, trust = grid.sharing_groups(open_runs), trust_of(grid)
+            submit(sweep, open_runs, settings, shared, trust=trust.options())
     labels = {point.run: point.label for point in points}
     ends = _wait(sweep, open_runs, settings.poll_seconds, labels) if settings.wait else {}
     return [_result(sweep, config, point, ends.get(point.run)) for point in points]
@@ -64,7 +66,7 @@ def slurm_settings(launcher: DictConfig, command: str) -> SlurmSettings:
 
 
 def _points(sweep: Path, planner: Planner, jobs: Sequence[Sequence[str]]) -> list[GridPoint]:
-    """The grid's points with these overrides; points that another sweeper chose are planned and saved here."""
+    """The grid's points with these overrides; points that another sweeper chose are planned here."""
     known = Grid.load(sweep).points if (sweep / GRID_FILE).exists() else ()
     by_overrides = {point.overrides: point for point in known}
     points = []
@@ -72,9 +74,15 @@ def _points(sweep: Path, planner: Planner, jobs: Sequence[Sequence[str]]) -> lis
         # a sweeper adds settings of Hydra's own to a point: its folder and its title
         overrides = tuple(text for text in job if not text.lstrip("+~").startswith(("hydra.", "hydra/")))
         points.append(by_overrides.get(overrides) or planner.point(overrides).point)
-    if any(point.overrides not in by_overrides for point in points):
-        Grid(sweep, tuple(points)).save()
     return points
+
+
+def _saved(sweep: Path, points: Sequence[GridPoint]) -> AbstractContextManager[object]:
+    """Save points that the grid does not have, unless their submission is refused."""
+    known = {point.overrides for point in Grid.load(sweep).points} if (sweep / GRID_FILE).exists() else set()
+    if all(point.overrides in known for point in points):
+        return nullcontext()
+    return Grid(sweep, tuple(points)).saved()
 
 
 def _wait(sweep: Path, runs: Sequence[str], poll_seconds: float, labels: Mapping[str, str]) -> dict[str, End]:

@@ -58,7 +58,14 @@ def sweep(plugin: SweeperPlugin, arguments: Sequence[str]) -> None:
     """
     options = from_mapping(SweeperSettings, plugin.options)
     requested = plan_grid(plugin.config, plugin.hydra_context.config_loader, arguments).grid  # type: ignore[arg-type]
-    grid = requested.save()
+    submits = str(plugin.config.hydra.launcher.get("_target_")).startswith(OWN_LAUNCHERS)
+    with requested.saved() if submits else nullcontext(requested.save()) as grid:
+        _launch_missing(plugin, options, grid, requested)
+    _sum_up(plugin, requested)
+
+
+def _launch_missing(plugin: SweeperPlugin, options: SweeperSettings, grid: Grid, requested: Grid) -> None:
+    """Launch the requested runs that are neither done nor queued."""
     write_text(grid.folder / "multirun.yaml", _without_environment(plugin.config))
     states = _states(grid, requested)
     distinct, points = len(requested.runs), len(requested.points)
@@ -67,7 +74,6 @@ def sweep(plugin: SweeperPlugin, arguments: Sequence[str]) -> None:
     open_runs = [run for run, state in states.items() if state not in ("done", "queued")]
     if open_runs:
         _launch(plugin, options, requested, open_runs)
-    _sum_up(plugin, requested)
 
 
 def _without_environment(config: DictConfig) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,33 @@ def test_runs_are_grouped_by_what_they_share(tmp_path):
         SharingGroup("y", ("b",)),
     ]
     assert grid.sharing_groups(["c"]) == [SharingGroup("x", ("c",))]
+
+
+def is_refused(grid: Grid, meanwhile: Callable[[], object]) -> None:
+    with grid.saved() as whole:
+        assert Grid.load(grid.folder) == whole  # the jobs that are submitted read it
+        meanwhile()
+        raise UserError("no")
+
+
+def test_a_refused_submission_leaves_the_grid_as_it_was(tmp_path):
+    for earlier in ((), (point(1, "a"),)):
+        if earlier:
+            Grid(tmp_path, earlier).save()
+        before = (tmp_path / GRID_FILE).read_text() if earlier else None
+        with pytest.raises(UserError):
+            is_refused(Grid(tmp_path, (point(2, "b"), point(3, "c"))), lambda: None)
+        assert ((tmp_path / GRID_FILE).read_text() if earlier else None) == before
+        assert (tmp_path / GRID_FILE).exists() == bool(earlier)
+
+
+def test_a_grid_that_others_need_stays_though_a_submission_is_refused(tmp_path):
+    first, second = (Grid(tmp_path / name, (point(1, "a"),)) for name in ("first", "second"))
+    with pytest.raises(UserError):
+        is_refused(first, first.save)  # another process asks for the same point
+    with pytest.raises(UserError):
+        is_refused(second, lambda: (second.folder / "submissions" / "one").mkdir(parents=True))
+    assert [list(Grid.load(grid.folder).runs) for grid in (first, second)] == [["a"], ["a"]]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"points": [{}]}', '{"points": 3}', "null"])
