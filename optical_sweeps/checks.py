@@ -3,6 +3,7 @@
 Nothing is converted that the user did not mean: true is not 1, and "5" is not 5.
 """
 
+import difflib
 import math
 from collections.abc import Collection, Iterable
 from numbers import Integral, Real
@@ -52,6 +53,21 @@ def strings(key: str, value: object) -> tuple[str, ...]:
         return _distinct_strings(value)
     except ValueError as error:
         raise UserError(f"{key}: {error}") from None
+
+
+def suggestion(name: str, known: Iterable[str], most: int = 10) -> str:
+    """The names to choose from, for the end of a message; the most similar one as a question.
+
+    >>> suggestion("optcal", ["mse", "optical"])
+    'did you mean optical? there are: mse, optical'
+    >>> suggestion("x", map(str, range(12)), most=2), suggestion("x", [])
+    ('there are: 0, 1, and 10 more', 'there are none')
+    """
+    names = list(dict.fromkeys(known))
+    similar = difflib.get_close_matches(name, names, n=1)
+    question = f"did you mean {similar[0]}? " if similar else ""
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return f"{question}there are: {', '.join(names[:most])}{more}" if names else "there are none"
 
 
 def one_of(key: str, value: object, choices: Collection[str]) -> str:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 HELP = ("-h", "--help")
 COMPLETION = ("-sc", "--shell-completion", "--shell_completion")
-HYDRA_HELP = ("--help", "hydra.help.template='config groups:\n$APP_CONFIG_GROUPS\nconfig:\n$CONFIG'")
-"""Arguments with which Hydra prints the config groups and the config, without a header of its own."""
+GROUPS_HELP = "config groups, as group=OPTION:\n$APP_CONFIG_GROUPS"
+"""Hydra's template that prints the config groups, without a header of its own."""
 TAKE_TUNED_SETTINGS = ("train", "sweep plan", "sweep submit")
 FOOTER = """
-`optical-sweeps COMMAND --help` explains a command and lists its config groups and values.
+`optical-sweeps COMMAND --help` explains a command and lists its settings and config groups.
 `optical-sweeps COMMAND --cfg job` prints the config of a command that has one.
 Tab completion: eval "$(optical-sweeps -sc install=bash)"
 
@@ -128,7 +128,7 @@ def _run(name: str, words: list[str]) -> None:
     given = parse_composed(name, words)
     if given.help:
         sys.stdout.write(parser_of(name, for_help=True).format_help() + "\n")
-        run_hydra(command.config, run, [*given.hydra, *HYDRA_HELP])
+        _print_settings(name, command.config, run, given.hydra)
         return
     if command.folder is None and not given.options:
         run_hydra(command.config, run, given.hydra)
@@ -140,6 +140,17 @@ def _run(name: str, words: list[str]) -> None:
             return run(config, **folder, **given.options)
 
     run_hydra(command.config, leave_on_user_error(task), given.hydra)
+
+
+def _print_settings(name: str, root: str, run: Callable[["DictConfig"], object], hydra: Sequence[str]) -> None:
+    """Print the settings of a root config, and the config groups; of a run's config, Hydra lists all groups."""
+    from optical_sweeps.commands.config_help import is_of_runs, settings_help
+
+    if text := settings_help(conf_folder(), root):
+        sys.stdout.write(f"{text}\n\n")
+    if is_of_runs(conf_folder(), root):
+        end = f"optical-sweeps {name} --cfg job prints all settings."
+        run_hydra(root, run, [*hydra, "--help", f"hydra.help.template='{GROUPS_HELP}\n{end}'"])
 
 
 def _output(options: Mapping[str, object]) -> AbstractContextManager[None]:

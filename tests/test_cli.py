@@ -13,9 +13,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from optical_sweeps import __version__
 from optical_sweeps.commands.arguments import parse, parse_composed
+from optical_sweeps.commands.config_help import settings_help
 from optical_sweeps.commands.registry import COMMANDS
+from optical_sweeps.sweeps.conf_folder import conf_folder
 from tests.support.command_line import invoke
 
+CONF = conf_folder()
 SCRIPT = str(Path(sys.executable).with_name("optical-sweeps"))
 
 
@@ -58,7 +61,7 @@ def test_help_of_every_command_has_one_style(name, tmp_path):
     text = invoke(tmp_path, *name.split(), "--help").out
     assert text.startswith(f"usage: optical-sweeps {name}")
     assert all(f"  {example}\n" in text for example in COMMANDS[name].examples)
-    assert ("config groups:\n" in text) == (COMMANDS[name].config is not None)
+    assert ("settings, as key=value:\n" in text) == (COMMANDS[name].config not in (None, "teacher"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -203,8 +206,30 @@ def test_hydras_info_and_help(tmp_path):
     assert "Config search path" in output("train", "--info", cwd=tmp_path)
     text = output("train", "--help", cwd=tmp_path)
     assert re.search(r"^objective: .*contrastive.*none.*optical", text, re.MULTILINE)
-    assert "ratio: 0.5" in text
+    assert "optical-sweeps train --cfg job prints all settings." in text
+    assert "ratio: 0.5" not in text
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["curves", "claims", "figures", "search", "evaluate", "inspect", "export"])
+def test_help_of_a_small_config_lists_its_keys_with_their_meanings_and_its_groups(name):
+    text = settings_help(CONF, name)
+    settings, _, groups = text.partition("config groups, as group=OPTION:")
+    own = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    for key in own.keys() - {"defaults", "hydra"}:
+        assert f"\n  {key}=" in settings
+    chosen = [
+        entry for entry in own["defaults"] if isinstance(entry, dict) and "override" not in next(iter(entry))
+    ]
+    assert re.findall(r"^  (\S+?)=", groups, re.MULTILINE) == [next(iter(entry)) for entry in chosen]
+
+
+def test_help_of_a_config_includes_that_of_the_configs_it_extends():
+    text = settings_help(CONF, "figures")
+    for words in ("source=offline ", "margin=0.01 ", "plans=1 ", "wandb: user or team; null: your default"):
+        assert words in text
+    assert "hydra" not in text
+    assert max(map(len, text.splitlines())) <= 100
 
 
 @pytest.mark.parametrize("line", ["optical-sweeps ", "optical-sweeps cur"])

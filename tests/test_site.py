@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from optical_sweeps.commands.arguments import parser_of
+from optical_sweeps.commands.config_comments import read_config
 from optical_sweeps.commands.registry import COMMANDS
 from tests.support.finished_sweeps import write_sweep
 
@@ -54,7 +55,6 @@ FILES = sorted(path for path in (ROOT / "conf").rglob("*.yaml") if not path.stem
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT / "conf")))
 def test_every_key_of_a_config_is_listed_with_its_value(pages, path):
-    read_config = _hook("config_pages").read_config
     content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     keys = read_config(path).keys
     listed = {key.name: key for key in keys if not key.name.startswith("hydra")}

@@ -92,7 +92,7 @@ def parser_of(name: str, *, for_help: bool = False) -> CommandParser:
     )
     if command.config is not None:
         parser.add_argument(
-            "-h", "--help", action="store_true", help="show this help, the config groups and the config"
+            "-h", "--help", action="store_true", help="show this help, the settings and the config groups"
         )
     module = importlib.import_module(f"optical_sweeps.commands.{command.module}")
     if hasattr(module, "add_arguments"):

@@ -15,11 +15,16 @@ def run(config: DictConfig, sweep: Path | None) -> None:
         from optical_sweeps.curves.statistics.study_tables import markdown_table, terminal_table
         from optical_sweeps.curves.tables.result_tables import (
             language_groups,
-            per_query_table,
             result_table,
             write_table,
         )
-        from optical_sweeps.report.study_logs import missing_lines, read_study, select_rows, source_text
+        from optical_sweeps.report.study_logs import (
+            missing_lines,
+            read_study,
+            select_rows,
+            source_text,
+            study_queries,
+        )
         from optical_sweeps.report.study_settings import StudySettings
         from optical_sweeps.runs.resolved_config import resolved
         from optical_sweeps.runs.run_folder import write_text
@@ -27,7 +32,7 @@ def run(config: DictConfig, sweep: Path | None) -> None:
 
     settings = from_root(StudySettings, {**resolved(config), "sweep": sweep})
     runs, output = read_study(settings), settings.output_folder("curves")
-    per_query = per_query_table(runs, measures=[settings.measure], splits=[settings.split])
+    per_query = study_queries(runs, settings)
     study = Study(
         select_rows(per_query, settings.where),
         language_groups(runs),
@@ -38,15 +43,15 @@ def run(config: DictConfig, sweep: Path | None) -> None:
         confidence=settings.confidence,
         seed=settings.seed,
     )
+    results = result_table(runs, include_unfinished=settings.unfinished)
+    for line in missing_lines(settings, runs, results):
+        echo(line)
     terminal().print(terminal_table(study))
     with progress("figures"):
         figures = save_all_figures(study, output)
-    results = result_table(runs, include_unfinished=settings.unfinished)
     tables = write_table(results, output / "results")
     markdown = output / "table.md"
     write_text(markdown, markdown_table(study))
     echo(f"from {count_text(len(runs), 'run')} in {source_text(settings)}")
     for path in (*tables, markdown, *figures):
         echo(f"  {path}")
-    for line in missing_lines(settings, runs, results):
-        echo(line)

@@ -9,9 +9,9 @@ from optical_sweeps.console import count_text, echo, progress
 
 def run(config: DictConfig, sweep: Path | None) -> None:
     """Read the logs, draw and write everything, and print the paths."""
-    from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
+    from optical_sweeps.curves.tables.result_tables import result_table
     from optical_sweeps.report.study_figures import StudyFigures, index_text
-    from optical_sweeps.report.study_logs import missing_lines, read_study, source_text
+    from optical_sweeps.report.study_logs import missing_lines, read_study, source_text, study_queries
     from optical_sweeps.report.study_settings import FiguresSettings
     from optical_sweeps.runs.resolved_config import resolved
     from optical_sweeps.runs.run_folder import write_text
@@ -19,15 +19,18 @@ def run(config: DictConfig, sweep: Path | None) -> None:
 
     settings = from_root(FiguresSettings, {**resolved(config), "sweep": sweep})
     runs, output = read_study(settings), settings.output_folder("figures")
-    per_query = per_query_table(runs, measures=[settings.measure], splits=[settings.split])
+    per_query = study_queries(runs, settings)
     results = result_table(runs, include_unfinished=settings.unfinished)
+    missing = missing_lines(settings, runs, results)
+    for line in missing:
+        echo(line)
     with progress("figures"):
         entries = list(StudyFigures(settings, runs, per_query, results, output).write())
-    missing = missing_lines(settings, runs, results)
     index = output / "index.md"
     write_text(index, index_text(entries, output, settings, runs, missing))
     echo(f"from {count_text(len(runs), 'run')} in {source_text(settings)}")
     for path in (index, *(path for entry in entries for path in entry.files)):
         echo(f"  {path}")
-    for line in (*(f"  {entry.name}: {entry.caption}" for entry in entries if not entry.files), *missing):
-        echo(line)
+    for entry in entries:
+        if not entry.files:
+            echo(f"  {entry.name}: {entry.caption}")

@@ -54,8 +54,9 @@ def alignment_table(settings: InspectSettings, corpus: Corpus, aligners: Mapping
                 }
             )  # fmt: skip
     caption = (
-        "Alignment error rate of words (Och and Ney 2003). The mass of tokens is summed over words; two words "
-        f"are linked if their mass is at least {settings.share:g} of the largest mass of their row or column."
+        "Alignment error rate of words, from 0 to 1 (Och and Ney 2003). The mass of tokens is summed over "
+        f"words; two words are linked if their mass is at least {settings.share:g} of the largest mass of "
+        "their row or column."
     )
     header = ("language", "pairs", "sure links", "student", "teacher")
     return PaperTable(header, tuple(rows), 1, caption, tuple(records))

@@ -14,6 +14,7 @@ from optical_sweeps.evaluation.measures import Measure, macro_average
 from optical_sweeps.report.sweep_runs import SweepRun, read_runs
 from optical_sweeps.retrieval.trec_runs import read_run
 from optical_sweeps.sweeps.grid import Grid
+from optical_sweeps.tracking.run_log import NoRuns
 from optical_sweeps.tracking.sources import read_offline
 
 Verdict = Literal["OK", "close", "FAIL"]
@@ -149,7 +150,10 @@ def _query_means(run: SweepRun, derived: Mapping[str, float]) -> Scores:
 
 def _scores_in_wandb_logs(folder: Path, warn: Callable[[str], None]) -> dict[str, Scores]:
     """The scores in the sweep's offline W&B logs, for each run that has one."""
-    logs = read_offline(folder, warn=warn, history=False)
+    try:
+        logs = read_offline(folder, warn=warn, history=False)
+    except NoRuns:
+        return {}
     return {log.id: _scores_in(log.summary) for log in logs if log.complete}
 
 

@@ -11,6 +11,7 @@ from optical_sweeps.report.study_settings import ClaimsSettings
 if TYPE_CHECKING:
     import pandas
 
+    from optical_sweeps.curves.claims.pairwise_claims import Claim
     from optical_sweeps.curves.statistics.strata import Stratum
     from optical_sweeps.curves.statistics.tuning_effort import Effort
     from optical_sweeps.curves.tables.paper_table import PaperTable
@@ -85,11 +86,26 @@ def claims_tables(
         seed=settings.seed,
     )
     table = strata_claims_table(strata, claims)
-    notes = _omitted_slices(strata, settings.slices) + _too_few_draws(len(table.rows), settings)
+    notes = _pairs_note(strata, claims, settings)
+    notes += _omitted_slices(strata, settings.slices) + _too_few_draws(len(table.rows), settings)
     crossings = strata_crossings_table(strata, crossings_of_strata(strata, claims))
     objectives = {name for stratum in strata for name in stratum.study.objectives}
     table = with_tuning_note(replace(table, caption=table.caption + notes), objectives, efforts)
     return ClaimsTables(table, crossings)
+
+
+def _pairs_note(
+    strata: Sequence["Stratum"], claims: Sequence[Sequence["Claim"]], settings: ClaimsSettings
+) -> str:
+    """Which pairs the family consists of, in the order of the table."""
+    from optical_sweeps.curves.tables.result_tables import pair_label
+
+    pairs = dict.fromkeys((claim.first, claim.second) for part in claims for claim in part)
+    if settings.pairs is None:
+        names = sorted({name for stratum in strata for name in stratum.study.objectives})
+        return f" Pairs: every two of {', '.join(names)} (pairs=null)." if pairs else ""
+    texts = [pair_label(first, second) for first, second in pairs]
+    return f" Pairs: {', '.join(texts)} (as set by pairs)." if texts else ""
 
 
 def _omitted_slices(strata: Sequence["Stratum"], slices: Sequence[str] | None) -> str:

@@ -185,7 +185,7 @@ class StudyFigures:
         """Transport plans that `inspect` wrote into run folders."""
         from optical_sweeps.curves.figures.plan_figure import draw_plan, kept_plans, read_plan
 
-        folder = self.settings.sweep or self.settings.dir
+        folder = self.settings.sweep_folder or self.settings.dir
         paths = [path for run in self.runs if folder for path in kept_plans(folder / run.id)]
         for number, path in enumerate(paths[: self.settings.plans], start=1):
             plan = read_plan(path)
@@ -269,7 +269,7 @@ def index_text(
     Args:
         missing: lines about runs without a result.
     """
-    lines = [f"# Figures and tables of {settings.sweep or source_text(settings)}", ""]
+    lines = [f"# Figures and tables of {settings.sweep_folder or source_text(settings)}", ""]
     lines += [f"**{line}**" if not line.startswith(" ") else f"-{line[1:]}" for line in missing]
     lines += [""] if missing else []
     for stratum in dict.fromkeys(entry.stratum for entry in entries):
@@ -296,7 +296,10 @@ def _provenance(settings: FiguresSettings, runs: Sequence["RunLog"]) -> list[str
     """Logs, code versions and settings behind the numbers; nothing that differs between calls."""
     digest = hashlib.blake2b("\n".join(sorted(run.id for run in runs)).encode(), digest_size=6).hexdigest()
     versions = sorted({json.dumps(run.code_version, sort_keys=True) for run in runs if run.code_version})
-    names = ("measure", "split", "x", "where", "confidence", "replicates", "seed", "test", "margin", "alpha")
+    names = (
+        "measure", "split", "x", "where", "confidence", "replicates", "seed", "pairs", "test", "margin",
+        "alpha",
+    )  # fmt: skip
     values = ", ".join(f"{name} {json.dumps(getattr(settings, name))}" for name in names)
     return [
         "## Provenance",

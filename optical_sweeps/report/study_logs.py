@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optical_sweeps.checks import one_of
+from optical_sweeps.checks import one_of, suggestion
 from optical_sweeps.console import Advance, count_text, echo, progress
 from optical_sweeps.curves.tables.result_tables import OF_TRAINING, ZERO_SHOT
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.study_settings import StudySettings
 from optical_sweeps.runs.run_folder import write_text
 from optical_sweeps.sweeps.grid import GRID_FILE, Grid, describe
-from optical_sweeps.tracking.run_log import RunLog
-from optical_sweeps.tracking.service import Selection
+from optical_sweeps.tracking.run_log import NoRuns, RunLog
+from optical_sweeps.tracking.service import Selection, group_names
 from optical_sweeps.tracking.sources import (
     SOURCES,
     disagreements,
@@ -20,6 +20,7 @@ from optical_sweeps.tracking.sources import (
     read_records,
     read_wandb,
 )
+from optical_sweeps.tracking.wandb_api import NoAnswer, NoSuchProject, NotLoggedIn
 
 if TYPE_CHECKING:
     import pandas
@@ -60,14 +61,29 @@ def read_study(settings: StudySettings) -> list[RunLog]:
         runs = [run for run in runs if grid is None or run.id in grid.runs]
         differences = _disagreements(settings, runs)
     if not any(run.complete for run in runs):
-        status = f"see `optical-sweeps sweep status {settings.sweep}`, or " if settings.sweep else ""
-        raise UserError(
-            f"{source_text(settings)}: no finished run; {status}use source=records if runs were not logged "
-            "to W&B"
-        )
+        raise UserError(_nothing_finished(settings))
     for line in differences:
         echo(f"W&B log and record disagree: {line}")
     return runs
+
+
+def study_queries(runs: Sequence[RunLog], settings: StudySettings) -> "pandas.DataFrame":
+    """The values of every query, of the settings' measure and split.
+
+    Raises:
+        UserError: no finished run has the measure.
+    """
+    from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
+
+    measure, split = settings.measure, settings.split
+    table = per_query_table(runs, measures=[measure], splits=[split])
+    if table.empty:
+        results = result_table(runs)
+        known = results.loc[results["split"] == split, "measure"].unique().tolist()
+        raise UserError(
+            f"measure: no finished run has {measure} of the queries of {split}; {suggestion(measure, known)}"
+        )
+    return table
 
 
 def source_text(settings: StudySettings) -> str:
@@ -116,13 +132,36 @@ def write_paper_table(table: "PaperTable", stem: Path) -> list[Path]:
 def _from_source(settings: StudySettings, advance: Advance) -> list[RunLog]:
     cache, incremental = settings.cache_folder, settings.incremental
     if settings.source == "wandb":
-        return read_wandb(
-            _selection(settings), cache, history=False, incremental=incremental, warn=echo, progress=advance
+        try:
+            return read_wandb(
+                _selection(settings), cache, history=False, incremental=incremental, warn=echo, progress=advance
+            )
+        except NoSuchProject as error:
+            raise UserError(f"{error}; set project=NAME, or entity=TEAM") from error
+        except (NotLoggedIn, NoAnswer) as error:
+            raise UserError(f"{error}, or use source=offline or source=records") from error
+    read = read_records if settings.source == "records" else read_offline
+    try:
+        return read(settings.log_folder or Path(), warn=echo, history=False)
+    except NoRuns:
+        return []
+
+
+def _nothing_finished(settings: StudySettings) -> str:
+    """Why there is nothing to show, and what to do."""
+    text = f"{source_text(settings)}: no finished run"
+    if settings.source == "wandb":
+        selection = _selection(settings)
+        groups = group_names(selection)
+        if selection.group and selection.group not in groups:
+            known = suggestion(selection.group, groups)
+            return f"W&B project {selection.path}: no group {selection.group}; set group=NAME; {known}"
+        return (
+            f"{text}{' that meets the filters' * bool(settings.filters)}; wait for one, or set group or filters"
         )
-    folder = settings.log_folder or Path()
-    if settings.source == "records":
-        return read_records(folder, warn=echo, history=False)
-    return read_offline(folder, warn=echo, history=False)
+    advice = [f"see `optical-sweeps sweep status {settings.sweep}`"] * bool(_grid(settings))
+    advice += ["use source=records if runs were not logged to W&B"] * (settings.source == "offline")
+    return f"{text}; {', or '.join(advice) or 'name the folder of a sweep'}"
 
 
 def _selection(settings: StudySettings) -> Selection:
@@ -141,7 +180,10 @@ def _disagreements(settings: StudySettings, runs: Sequence[RunLog]) -> list[str]
     if settings.source == "records" or folder is None or not folder.is_dir():
         return []
     complete = {run.id: run for run in runs if run.complete}
-    records = read_records(folder, warn=echo, history=False)
+    try:
+        records = read_records(folder, warn=echo, history=False)
+    except NoRuns:
+        return []
     return disagreements(complete.values(), [record for record in records if record.id in complete])
 
 

@@ -51,7 +51,8 @@ class StudySettings:
     """The logs of a study, and the curves that are computed from them; see conf/curves.yaml.
 
     Args:
-        sweep: the sweep's folder; None to read a W&B project, or logs without their sweep.
+        sweep: the sweep's folder; None to read a W&B project, or logs without their sweep. With source=wandb it
+            need not exist; its name is then the group.
         dir: folder of the logs; None is the sweep's folder.
         group: W&B group; None is the name of the sweep's folder, or all groups without a folder.
         filters: further conditions on W&B runs, in the API's MongoDB style.
@@ -84,18 +85,23 @@ class StudySettings:
             raise UserError("no logs to read; name a sweep's folder, such as multirun/demo, or set dir")
 
     @property
+    def sweep_folder(self) -> Path | None:
+        """The sweep's folder if it exists; with source=wandb, `sweep` can be the name of a sweep elsewhere."""
+        return self.sweep if self.sweep is not None and self.sweep.is_dir() else None
+
+    @property
     def log_folder(self) -> Path | None:
         """The folder of the logs and records."""
         return self.dir or self.sweep
 
     def output_folder(self, command: str) -> Path:
         """Where a command writes: `output`, or a folder of its name in the sweep's folder or here."""
-        return self.output or (self.sweep or Path()) / command
+        return self.output or (self.sweep_folder or Path()) / command
 
     @property
     def cache_folder(self) -> Path:
         """Where the logs that were read are cached."""
-        return self.cache or (self.sweep or self.output or Path("curves")) / ".cache"
+        return self.cache or (self.sweep_folder or self.output or Path("curves")) / ".cache"
 
 
 @settings("")

@@ -65,6 +65,14 @@ def server_problem() -> str | None:
     )
 
 
+def server_url() -> str:
+    """The address of the server to which the client sends requests, without credentials."""
+    settings = _settings()
+    url = os.environ.get("WANDB_BASE_URL") or settings.get(_SECTION, "base_url", fallback=PUBLIC_SERVER)
+    parts = urlsplit((url or PUBLIC_SERVER).rstrip("/"))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def without_keys(text: str) -> str:
     """The first line of a text, without anything that could be a key.
 

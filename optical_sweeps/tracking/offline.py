@@ -15,7 +15,7 @@ from pathlib import Path
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.fragments import Fragment, read_fragment, run_of_fragments
 from optical_sweeps.tracking.offline_log import NotAWandbLog
-from optical_sweeps.tracking.run_log import RunLog
+from optical_sweeps.tracking.run_log import NoRuns, RunLog
 
 Warn = Callable[[str], None]
 
@@ -31,12 +31,16 @@ def read_offline(folder: Path, *, warn: Warn | None = None, history: bool = True
         history: also read the rows, not only configs and final values.
 
     Raises:
+        NoRuns: no log is below the folder.
         UserError: the folder does not exist.
     """
     warn = warn or logging.getLogger(__name__).warning
     require_folder(folder)
     fragments: dict[str, list[tuple[Path, Fragment]]] = defaultdict(list)
-    for path in log_files(folder):
+    paths = log_files(folder)
+    if not paths:
+        raise NoRuns(f"{folder}: no run with a W&B log below this folder; name a sweep's folder")
+    for path in paths:
         try:
             fragment = read_fragment(path, history=history)
         except NotAWandbLog as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from optical_sweeps.limits import parse_json, read_json
 from optical_sweeps.tracking.offline import require_folder
 from optical_sweeps.tracking.run_log import (
+    NoRuns,
     Row,
     RunLog,
     flattened,
@@ -25,12 +26,16 @@ def read_records(
     Measures have the names that W&B uses: `{"test": {"nDCG@10": {"ar": .4}}}` is `test/nDCG@10/ar`.
 
     Raises:
+        NoRuns: no record is below the folder.
         UserError: the folder does not exist.
     """
     warn = warn or logging.getLogger(__name__).warning
     require_folder(folder)
     runs: dict[str, RunLog] = {}
-    for path in sorted(_record_files(folder)):
+    paths = sorted(_record_files(folder))
+    if not paths:
+        raise NoRuns(f"{folder}: no finished run below this folder; name a sweep's folder")
+    for path in paths:
         try:
             run = _run_of_record(path, history)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from optical_sweeps.errors import UserError
+
 STEP = "step"
 """Key of every history row: the optimiser step, which is the axis of all metrics."""
 
@@ -17,6 +19,10 @@ CODE_VERSION = "code_version"
 
 Row = dict[str, object]
 """One row of a history: the step, and metrics by name."""
+
+
+class NoRuns(UserError):
+    """A folder without any log or record of a run."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optical_sweeps.tracking.run_log import STEP, Row, RunLog, merged_rows, normalised_summary, split_config
 from optical_sweeps.tracking.service_cache import CachedRun, ServiceCache
-from optical_sweeps.tracking.wandb_api import errors_for_users, public_api
+from optical_sweeps.tracking.wandb_api import NoSuchProject, errors_for_users, public_api
 
 if TYPE_CHECKING:
     import wandb.apis.public
@@ -88,13 +89,16 @@ def read_wandb(
         timeout: seconds for one request, including its retries.
 
     Raises:
-        UserError: not logged in, no such project, a refused key, or a service that does not answer.
+        NotLoggedIn, NoSuchProject, NoAnswer: as they say.
+        UserError: a refused key, or a service that stops answering.
     """
     warn = warn or logging.getLogger(__name__).warning
     with errors_for_users(selection.path):
-        api = public_api(timeout)
-        folder = folder / f"{selection.entity or api.default_entity}.{selection.project}"
-        listed = {run.id: run for run in _runs(api, selection.path, selection.condition(), lazy=True)}
+        api = public_api(timeout, warn)
+        # absolute, because the client's service has another working folder
+        folder = folder.absolute() / f"{selection.entity or api.default_entity}.{selection.project}"
+        with _missing_project(api, selection):
+            listed = {run.id: run for run in _runs(api, selection.path, selection.condition(), lazy=True)}
         cache = ServiceCache(folder / "runs.cache")
         runs = {
             name: cached
@@ -118,12 +122,41 @@ def read_wandb(
     return [_run_log(name, runs[name], listed[name].tags, folder, history) for name in sorted(runs)]
 
 
+def group_names(selection: Selection, *, pages: int = 10, timeout: float = 60.0) -> list[str]:
+    """The groups of the project's newest runs, the newest first.
+
+    Args:
+        pages: most pages of runs to list.
+        timeout: seconds for one request, including its retries.
+
+    Raises:
+        UserError: as for `read_wandb`.
+    """
+    with errors_for_users(selection.path):
+        api = public_api(timeout)
+        with _missing_project(api, selection):
+            runs = _runs(api, selection.path, {}, lazy=True, order="-created_at")
+            groups = [run.group for run in islice(runs, pages * PAGE)]
+    return list(dict.fromkeys(group for group in groups if group))
+
+
+@contextmanager
+def _missing_project(api: "wandb.Api", selection: Selection) -> Iterator[None]:
+    """Name the entity in the client's error of a project that does not exist."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("Could not find project"):
+            raise
+        entity = selection.entity or api.settings["entity"] or api.default_entity
+        whose = "" if selection.entity else " (your default)"
+        raise NoSuchProject(f"W&B: no project {selection.project} of entity {entity}{whose}") from error
+
+
 def _runs(
-    api: "wandb.Api", path: str, condition: Mapping[str, object], lazy: bool
+    api: "wandb.Api", path: str, condition: Mapping[str, object], lazy: bool, order: str = "+created_at"
 ) -> "Iterable[wandb.apis.public.Run]":
-    runs: Iterable[wandb.apis.public.Run] = api.runs(
-        path, condition, order="+created_at", per_page=PAGE, lazy=lazy
-    )
+    runs: Iterable[wandb.apis.public.Run] = api.runs(path, condition, order=order, per_page=PAGE, lazy=lazy)
     return runs
 
 

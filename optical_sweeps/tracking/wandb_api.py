@@ -1,34 +1,70 @@
 """Access to W&B's public API with bounded retries, and its errors as one line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
-from optical_sweeps.tracking.login import is_logged_in, one_line, server_problem
+from optical_sweeps.tracking.login import is_logged_in, one_line, server_problem, server_url, without_keys
+from optical_sweeps.tracking.server_answer import announced_wait, no_answer_reason
 
 if TYPE_CHECKING:
     import wandb
 
+FIRST_ANSWER = 30.0
+"""Seconds within which the service must answer the first request, including its retries."""
 
-def public_api(timeout: float) -> "wandb.Api":
-    """The client's API.
+PATIENCE = 5.0
+"""Seconds of waiting for the first answer before the user is told."""
+
+
+class NotLoggedIn(UserError):
+    """There is no key for W&B's service."""
+
+
+class NoAnswer(UserError):
+    """W&B's service cannot be reached."""
+
+
+class NoSuchProject(UserError):
+    """W&B's service has no such project, or the user may not see it."""
+
+
+def public_api(timeout: float, warn: Callable[[str], None] = echo) -> "wandb.Api":
+    """The client's API, after the service has accepted the key.
 
     Args:
-        timeout: seconds for one request, including its retries.
+        timeout: seconds for one request, including its retries; for the first one at most `FIRST_ANSWER`.
+        warn: called with one line if the service does not answer within some seconds.
 
     Raises:
-        UserError: not logged in, or the working directory chooses the server.
+        NotLoggedIn: there is no key.
+        NoAnswer: the service does not answer.
+        UserError: the working directory chooses the server.
     """
     if not is_logged_in():
-        raise UserError("W&B: not logged in; run `wandb login`, or use source=offline or source=records")
+        raise NotLoggedIn("W&B: not logged in; run `wandb login`")
     if problem := server_problem():
         raise UserError(f"W&B: {problem}")
     import wandb
 
     settings = wandb.setup(settings=wandb.Settings(silent=True)).settings
+    first, url = min(timeout, FIRST_ANSWER), server_url()
+    try:
+        with announced_wait(url, first, warn, PATIENCE), _bounded_retries(settings, first):
+            api = wandb.Api(timeout=first)  # copies the settings, and checks the key
+    except Exception as error:
+        reason = no_answer_reason(url)
+        if reason is None:
+            raise
+        raise NoAnswer(
+            f"W&B does not answer at {url} ({reason}); check the network and WANDB_BASE_URL"
+        ) from error
+    if timeout <= first:
+        return api
     with _bounded_retries(settings, timeout):
-        return wandb.Api(timeout=timeout)  # copies the settings
+        return wandb.Api(timeout=timeout)
 
 
 @contextmanager
@@ -65,7 +101,7 @@ def require_service(timeout: float = 10.0) -> None:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"W&B: {one_line(error)}; check the key and the network") from error
+        raise UserError(f"W&B: {_client_error(error)}; check the key and the network") from error
     if entity is None:
         raise UserError("W&B: the service does not know the key; run `wandb login`")
 
@@ -79,5 +115,12 @@ def errors_for_users(path: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise UserError(
-            f"W&B project {path}: {one_line(error)}; check its name, the key and the network"
+            f"W&B project {path}: {_client_error(error)}; check its name, the key and the network"
         ) from error
+
+
+def _client_error(error: Exception) -> str:
+    """The message of the client's own errors, which are sentences; other errors with their type."""
+    import wandb
+
+    return (isinstance(error, wandb.Error) and without_keys(str(error))) or one_line(error)

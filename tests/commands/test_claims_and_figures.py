@@ -100,7 +100,21 @@ def test_claims_are_printed_and_written(sweep, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "contrastive - optical" in out
     assert "Holm" in out
-    assert "MISSING" in out
+    assert out.index("MISSING") < out.index("contrastive - optical")
+
+
+def test_unknown_names_are_answered_with_the_known_ones(sweep):
+    assert refusal(claims, sweep, "pairs=[[optical,contrastve]]") == (
+        "objective contrastve: the study has no such runs; did you mean contrastive? there are: contrastive, "
+        "none, optical"
+    )
+    assert "slice group:lw: the study has no such languages; did you mean group:low?" in refusal(
+        claims, sweep, "slices=[group:lw]"
+    )
+    for command in (claims, figures):
+        assert "no finished run has nDCG@1 of the queries of test; did you mean nDCG@10?" in refusal(
+            command, sweep, "measure=nDCG@1"
+        )
 
 
 def test_too_few_draws_for_the_family_are_noted(sweep, tmp_path):
@@ -217,6 +231,36 @@ def test_every_figure_and_table_is_written_and_indexed(drawn):
     assert linked == expected - {"index.md"}
     for words in ("MISSING", "Provenance", "13 runs", '"commit": "abc"', "95% t intervals"):
         assert words in index, words
+
+
+def test_both_commands_test_the_same_pairs_in_the_same_order(drawn, sweep, tmp_path):
+    """By default every two objectives in alphabetical order; as given, with the sign of the given order."""
+    given = ["pairs=[[optical,contrastive],[optical,none]]", f"output={tmp_path}/given"]
+    run(figures, sweep, *given, "widths.text=null", "fits=false", "budgets=false")
+    for pairs, figures_folder, first, words in (
+        ([], drawn, "contrastive", "Pairs: every two of contrastive, optical (pairs=null)."),
+        (given[:1], tmp_path / "given", "optical",
+         "Pairs: optical - contrastive, optical - zero-shot (as set by pairs)."),
+    ):  # fmt: skip
+        run(claims, sweep, f"output={tmp_path}/tables", *pairs)
+        for file in (f"{name}.{ending}" for name in ("claims", "crossings") for ending in ("md", "tex", "csv")):
+            assert (tmp_path / "tables" / file).read_text() == (figures_folder / file).read_text()
+        assert {row["first"] for row in rows_of(figures_folder / "claims.csv")} == {first}
+        assert words in (figures_folder / "index.md").read_text()
+
+
+def test_missing_runs_are_printed_before_the_files(finished, tmp_path, capsys):
+    run(
+        figures,
+        finished,
+        f"output={tmp_path}/few",
+        "widths.text=null",
+        "fits=false",
+        "pairs=[]",
+        "budgets=false",
+    )
+    out = capsys.readouterr().out
+    assert out.index("MISSING") < out.index("from 13 runs")
 
 
 def test_figures_are_reproducible_to_the_byte(drawn, finished, tmp_path):

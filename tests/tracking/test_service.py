@@ -1,6 +1,7 @@
 """Reading runs through the real public API."""
 
 import math
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.run_log import RunLog
-from optical_sweeps.tracking.service import Selection, read_wandb
+from optical_sweeps.tracking.service import Selection, group_names, read_wandb
+from optical_sweeps.tracking.wandb_api import require_service
 from tests.support.wandb_server import Fault, WandbServer
+from tests.support.wandb_server.state import ENTITY
 
 PROJECT = "study"
 
@@ -195,9 +198,9 @@ def test_a_rate_limited_request_is_repeated(server: WandbServer, tmp_path: Path)
     assert names(read(tmp_path)) == ["run1"]
 
 
-def refusal(folder: Path, selection: Selection = Selection("nowhere")) -> str:  # noqa: B008
+def refusal(folder: Path, selection: Selection = Selection("nowhere"), **options: Any) -> str:  # noqa: B008
     with pytest.raises(UserError) as raised:
-        read(folder, selection, timeout=3.0)
+        read(folder, selection, timeout=3.0, **options)
     (line,) = str(raised.value).splitlines()
     return line
 
@@ -216,6 +219,41 @@ def test_user_errors_are_one_line_without_keys(
     monkeypatch.delenv("WANDB_API_KEY")
     assert "not logged in" in refusal(tmp_path, Selection(PROJECT))
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_missing_project_names_the_entity(server: WandbServer, tmp_path: Path) -> None:
+    add(server, "run1")
+    default = refusal(tmp_path, Selection("stdy"))
+    assert default == f"W&B: no project stdy of entity {ENTITY} (your default)"
+    assert refusal(tmp_path, Selection(PROJECT, entity="team")) == "W&B: no project study of entity team"
+
+
+def test_groups_of_a_project_are_listed(server: WandbServer) -> None:
+    for number, group in enumerate(("demo", "other", "demo", "")):
+        add(server, f"run{number}", group=group)
+    assert sorted(group_names(Selection(PROJECT, group="nowhere"))) == ["demo", "other"]
+
+
+def test_a_server_without_an_answer_is_announced_and_given_up(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optical_sweeps.tracking.wandb_api.PATIENCE", 0.0)
+    warnings: list[str] = []
+    server.down()
+    line = refusal(tmp_path, Selection(PROJECT), warn=warnings.append)
+    assert (
+        line
+        == f"W&B does not answer at {server.url} (Connection refused); check the network and WANDB_BASE_URL"
+    )
+    (warning,) = warnings
+    assert re.fullmatch(
+        rf"W&B does not answer at {server.url} \(Connection refused\); retrying until \d\d:\d\d:\d\d", warning
+    )
+    with pytest.raises(UserError, match=r"^W&B does not answer at .* \(Connection refused\)"):
+        require_service(2.0)
+    server.up()
+    add(server, "run1")
+    assert names(read(tmp_path, Selection(PROJECT))) == ["run1"]
 
 
 def test_several_readers_at_once(server: WandbServer, tmp_path: Path) -> None:

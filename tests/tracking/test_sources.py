@@ -7,7 +7,7 @@ import pytest
 from wandb.proto.wandb_internal_pb2 import HistoryItem
 
 from optical_sweeps.errors import UserError
-from optical_sweeps.tracking.run_log import RunLog
+from optical_sweeps.tracking.run_log import NoRuns, RunLog
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
 from tests.support.wandb_logs import message, row, run_record, write_log
 
@@ -132,6 +132,13 @@ def test_other_files_and_empty_logs(tmp_path: Path) -> None:
 def test_a_missing_folder_is_reported(tmp_path: Path, read: object) -> None:
     with pytest.raises(UserError, match="absent: no such folder"):
         read(tmp_path / "absent")  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("read", [read_offline, read_records])
+def test_a_folder_without_runs_is_named(tmp_path: Path, read: object) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoRuns, match=r"empty: no .*run .*below this folder"):
+        read(tmp_path / "empty")  # type: ignore[operator]
 
 
 def write_record(folder: Path, **record: object) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 import pytest
 
-from optical_sweeps.commands import curves
+from optical_sweeps.commands import claims, curves
 from optical_sweeps.curves.tables.result_tables import per_query_table, result_table
 from optical_sweeps.curves.tables.robustness_tables import robustness_table
 from optical_sweeps.errors import UserError
@@ -17,6 +17,7 @@ from optical_sweeps.sweeps.grid import Grid, GridPoint
 from optical_sweeps.tracking.run_log import RunLog
 from optical_sweeps.tracking.service import Selection, read_wandb
 from optical_sweeps.tracking.sources import disagreements, read_offline, read_records
+from optical_sweeps.tracking.wandb_api import require_service
 from tests.support.configs import compose
 from tests.support.wandb_server import WandbServer
 
@@ -153,7 +154,8 @@ def test_curves_from_the_service_alone(
     curves.run(settings_of(*wanted), None)
     told = capsys.readouterr().out.splitlines()
     assert "from 5 runs in W&B project optical-sweeps group demo" in told
-    assert "MISSING from the curves: 1 points" in told
+    (table,) = [place for place, line in enumerate(told) if line.startswith("optical 0.5")]
+    assert told.index("MISSING from the curves: 1 point") < table
     (missing,) = [line for line in told if line.startswith("  missing: ")]
     assert "objective=contrastive" in missing
     assert "ratio=0.5" in missing
@@ -168,6 +170,45 @@ def test_curves_from_the_service_alone(
     for name in ("table.md", "results.csv"):
         found = {source: (tmp_path / source / name).read_text() for source in ("service", "records", "offline")}
         assert found["service"] == found["records"] == found["offline"], name
+
+
+@pytest.mark.parametrize("command", [curves, claims])
+def test_a_sweep_without_a_folder_here_is_the_name_of_the_group(
+    logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Any
+) -> None:
+    """Tables and cache go to the working folder; a folder of this name would look like a broken sweep."""
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    name = command.__name__.rpartition(".")[2]
+    config = compose(name, "source=wandb", "replicates=20")
+    for _ in range(2):
+        command.run(config, Path("multirun/demo"))
+        assert {path.name for path in Path().iterdir()} == {"curves", name}
+        assert Path("curves/.cache").is_dir()
+
+
+def test_a_wrong_group_or_project_lists_what_there_is(logged_in: None, tmp_path: Path) -> None:
+    own = ("source=wandb", f"output={tmp_path}/out")
+    with pytest.raises(UserError) as refused:
+        curves.run(settings_of(*own, "group=dmo"), None)
+    assert str(refused.value) == (
+        "W&B project optical-sweeps: no group dmo; set group=NAME; did you mean demo? there are: demo"
+    )
+    with pytest.raises(UserError) as refused:
+        curves.run(settings_of(*own, "project=optical_sweeps"), None)
+    assert str(refused.value) == (
+        "W&B: no project optical_sweeps of entity tester (your default); set project=NAME, or entity=TEAM"
+    )
+
+
+def test_advice_without_a_key_fits_the_command(
+    logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY")
+    with pytest.raises(UserError, match=r"run `wandb login`, or use source=offline or source=records$"):
+        curves.run(settings_of("source=wandb", f"output={tmp_path}/out"), None)
+    with pytest.raises(UserError, match=r"^W&B: not logged in; run `wandb login`$"):
+        require_service()
 
 
 def test_grid_points_without_a_log_are_named(

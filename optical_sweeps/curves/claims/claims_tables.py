@@ -4,31 +4,46 @@ from collections.abc import Sequence
 
 from optical_sweeps.curves.claims.crossings import Crossings
 from optical_sweeps.curves.claims.pairwise_claims import Claim
-from optical_sweeps.curves.tables.paper_table import Cell, Marked, PaperTable, p_value, points
+from optical_sweeps.curves.tables.paper_table import (
+    Cell,
+    Marked,
+    PaperTable,
+    margin_text,
+    p_value,
+    points,
+    sign,
+)
+from optical_sweeps.curves.tables.result_tables import objective_label, pair_label
 
 
 def claims_table(claims: Sequence[Claim], x: str = "ratio", confidence: float = 0.95) -> PaperTable:
     """One row for each claim; ▲ and ▼: the first is higher or lower, ≈: the two are equivalent."""
     rows: list[tuple[Cell, ...]] = [
         (
-            f"{claim.first} - {claim.second}", claim.slice.removeprefix("group:"), f"{claim.x:g}",
+            pair_label(claim.first, claim.second), claim.slice.removeprefix("group:"), f"{claim.x:g}",
             points(claim.mean_first, signed=False), points(claim.mean_second, signed=False),
             Marked(points(claim.difference), claim.verdict), f"{points(claim.low)} to {points(claim.high)}",
             p_value(claim.p_holm), p_value(claim.p_equivalence_holm),
         )
         for claim in claims
     ]  # fmt: skip
-    caption = "No comparisons."
-    if claims:
-        caption = (
-            f"Differences x 100 with {confidence:.0%} intervals; p-values corrected by Holm's method over "
-            f"{len(claims)} comparisons; marks at {claims[0].alpha:g}: higher, lower, or equivalent within "
-            f"a margin of {claims[0].margin:g}."
-        )
+    caption = _claims_caption(claims, confidence) if claims else "No comparisons."
     header = ("comparison", "slice", x, "first", "second", "difference", "interval", "p", "p equivalence")
     fields = (*Claim.__dataclass_fields__, "verdict")
     records = tuple({name: getattr(claim, name) for name in fields} for claim in claims)
     return PaperTable(header, tuple(rows), 2, caption, records)
+
+
+def _claims_caption(claims: Sequence[Claim], confidence: float) -> str:
+    alpha, count = claims[0].alpha, len(claims)
+    return (
+        f"Scores and differences (first minus second) in points, x 100, with {confidence:.0%} intervals. The "
+        f"p-values and the marks are corrected by Holm's method over {count} comparison{'s' * (count != 1)}; "
+        "the intervals are not corrected. p: of no difference; p equivalence: of a difference as large as the "
+        f"margin. Marks at {alpha:g}: {sign('higher')} the first is higher, {sign('lower')} lower, "
+        f"{sign('equivalent')} both are equivalent within a margin of {margin_text(claims[0].margin)}, no "
+        "mark: undecided."
+    )
 
 
 def crossings_table(pairs: Sequence[Crossings]) -> PaperTable:
@@ -39,7 +54,8 @@ def crossings_table(pairs: Sequence[Crossings]) -> PaperTable:
         for crossing in pair.found or (None,):
             leader = pair.leader if crossing is None else pair.leader_after(crossing)
             group = pair.slice.removeprefix("group:")
-            rows.append((f"{pair.first}, {pair.second}", group, leader, str(crossing or "none")))
+            pair_text = f"{objective_label(pair.first)}, {objective_label(pair.second)}"
+            rows.append((pair_text, group, objective_label(leader), str(crossing or "no crossing")))
             records.append(
                 {
                     "first": pair.first, "second": pair.second, "slice": pair.slice,
@@ -48,5 +64,9 @@ def crossings_table(pairs: Sequence[Crossings]) -> PaperTable:
                 }
             )  # fmt: skip
     x, confidence = (pairs[0].x_name, pairs[0].confidence) if pairs else ("x", 0.95)
-    caption = f"Where the lead changes, with {confidence:.0%} intervals; … means beyond the values of {x}."
+    caption = (
+        f"Where the lead changes along {x}, with {confidence:.0%} intervals, which are not corrected for the "
+        f"number of comparisons. leads: the objective that is higher above that {x} or, without a crossing, on "
+        f"average. …: beyond the values of {x}; anywhere: the interval covers all of them."
+    )
     return PaperTable(("objectives", "slice", "leads", f"from {x}"), tuple(rows), 3, caption, tuple(records))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from optical_sweeps.curves.tables.paper_table import Cell, Marked, PaperTable
+from optical_sweeps.curves.tables.paper_table import Cell, Marked, PaperTable, sign
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.significance import DRAWS, holm, randomisation_test
 
@@ -159,9 +159,9 @@ def systems_table(
     comparisons = len(tested) // max(len({cell.measure for cell in cells}), 1)
     caption = (
         f"Measures x 100 on {split}; the mean is over languages; trained systems are means of "
-        f"{seeds} seed{'s' * (seeds != 1)}; marks: higher or lower than {titles.get(reference, reference)} "
-        f"at {alpha:g} (paired randomisation test over queries, corrected by Holm's method over the "
-        f"{comparisons} comparisons of a measure)."
+        f"{seeds} seed{'s' * (seeds != 1)}; {sign('higher')} {sign('lower')}: higher or lower than "
+        f"{titles.get(reference, reference)} at {alpha:g} (paired randomisation test over queries, corrected "
+        f"by Holm's method over the {comparisons} comparisons of a measure)."
     )
     records = tuple({name: getattr(cell, name) for name in Difference.__dataclass_fields__} for cell in cells)
     return PaperTable(("measure", "system", *languages, MEAN), tuple(rows), 2, caption, records)

@@ -7,12 +7,11 @@ import numpy as np
 
 from optical_sweeps.curves.figures.figure_style import (
     Width,
-    label_of,
     ordered,
     small_multiples,
     style_of,
 )
-from optical_sweeps.curves.tables.result_tables import ZERO_SHOT, LoggedRun
+from optical_sweeps.curves.tables.result_tables import ZERO_SHOT, LoggedRun, objective_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +54,7 @@ def cost_figure(
                 markeredgecolor="white",
                 markeredgewidth=0.3,
                 alpha=0.85,
-                label=label_of(objective),
+                label=objective_label(objective),
             )
         if min(costs) > 0 and max(costs) > 20 * min(costs):
             panel.set_xscale("log")

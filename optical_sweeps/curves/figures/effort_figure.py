@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optical_sweeps.curves.figures.figure_style import Width, label_of, ordered, small_multiples, style_of
+from optical_sweeps.curves.figures.figure_style import Width, ordered, small_multiples, style_of
 from optical_sweeps.curves.statistics.tuning_effort import Effort, expected_best, expected_best_interval
+from optical_sweeps.curves.tables.result_tables import objective_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,11 @@ def effort_figure(efforts: Mapping[str, Effort], measure: str, width: Width | fl
             low, high = expected_best_interval(scores)
             panel.fill_between(trials, low, high, color=style.colour, alpha=0.15, linewidth=0)
             panel.plot(
-                trials, expected_best(scores), marker=style.marker, color=style.colour, label=label_of(name)
+                trials,
+                expected_best(scores),
+                marker=style.marker,
+                color=style.colour,
+                label=objective_label(name),
             )
         panel.locator_params(axis="x", integer=True)
 

@@ -119,10 +119,6 @@ def style_of(objective: str, objectives: Sequence[str]) -> LineStyle:
     return OTHER_STYLES[others.index(objective) % len(OTHER_STYLES)]
 
 
-def label_of(objective: str) -> str:
-    return "zero-shot" if objective == ZERO_SHOT else objective
-
-
 def save_figure(figure: "Figure", stem: Path) -> tuple[Path, Path]:
     """Write `<stem>.pdf` and `<stem>.png` (300 dpi), each atomically and without dates."""
     stem.parent.mkdir(parents=True, exist_ok=True)

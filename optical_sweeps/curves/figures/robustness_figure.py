@@ -13,7 +13,6 @@ from optical_sweeps.curves.figures.figure_style import (
     draw_curve,
     draw_zero_line,
     inches,
-    label_of,
     ordered,
     same_scale,
     save_figure,
@@ -21,6 +20,7 @@ from optical_sweeps.curves.figures.figure_style import (
     style_of,
 )
 from optical_sweeps.curves.statistics.study import Curve
+from optical_sweeps.curves.tables.result_tables import objective_label
 from optical_sweeps.curves.tables.robustness_tables import NORMAL_95
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def draw_robustness(frame: "pandas.DataFrame", stem: Path, width: Width | float 
             objective_rows = panel_rows[panel_rows["objective"] == objective]
             if len(objective_rows):
                 curve = _loss_curve(objective_rows, objective, group)
-                draw_curve(panel, curve, style_of(objective, objectives), label_of(objective))
+                draw_curve(panel, curve, style_of(objective, objectives), objective_label(objective))
         draw_zero_line(panel)
         title = kind.replace("_", " ")
         panel.set_title(f"{title}, {group.removeprefix('group:')}" if both else title)

@@ -31,7 +31,12 @@ def fits_table(fitted: Sequence[FittedCurve]) -> PaperTable:
                 }
             )  # fmt: skip
     header = ("objective", "slice", "law", "parameter", "value", "interval", "determined")
-    return PaperTable(header, tuple(rows), 4, "Laws of 1 - nDCG, fitted to means.", tuple(records))
+    intervals = f" with {fitted[0].confidence:.0%} intervals" if fitted else ""
+    caption = (
+        f"Laws of 1 - the measure, fitted to means,{intervals}. determined: yes, or why the data do not "
+        "determine the law."
+    )
+    return PaperTable(header, tuple(rows), 4, caption, tuple(records))
 
 
 def choices_table(choices: Mapping[tuple[str, str], Choice]) -> PaperTable:

@@ -115,6 +115,8 @@ class Study:
                 f"confidence {confidence} is not in (0, 1), or {replicates} replicates are below 1"
             )
         rows = per_query[(per_query["measure"] == measure) & (per_query["split"] == split)]
+        if per_query.empty:
+            raise UserError(f"no finished run has logged {measure} of split {split}; choose what the runs have")
         if rows.empty:
             raise UserError(f"no {measure} of split {split} in the logs; choose a measure and split they have")
         self.measure, self.split, self.x = measure, split, x

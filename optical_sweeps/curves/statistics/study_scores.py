@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from optical_sweeps.checks import suggestion
 from optical_sweeps.curves.statistics.score_block import Scores
 from optical_sweeps.curves.statistics.study import Study
 from optical_sweeps.curves.tables.result_tables import Fact, plain
@@ -22,8 +23,11 @@ def scores(study: Study, objective: str, slice: str) -> Scores:
     """
     members = study.members(slice)
     runs = study.runs[study.runs["objective"] == objective]
-    if runs.empty or not members or set(members) - set(study.languages):
-        raise UserError(f"objective {objective} on {slice}: the study has no such runs; see its table")
+    if runs.empty:
+        known = suggestion(objective, sorted(study.runs["objective"].unique().tolist()))
+        raise UserError(f"objective {objective}: the study has no such runs; {known}")
+    if not members or set(members) - set(study.languages):
+        raise UserError(f"slice {slice}: the study has no such languages; {suggestion(slice, study.slices)}")
     if (objective, slice) not in study.score_blocks:
         facts = zip(runs["run"], runs[study.x], runs["seed"], strict=True)
         grid = {(plain(x), plain(seed)): run for run, x, seed in facts}

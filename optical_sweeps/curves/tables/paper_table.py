@@ -20,6 +20,7 @@ MARKS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Word of a verdict -> its mark in Markdown and in LaTeX."""
 
 _LATEX = {
+    **dict(MARKS.values()),
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_",
     "%": r"\%", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", "\"": r"\textquotedbl{}", "−": "$-$", "±": r"$\pm$",
@@ -71,6 +72,25 @@ def points(value: float, *, signed: bool = True) -> str:
     """
     text = f"{100 * value:{'+' if signed else ''}.2f}"
     return text.replace("-", "−") if float(text) else text.lstrip("+-")
+
+
+def margin_text(margin: float) -> str:
+    """A margin in the unit of `points`.
+
+    >>> margin_text(0.01), margin_text(0.005)
+    ('1 point', '0.5 points')
+    """
+    text = f"{100 * margin:g}"
+    return f"{text} point{'s' * (text != '1')}"
+
+
+def sign(verdict: str) -> str:
+    """The mark of a verdict, for captions; LaTeX replaces it by its own.
+
+    >>> sign("higher"), sign("equivalent")
+    ('▲', '≈')
+    """
+    return MARKS[verdict][0]
 
 
 def p_value(value: float) -> str:

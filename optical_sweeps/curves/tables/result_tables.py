@@ -41,6 +41,9 @@ COLUMNS: Mapping[str, str] = {
 }
 """Column -> dotted key of the config. A key of a section gives the section's name."""
 
+ZERO_SHOT_LABEL = "zero-shot"
+"""How tables and figures for people name `ZERO_SHOT`."""
+
 OF_TRAINING = ("protocol", "ratio", "total", "multiple", "high_total", "seed")
 """Columns that are empty for a zero-shot run."""
 
@@ -141,9 +144,10 @@ def language_groups(runs: Iterable[LoggedRun]) -> dict[str, tuple[str, ...]]:
     """Group -> languages, from `languages` in the runs' configs; `all` holds every language.
 
     Raises:
-        UserError: the runs have different groups, or none has any.
+        UserError: there are no runs, their groups differ, or none has any.
     """
     variants: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {}
+    runs = list(runs)
     for run in runs:
         languages = run.config.get("languages")
         sections = languages.items() if isinstance(languages, Mapping) else ()
@@ -152,10 +156,33 @@ def language_groups(runs: Iterable[LoggedRun]) -> dict[str, tuple[str, ...]]:
             variants.setdefault(repr(sorted(groups.items())), (run.id, groups))
     if len(variants) != 1:
         examples = ", ".join(run for run, _ in variants.values())
-        reason = f"the groups of {examples} differ; choose runs of one study" if variants else "no run has any"
-        raise UserError(f"languages: {reason}")
+        if variants:
+            raise UserError(f"languages: the groups of {examples} differ; choose runs of one study")
+        raise UserError(
+            "languages: none of the runs has groups of languages in its config; choose runs of a study"
+            if runs
+            else "languages: there are no runs; choose a folder or a project that has some"
+        )
     ((_, groups),) = variants.values()
     return {**groups, "all": tuple(itertools.chain.from_iterable(groups.values()))}
+
+
+def objective_label(objective: str) -> str:
+    """The name of an objective for people.
+
+    >>> objective_label("none"), objective_label("optical")
+    ('zero-shot', 'optical')
+    """
+    return ZERO_SHOT_LABEL if objective == ZERO_SHOT else objective
+
+
+def pair_label(first: str, second: str) -> str:
+    """The name of a difference for people.
+
+    >>> pair_label("optical", "none")
+    'optical - zero-shot'
+    """
+    return f"{objective_label(first)} - {objective_label(second)}"
 
 
 def write_table(table: "pandas.DataFrame", stem: Path) -> tuple[Path, Path]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optical_sweeps.curves.tables.paper_table import Cell, Marked, PaperTable, p_value, points
-from optical_sweeps.curves.tables.result_tables import ZERO_SHOT, plain
+from optical_sweeps.curves.tables.paper_table import Cell, Marked, PaperTable, p_value, points, sign
+from optical_sweeps.curves.tables.result_tables import ZERO_SHOT, pair_label, plain
 from optical_sweeps.curves.tables.robustness_tables import (
     LOSS_KEYS,
     NORMAL_95,
@@ -101,7 +101,7 @@ def robustness_differences_table(frame: "pandas.DataFrame", measure: str = "nDCG
     records = [] if frame.empty else frame[frame["measure"] == measure].to_dict("records")
     rows: list[tuple[Cell, ...]] = [
         (
-            row["perturbation"], f"{row['level']:g}", f"{row['first']} - {row['second']}",
+            row["perturbation"], f"{row['level']:g}", pair_label(row["first"], row["second"]),
             row["slice"].removeprefix("group:"),
             Marked(points(row["difference"]), _verdict(row["difference"], row["p_holm"])),
             f"{points(row['low'])} to {points(row['high'])}", p_value(row["p_holm"]), str(row["seeds"]),
@@ -110,9 +110,10 @@ def robustness_differences_table(frame: "pandas.DataFrame", measure: str = "nDCG
     ]  # fmt: skip
     caption = (
         f"Loss of {measure} x 100 of the first objective minus that of the second, on the same perturbed "
-        "queries, mean over seeds; 95% intervals over queries, which hold for these runs; p-values corrected "
-        f"by Holm's method over {len(rows)} comparisons; marks at .05: the first loses more (higher) or less "
-        "(lower)."
+        "queries, mean over seeds; 95% intervals over queries, which hold for these runs and are not corrected "
+        f"for the number of comparisons; p-values and marks corrected by Holm's method over {len(rows)} "
+        f"comparison{'s' * (len(rows) != 1)}; marks at .05: {sign('higher')} the first loses more, "
+        f"{sign('lower')} less."
     )
     plain_records = tuple({str(key): plain(value) for key, value in row.items()} for row in records)
     return PaperTable(header, tuple(rows), 4, caption, plain_records)

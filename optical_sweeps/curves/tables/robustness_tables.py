@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from optical_sweeps.curves.tables.paper_table import Cell, PaperTable, points
-from optical_sweeps.curves.tables.result_tables import OF_TRAINING, ZERO_SHOT, Fact, plain
+from optical_sweeps.curves.tables.result_tables import OF_TRAINING, ZERO_SHOT, Fact, objective_label, plain
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.robustness import loss_error, relative_loss, spread, worst
 
@@ -110,7 +110,7 @@ def robustness_paper_table(frame: "pandas.DataFrame", measure: str = "nDCG@10") 
     rows: list[tuple[Cell, ...]] = []
     for _, row in summary.iterrows():
         facts = (plain(row[name]) for name in settings)
-        words = ("" if fact is None else str(fact) for fact in facts)
+        words = ("" if fact is None else objective_label(str(fact)) for fact in facts)
         rows.append(
             (
                 row["perturbation"], f"{row['level']:g}", *words,
@@ -128,7 +128,8 @@ def robustness_paper_table(frame: "pandas.DataFrame", measure: str = "nDCG@10") 
     )  # fmt: skip
     caption = (
         f"{measure} x 100 on unperturbed and on perturbed queries, mean over languages and seeds; the loss has "
-        "a 95% interval over queries (paired) where per-query scores are available; worst language: the one "
+        "half the width of its 95% interval over queries (±, paired) where per-query scores are available, and "
+        "is also given in % of the unperturbed measure; worst language: the one "
         "with the largest loss; gap: high-resource minus low-resource languages; s.d.: standard deviations of "
         "the loss."
     )

@@ -1,15 +1,18 @@
 """What a sweep or a W&B project has logged, for its dashboard."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from optical_sweeps.checks import suggestion
 from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError
 from optical_sweeps.tracking.dashboards.logged_sweep import LoggedSweep, logged_sweep
-from optical_sweeps.tracking.run_log import RunLog
-from optical_sweeps.tracking.service import Selection
+from optical_sweeps.tracking.run_log import NoRuns, RunLog
+from optical_sweeps.tracking.service import Selection, group_names
 from optical_sweeps.tracking.sources import read_offline, read_records, read_wandb
+from optical_sweeps.tracking.wandb_api import NoSuchProject
 
 
 def logged_by_project(project: str, entity: str | None, group: str | None, measure: str) -> LoggedSweep:
@@ -17,10 +20,19 @@ def logged_by_project(project: str, entity: str | None, group: str | None, measu
 
     Args:
         group: name of one sweep; None for all runs.
+
+    Raises:
+        UserError: no such project or group; see also `read_wandb`.
     """
     selection = Selection(project, entity, group, unfinished=True)
     with progress(f"reading W&B project {selection.path}") as advance, TemporaryDirectory() as cache:
-        runs = read_wandb(selection, Path(cache), files=(), history=False, warn=echo, progress=advance)
+        try:
+            runs = read_wandb(selection, Path(cache), files=(), history=False, warn=echo, progress=advance)
+        except NoSuchProject as error:
+            raise UserError(f"{error}; set --project, or --entity") from error
+    if group and not runs:
+        known = suggestion(group, group_names(selection))
+        raise UserError(f"W&B project {selection.path}: no group {group}; set --group; {known}")
     return logged_sweep(runs, project=project, entity=entity, group=group, measure=measure)
 
 
@@ -47,11 +59,11 @@ def logged_by_sweep(sweep: Path, project: str | None, entity: str | None, measur
 def _runs_of(sweep: Path) -> Sequence[RunLog]:
     """The runs in W&B's log files, which include running ones; the records if there are no log files."""
     with progress(f"reading {sweep}"):
-        logs = read_offline(sweep, warn=echo, history=False)
-        runs = logs or read_records(sweep, warn=echo, history=False)
-    if not runs:
-        raise UserError(f"{sweep}: no run has logged anything yet; see `optical-sweeps sweep status {sweep}`")
-    return runs
+        for read in (read_offline, read_records):  # records if there are no log files
+            with suppress(NoRuns):
+                if runs := read(sweep, warn=echo, history=False):
+                    return runs
+    raise UserError(f"{sweep}: no run has logged anything yet; see `optical-sweeps sweep status {sweep}`")
 
 
 def _logged_to(runs: Sequence[RunLog]) -> tuple[str, str | None]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optical_sweeps.curves.claims.claims_tables import claims_table, crossings_table
-from optical_sweeps.curves.claims.crossings import find_crossings
+from optical_sweeps.curves.claims.crossings import Crossings, find_crossings
 from optical_sweeps.curves.claims.pairwise_claims import claims_of_study
 from optical_sweeps.curves.laws.fitted_curve import fit_curve
 from optical_sweeps.curves.laws.law_selection import choose_law
@@ -115,8 +115,36 @@ def test_marks_show_the_verdict(study: Study) -> None:
         assert ("▲" in line) == ("higher" in claim.verdict)
         assert ("≈" in line) == ("equivalent" in claim.verdict)
     assert any("≈" in line for line in lines)
-    assert table.render("latex").count(r"$\approx$") == sum(claim.equivalent for claim in found)
-    assert "a margin of 0.05" in table.caption
+    latex = table.render("latex")
+    assert latex.count(r"$\approx$") == sum(claim.equivalent for claim in found) + 1  # and in the caption
+    assert not set("▲▼≈") & set(latex)
+
+
+def test_captions_explain_units_and_signs(tables: dict[str, PaperTable], study: Study) -> None:
+    (claim, *_) = claims_of_study(study, [("optical", "contrastive")], ["group:low"], margin=0.05)
+    caption = claims_table([claim]).caption
+    for words in (
+        "in points, x 100",
+        "a margin of 5 points",
+        "over 1 comparison;",
+        "intervals are not corrected",
+    ):
+        assert words in caption
+    assert all(sign in caption for sign in "▲▼≈")
+    assert "a margin of 1 point," in tables["claims"].caption
+    assert "anywhere: the interval covers all" in tables["crossings"].caption
+
+
+def test_zero_shot_has_its_name_in_tables_and_its_key_in_records(tables: dict[str, PaperTable]) -> None:
+    claims = tables["claims"]
+    assert {row[0] for row in claims.rows} == {"optical - contrastive", "optical - zero-shot"}
+    assert {record["second"] for record in claims.records} == {"contrastive", "none"}
+
+
+def test_a_pair_without_a_crossing_says_so(study: Study) -> None:
+    apart = Crossings("optical", "none", "ar", "ratio", (), (), leads=False, confidence=0.95)
+    ((pair, _, leader, where),) = crossings_table([apart]).rows
+    assert (pair, leader, where) == ("optical, zero-shot", "zero-shot", "no crossing")
 
 
 def test_csv_has_exact_numbers(study: Study) -> None:

@@ -145,8 +145,10 @@ def test_groups_come_from_the_configs() -> None:
     other = RunLog("c", {"languages": {"high": [], "low": ["ar"]}}, {})
     with pytest.raises(UserError, match="groups of a, c differ"):
         language_groups([run("a"), other])
-    with pytest.raises(UserError, match="no run has any"):
+    with pytest.raises(UserError, match="none of the runs has groups"):
         language_groups([RunLog("d", {}, {})])
+    with pytest.raises(UserError, match="there are no runs"):
+        language_groups([])
 
 
 def test_written_tables_are_read_back_and_reproducible(tmp_path: Path) -> None:

@@ -238,6 +238,8 @@ class _Handler(BaseHTTPRequestHandler):
             return "telemetry"
         if path.startswith("/test/"):
             return "test"
+        if path in ("", "/"):
+            return "root"
         return "upload" if self.command == "PUT" else "download"
 
     def _knows_key(self) -> bool:
