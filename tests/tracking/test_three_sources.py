@@ -154,7 +154,7 @@ def test_curves_from_the_service_alone(
     curves.run(settings_of(*wanted), None)
     told = capsys.readouterr().out.splitlines()
     assert "from 5 runs in W&B project optical-sweeps group demo" in told
-    (table,) = [place for place, line in enumerate(told) if line.startswith("optical 0.5")]
+    table = next(place for place, line in enumerate(told) if line.startswith("optical 0.5"))
     assert told.index("MISSING from the curves: 1 point") < table
     (missing,) = [line for line in told if line.startswith("  missing: ")]
     assert "objective=contrastive" in missing
