@@ -43,7 +43,9 @@ SLOW = (
     "commands/test_claims_and_figures.py::test_figures_are_reproducible_to_the_byte",
     "corpora/test_packed_bitext.py::test_a_killed_packing_leaves_no_process",
     "corpora/test_recipes.py",
+    "corpora/test_tydiqa_robustness.py::test_the_recipe",
     "integration/browser/",
+    "integration/test_any_lightning_module.py::test_a_killed",
     "integration/test_backbone_training.py",
     "integration/slurm/",
     "integration/test_examples.py::test_a_pylate",
@@ -54,8 +56,14 @@ SLOW = (
     "integration/test_locales.py",
     "integration/test_other_users.py",
     "integration/test_pylate.py",
+    "integration/test_sweep.py::test_a_killed_run",
+    "integration/test_sweeper.py::test_ctrl_c",
+    "integration/test_sweeper.py::test_joblib",
+    "integration/test_sweeper.py::test_sigterm",
+    "integration/test_sweeper.py::test_two_processes",
     "integration/test_synchronised.py",
     "integration/test_torchrun.py",
+    "integration/test_tuning.py::test_a_killed_tuning",
     "integration/test_wheel.py",
     "runs/test_searches.py",
     "runs/shared/test_prepare.py::test_a_signal_is_obeyed_wherever_it_arrives",
@@ -64,6 +72,7 @@ SLOW = (
     "test_gpu_benchmark.py",
     "test_notebooks.py",
     "tracking/test_online.py",
+    "training/test_devices.py",
 )
 """Tests marked `slow`, by the start of their ids: they take more than 10 s, or need another program."""
 
