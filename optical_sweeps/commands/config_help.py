@@ -34,7 +34,7 @@ def settings_help(conf: Path, root: str) -> str:
     """
     configs = [read_config(conf / f"{root}.yaml")] if is_of_runs(conf, root) else list(_chain(conf, root))
     keys = {key.name: key for config in configs for key in config.keys}
-    shown = [key for key in keys.values() if (key.value or key.meaning) and key.name.split(".")[0] != "hydra"]
+    shown = [key for key in keys.values() if (key.value or key.meaning) and _is_setting(key)]
     groups = {entry.name: entry for config in configs for entry in config.includes if _is_group(entry)}
     if is_of_runs(conf, root):
         groups = {}
@@ -55,6 +55,11 @@ def _chain(conf: Path, root: str) -> Iterator[Config]:
         if not entry.value and entry.name != "_self_":
             yield from _chain(conf, entry.name)
     yield config
+
+
+def _is_setting(key: Key) -> bool:
+    parts = key.name.split(".")
+    return parts[0] != "hydra" and parts[-1] != "_target_"
 
 
 def _is_group(entry: Key) -> bool:

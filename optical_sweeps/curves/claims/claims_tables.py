@@ -41,7 +41,7 @@ def _claims_caption(claims: Sequence[Claim], confidence: float) -> str:
         f"p-values and the marks are corrected by Holm's method over {count} comparison{'s' * (count != 1)}; "
         "the intervals are not corrected. p: of no difference; p equivalence: of a difference as large as the "
         f"margin. Marks at {alpha:g}: {sign('higher')} the first is higher, {sign('lower')} lower, "
-        f"{sign('equivalent')} both are equivalent within a margin of {margin_text(claims[0].margin)}, no "
+        f"{sign('equivalent')} both are equivalent within a margin of {margin_text(claims[0].margin)}; no "
         "mark: undecided."
     )
 

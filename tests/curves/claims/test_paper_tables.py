@@ -131,7 +131,7 @@ def test_captions_explain_units_and_signs(tables: dict[str, PaperTable], study: 
     ):
         assert words in caption
     assert all(sign in caption for sign in "▲▼≈")
-    assert "a margin of 1 point," in tables["claims"].caption
+    assert "a margin of 1 point;" in tables["claims"].caption
     assert "anywhere: the interval covers all" in tables["crossings"].caption
 
 
