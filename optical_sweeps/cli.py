@@ -5,19 +5,20 @@ Heavy libraries are imported when a command needs them, so that `--help` answers
 
 import importlib
 import os
+import select
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from optical_sweeps import __version__
 from optical_sweeps.commands.arguments import parse, parse_composed, parser_of
 from optical_sweeps.commands.completion import complete
 from optical_sweeps.commands.registry import COMMANDS
-from optical_sweeps.errors import UsageError, UserError, hydra_message, leave_on_user_error
+from optical_sweeps.errors import UsageError, UserError, leave_on_user_error
 from optical_sweeps.home_folder import provide_home
 from optical_sweeps.sweeps.conf_folder import conf_folder
 from optical_sweeps.terminal_encoding import tolerate_encodings
@@ -30,6 +31,8 @@ HELP = ("-h", "--help")
 COMPLETION = ("-sc", "--shell-completion", "--shell_completion")
 GROUPS_HELP = "config groups, as group=OPTION:\n$APP_CONFIG_GROUPS"
 """Hydra's template that prints the config groups, without a header of its own."""
+CLOSED_PIPE = 128 + 13
+"""The exit code that a shell shows for a program that SIGPIPE ended."""
 TAKE_TUNED_SETTINGS = ("train", "sweep plan", "sweep submit")
 FOOTER = """
 `optical-sweeps COMMAND --help` explains a command and lists its settings and config groups.
@@ -42,6 +45,39 @@ Exit codes: 0 success, 1 bad input or a failed run, 2 a command line that cannot
 
 def main() -> None:
     """Entry point of the `optical-sweeps` command."""
+    with _reader_may_leave():
+        _main()
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """End quietly if the program that reads the output, such as `head`, ends before this one."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        closed = [stream for stream in (sys.stdout, sys.stderr) if _is_closed_pipe(stream)]
+        if not closed:  # another pipe, such as that of a worker
+            raise
+        for stream in closed:  # the interpreter flushes them once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(CLOSED_PIPE) from None
+
+
+def _is_closed_pipe(stream: TextIO) -> bool:
+    """Whether a stream is a pipe whose reader has gone."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):  # no file at all
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _main() -> None:
     tolerate_encodings()
     provide_home()
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # no Python process started here imports the working folder
@@ -51,6 +87,8 @@ def main() -> None:
     except UserError as error:
         sys.stderr.write(message_text(f"error: {error}\n"))
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         from optical_sweeps.runs.failure import DISK_ERRORS
 
@@ -174,6 +212,7 @@ def run_hydra(config: str, task: Callable[["DictConfig"], object], words: Sequen
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from optical_sweeps.sweeps.hydra_messages import hydra_message
     from optical_sweeps.sweeps.override_text import quoted_overrides
     from optical_sweeps.sweeps.run_id_resolver import register_resolvers
 

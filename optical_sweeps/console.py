@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from time import monotonic
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,6 +17,8 @@ from optical_sweeps.terminal_text import message_text, plain_text
 
 Advance = Callable[[int, int], None]
 """Reports progress as (done, total)."""
+QUIET_SECONDS, REPEAT_SECONDS = 60.0, 600.0
+"""Seconds before the first line about long work, and between its lines, where output is no terminal."""
 _JSON_ALONE = ContextVar("standard output is for JSON alone", default=False)
 
 
@@ -82,16 +85,39 @@ def _print(text: str, error: bool = False) -> None:
     terminal(error=error).print(text, highlight=False, soft_wrap=True)
 
 
+class _TimedLines:
+    """Prints lines about long work, such as `teacher: 120 of 600 after 60 s`, and none about quick work.
+
+    Args:
+        quiet: seconds before the first line.
+    """
+
+    def __init__(self, description: str, quiet: float) -> None:
+        self._description, self._due, self._start = description, quiet, monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        seconds = monotonic() - self._start
+        if seconds >= self._due and done < total:
+            self._due = seconds + REPEAT_SECONDS
+            duration = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+            echo(f"{self._description}: {done:,} of {total:,} after {duration}")
+
+
 @contextmanager
-def progress(description: str) -> Iterator[Advance]:
-    """Show a progress bar on a terminal, and nothing elsewhere.
+def progress(description: str, quiet: float = QUIET_SECONDS) -> Iterator[Advance]:
+    """Show a progress bar on a terminal; elsewhere print a line from time to time if the work takes long.
 
     Yields a function to call with (done, total).
+
+    Args:
+        quiet: seconds before the first line.
     """
+    if not terminal(error=_JSON_ALONE.get()).is_terminal:
+        yield _TimedLines(description, quiet)
+        return
     text = TextColumn("  {task.description}", markup=False)
     columns = (text, BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
-    console = terminal(error=_JSON_ALONE.get())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=terminal(error=_JSON_ALONE.get()), transient=True) as bar:
         task = bar.add_task(message_text(description), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -1,7 +1,8 @@
 """Errors of bad input, which the command line prints as one line."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from difflib import SequenceMatcher, get_close_matches
 from functools import wraps
 from typing import ClassVar, ParamSpec, TypeVar
 
@@ -29,17 +30,35 @@ class UsageError(UserError):
     exit_code: ClassVar[int] = 2
 
 
-def hydra_message(error: Exception) -> str:
-    """An error of Hydra or OmegaConf in one line; for a key of `RENAMED_KEYS` it names the new key."""
-    text = " ".join(str(error).split())
-    kind, _, rest = text.partition(": ")
-    if kind == "LexerNoViableAltException":
-        word = rest.partition(" ^")[0]
-        return f"{word}: not key=value; keys, also those of a dict, are ASCII, and other values need quotes"
-    for old, new in RENAMED_KEYS.items():
-        if f"'{old}'" in text:
-            return f"{old}: no such key; set {new}"
-    return text
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown key or name: the most similar known ones, or nothing.
+
+    Keys of the same section come first; then the last part of a key decides.
+
+    >>> keys = ["training.learning_rate", "teacher.training.learning_rate", "logger.project"]
+    >>> did_you_mean("training.lr", keys), did_you_mean("projekt", keys)
+    ('; did you mean training.learning_rate?', '; did you mean logger.project?')
+    >>> did_you_mean("optcial", ["optical", "mse"]), did_you_mean("xyz", ["optical", "mse"])
+    ('; did you mean optical?', '')
+    """
+    word, known = word.replace("/", "."), list(dict.fromkeys(known))
+    section, _, name = word.rpartition(".")
+    beside = [key for key in known if key.rpartition(".")[0] == section]
+    similar = _similar(name, beside) or _similar(name, known)
+    similar.sort(key=lambda key: SequenceMatcher(None, word, key).ratio(), reverse=True)
+    return f"; did you mean {' or '.join(similar[:2])}?" if similar else ""
+
+
+def _similar(name: str, keys: Sequence[str]) -> list[str]:
+    """The keys whose last part is `name`, or is abbreviated by it (`lr`: `learning_rate`), or is similar."""
+    names = {key: key.rpartition(".")[2] for key in keys}
+    initials = {key: "".join(part[:1] for part in last.split("_")) for key, last in names.items()}
+    close = get_close_matches(name, set(names.values()), n=1, cutoff=0.7)
+    return (
+        [key for key, last in names.items() if last == name]
+        or [key for key, letters in initials.items() if len(letters) > 1 and letters == name]
+        or [key for key, last in names.items() if last in close]
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -29,7 +29,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
 from optical_sweeps.config_classes import SPECIAL_KEYS, check_group, config_class
-from optical_sweeps.errors import RENAMED_KEYS, UserError, first_line
+from optical_sweeps.errors import RENAMED_KEYS, UserError, did_you_mean, first_line
 
 T = TypeVar("T")
 
@@ -130,7 +130,8 @@ def _message(cls: type, error: ErrorDetails) -> str:
     if key in RENAMED_KEYS:
         return f"{key}: no such key; set {RENAMED_KEYS[key]}"
     if error["type"] == "unexpected_keyword_argument":
-        return f"{key}: no such key; the keys are {', '.join(known)}"
+        paths = [key_of(each) for each in known]
+        return f"{key}: no such key; the keys are {', '.join(known)}{did_you_mean(key, paths)}"
     if error["type"] == "value_error":
         return f"{key}: {error['ctx']['error']}"
     annotation = get_type_hints(cls, include_extras=True)[str(name)]

@@ -99,6 +99,13 @@ def denormals_kept():
 
 
 @pytest.fixture(autouse=True)
+def no_lines_about_slow_work(monkeypatch):
+    """Stop the clock that counts the seconds of long work: a busy machine prints no further lines."""
+    if console := sys.modules.get("optical_sweeps.console"):
+        monkeypatch.setattr(console, "monotonic", lambda: 0.0)
+
+
+@pytest.fixture(autouse=True)
 def own_bitext_cache(request: pytest.FixtureRequest):
     """Pack bitext in the test's own folder if the test names none."""
     if packed_bitext := sys.modules.get("optical_sweeps.corpora.packed_bitext"):

@@ -33,7 +33,9 @@ def run(action: str, folder: Path, kind: str | None, remove_all: bool, unfinishe
     if action != "prune" and (remove_all or unfinished):
         raise UsageError(f"cache {action}: --all and --unfinished belong to cache prune")
     if not folder.is_dir():
-        raise UserError(f"cache: there is no folder {folder}; name the folder of artifacts (paths.artifacts)")
+        raise UserError(
+            f"cache: there is no folder {folder.absolute()}; name the folder of artifacts (paths.artifacts)"
+        )
     store = ArtifactStore(folder, announce=echo)
     if action == "ls":
         entries = [*store.ls(), *pack_entries(folder), *store.unfinished()]

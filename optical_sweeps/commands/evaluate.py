@@ -8,6 +8,8 @@ from rich.table import Table
 
 from optical_sweeps.checks import FilePath, Strings
 from optical_sweeps.console import echo, progress, terminal
+from optical_sweeps.runs.finished_run import check_source
+from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.settings import from_root, settings
 
 if TYPE_CHECKING:
@@ -25,14 +27,14 @@ class EvaluateSettings:
 
 def run(config: DictConfig, run: Path | None) -> None:
     """Load the encoders, search, print a table of measures, and write files if `output` is set."""
+    content = {**resolved(config), "run": run}
+    check_source(content)
+    chosen = from_root(EvaluateSettings, content)
     with progress("loading"):
         from optical_sweeps.runs.distillation.query_encoders import load_encoders
         from optical_sweeps.runs.distillation.repeated_evaluation import evaluate_again
         from optical_sweeps.runs.distillation.search_and_evaluate import write_per_query, write_rankings
-        from optical_sweeps.runs.resolved_config import resolved
 
-    content = {**resolved(config), "run": run}
-    chosen = from_root(EvaluateSettings, content)
     encoders = load_encoders(content)
     output = chosen.output
     results = evaluate_again(encoders, chosen.split, chosen.query_languages, writes=output is not None)

@@ -10,6 +10,8 @@ from omegaconf import DictConfig
 from optical_sweeps.checks import FilePath
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
+from optical_sweeps.runs.finished_run import check_source
+from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.settings import from_root, settings
 
 if TYPE_CHECKING:
@@ -28,17 +30,17 @@ class ExportSettings:
 
 def run(config: DictConfig, run: Path | None) -> None:
     """Load the encoder, write the folder, and print its path."""
-    from optical_sweeps.encoders.colbert_formats.export_encoder import export
-    from optical_sweeps.runs.resolved_config import resolved
-
     content = {**resolved(config), "run": run}
     chosen = from_root(ExportSettings, content)
-    if run is not None and chosen.checkpoint is None:
+    check_source(content, needs_data=False)
+    if chosen.to.exists():
+        raise UserError(f"to: {chosen.to} exists already; name another folder, or remove it")
+    from optical_sweeps.encoders.colbert_formats.export_encoder import export
+
+    if chosen.checkpoint is None:
         encoder = _encoder_of_run(content, chosen)
-    elif run is None and chosen.checkpoint is not None:
-        encoder = _encoder_of_folder(chosen.checkpoint, chosen)
     else:
-        raise UserError("give a run's folder, such as multirun/demo/0123456789ab, or checkpoint=DIR")
+        encoder = _encoder_of_folder(chosen.checkpoint, chosen)
     export(encoder.to("cpu"), chosen.to, chosen.format)
     echo(f"{chosen.to}: {chosen.format}, {encoder.settings.dim} dimensions, {encoder.name}")
 

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from optical_sweeps.checks import one_of
 from optical_sweeps.commands.arguments import text_or_line
 from optical_sweeps.console import echo, progress
+from optical_sweeps.corpora.languages import chosen_language
 from optical_sweeps.errors import UserError
+from optical_sweeps.inspection.inspect_settings import InspectSettings
+from optical_sweeps.runs.finished_run import check_source
+from optical_sweeps.runs.resolved_config import resolved
+from optical_sweeps.settings import build, from_root
 
 if TYPE_CHECKING:
     from optical_sweeps.curves.tables.paper_table import PaperTable
-    from optical_sweeps.inspection.inspect_settings import InspectSettings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,23 +27,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(config: DictConfig, run: Path | None, pair: str | None = None, english: str | None = None) -> None:
     """Load the encoders, do each requested inspection, and print the paths."""
+    content = {**resolved(config), "run": run}
+    check_source(content)
+    settings = from_root(InspectSettings, content)
+    texts = _texts(pair, english, settings)
     with progress("loading"):
         from optical_sweeps.inspection.alignment_error import alignment_table
-        from optical_sweeps.inspection.inspect_settings import InspectSettings
         from optical_sweeps.inspection.pair_plan import SentencePair, write_pair_plan
         from optical_sweeps.inspection.run_aligner import aligner_of
         from optical_sweeps.runs.distillation.query_encoders import load_encoders
-        from optical_sweeps.runs.resolved_config import resolved
-        from optical_sweeps.settings import build, from_root
 
-    content = {**resolved(config), "run": run}
-    settings = from_root(InspectSettings, content)
-    texts = _texts(pair, english, settings)
     encoders = load_encoders(content)
     solver = build("solver", content["solver"]) if content.get("solver") else None
     known = encoders.spec.languages.all if encoders.spec else tuple(encoders.corpus.languages)
     language = settings.language
-    languages = known if language is None else (one_of("language", language, known),)
+    languages = known if language is None else (chosen_language("language", language, known),)
     output = settings.output or (run or Path()) / "inspect"
     if texts is not None or settings.row is not None:
         if texts is not None:
@@ -62,7 +63,7 @@ def run(config: DictConfig, run: Path | None, pair: str | None = None, english: 
         _echo_paths(draw_spectra(reports, output / "spectra"))
 
 
-def _texts(pair: str | None, english: str | None, settings: "InspectSettings") -> tuple[str, str] | None:
+def _texts(pair: str | None, english: str | None, settings: InspectSettings) -> tuple[str, str] | None:
     """The texts of `--pair` and `--english`.
 
     Raises:

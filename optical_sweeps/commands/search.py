@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 from omegaconf import DictConfig
 
-from optical_sweeps.checks import Count, one_of
+from optical_sweeps.checks import Count
 from optical_sweeps.commands.arguments import BYTE_ORDER_MARK, STANDARD_INPUT, add_json, free_text
 from optical_sweeps.console import echo, echo_json, progress
+from optical_sweeps.corpora.languages import chosen_language
 from optical_sweeps.corpora.readers.lines import read_lines
 from optical_sweeps.errors import UserError
+from optical_sweeps.runs.finished_run import check_source
+from optical_sweeps.runs.resolved_config import resolved
 from optical_sweeps.settings import build, from_root, settings
 
 if TYPE_CHECKING:
@@ -49,15 +52,15 @@ def run(
     as_json: bool = False,
 ) -> None:
     """Encode the queries, search, and print passages with scores and matched tokens."""
+    content = {**resolved(config), "run": run}
+    check_source(content)
+    search = from_root(SearchSettings, content)
+    texts = read_queries(query, queries)
     with progress("loading"):
         from optical_sweeps.inspection.matched_tokens import search_passages
         from optical_sweeps.retrieval.search_settings import PrunedSearch, RerankSearch
         from optical_sweeps.runs.distillation.query_encoders import load_encoders
-        from optical_sweeps.runs.resolved_config import resolved
 
-    content = {**resolved(config), "run": run}
-    search = from_root(SearchSettings, content)
-    texts = read_queries(query, queries)
     how = build("search", content["search"])
     if isinstance(how, RerankSearch):
         raise UserError("search: rerank has candidates for a collection's own queries; choose exact or pruned")
@@ -66,7 +69,9 @@ def run(
     if search.language is None:
         documents = corpus.documents()
     else:
-        documents = corpus.collection(one_of("language", search.language, corpus.languages), "dev").documents
+        documents = corpus.collection(
+            chosen_language("language", search.language, corpus.languages), "dev"
+        ).documents
     by_teacher = search.query_encoder == "teacher" and encoders.teacher is not None
     query_encoder = encoders.teacher if by_teacher and encoders.teacher else encoders.queries
     index = encoders.index_of(documents)

@@ -36,6 +36,7 @@ from optical_sweeps.corpora.readers.parallel_sentences import (
 )
 from optical_sweeps.corpora.readers.parquet import parquet_files, parquet_pairs
 from optical_sweeps.corpora.readers.tmx import tmx_pairs
+from optical_sweeps.corpora.swapped_columns import refuse_swapped_columns
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import key_of, nested, settings
 
@@ -293,7 +294,10 @@ def read_sources(
         for source in located:
             for path in source.paths(language):
                 if not any(file.is_file() for file in parquet_files(split_member(path)[0])):
-                    raise UserError(f"{key}.sources: there is no file {path}; check its files and languages")
+                    raise UserError(
+                        f"{key}.sources: {language}: there is no file {path.absolute()}; check its files and "
+                        "languages"
+                    )
         for source in located:
             yield from chunks(source.name(language), source.pairs(language), source.weight)
 
@@ -314,7 +318,9 @@ def read_sources(
         "on_fault": on_fault,
         "seed": seed,
     }
-    return packed_bitext(cache, selection, facts, stamp)
+    bitext, report = packed_bitext(cache, selection, facts, stamp)
+    refuse_swapped_columns(bitext, ", ".join(source.name(language) for source in located))
+    return bitext, report
 
 
 def _literal(path: str) -> str:

@@ -92,7 +92,8 @@ class CodeSwitching:
         path = Path(self.lexicon.format(language=language))
         if not path.is_file():
             raise UserError(
-                f"training.code_switching.lexicon: there is no file {path}; name one for each language"
+                f"training.code_switching.lexicon: there is no file {path.absolute()}; name one for each "
+                "language"
             )
         return path
 

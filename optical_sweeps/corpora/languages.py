@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from optical_sweeps.checks import Strings
-from optical_sweeps.corpora.language_tags import base_language
-from optical_sweeps.errors import UserError
+from optical_sweeps.corpora.language_tags import base_language, same_tag
+from optical_sweeps.errors import UserError, did_you_mean
 
 ENGLISH = "en"
 """The teacher's language, and the other side of every bitext."""
@@ -19,7 +19,10 @@ def known_languages(known: Collection[str], source: str) -> AfterValidator:
     def check(languages: tuple[str, ...]) -> tuple[str, ...]:
         for language in _at_least_one(languages):
             if language not in known:
-                raise ValueError(f"unknown language {language!r}; {source} has {', '.join(sorted(known))}")
+                raise ValueError(
+                    f"unknown language {language!r}; {source} has {', '.join(sorted(known))}"
+                    f"{meant_language(language, known)}"
+                )
         return languages
 
     return AfterValidator(check)
@@ -32,7 +35,28 @@ def requested_language(language: str, languages: Collection[str], key: str = "da
         UserError: it is not.
     """
     if language not in languages:
-        raise UserError(f"{key}: {language!r} is requested but not listed ({', '.join(languages)}); add it")
+        raise UserError(
+            f"{key}: {language!r} is requested but not listed ({', '.join(languages)}); add it"
+            f"{meant_language(language, languages)}"
+        )
+
+
+def meant_language(code: str, known: Collection[str]) -> str:
+    """The end of a message about an unknown code: another spelling of its tag, or a similar code, or nothing.
+
+    >>> meant_language("kat", ["sw", "ka"]), meant_language("zh-cmn", ["zh"]), meant_language("xx", ["ka"])
+    ('; did you mean ka?', '; did you mean zh?', '')
+    """
+    spellings = [other for other in known if same_tag(code, other)]
+    return f"; did you mean {spellings[0]}?" if spellings else did_you_mean(code, known)
+
+
+def chosen_language(key: str, language: object, known: Collection[str]) -> str:
+    """`language`, which a command's config names; raises a `UserError` unless it is one of the `known`."""
+    if not isinstance(language, str) or language not in known:
+        meant = meant_language(str(language), known)
+        raise UserError(f"{key}: {language!r} is not one of {', '.join(known)}{meant}")
+    return language
 
 
 def _at_least_one(languages: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ has
   water-filling of UniMax (Chung et al., 2023, arXiv 2304.09151).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Literal, Protocol, runtime_checkable
@@ -23,6 +23,8 @@ from pydantic import AllowInfNan, BeforeValidator
 from optical_sweeps.checks import Count, Fraction, NonNegativeFloat, whole_number
 from optical_sweeps.corpora.apportionment import apportion, apportioned_counts
 from optical_sweeps.corpora.drawn_pairs import DrawnPairs
+from optical_sweeps.corpora.language_tags import same_tag
+from optical_sweeps.corpora.languages import meant_language
 from optical_sweeps.corpora.sampling import GROUPS, Group, SeededDraw
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import key_of, settings
@@ -227,6 +229,7 @@ class PerLanguage(SeededDraw):
                 if language not in self.budgets:
                     raise UserError(
                         f"mixture.budgets: none for {language!r} of languages.{name}; give it one, or 0"
+                        f"{_respelled(language, self.budgets)}"
                     )
                 single = Group((language,), (size,), self.budgets[language])
                 self._check_supply(f"languages.{name}", f"budgets.{language}", single)
@@ -234,6 +237,7 @@ class PerLanguage(SeededDraw):
             if language not in high.languages + low.languages:
                 raise UserError(
                     f"mixture.budgets.{language}: in neither languages.high nor languages.low; name it there"
+                    f"{meant_language(language, high.languages + low.languages)}"
                 )
         return [
             group._replace(budget=sum(self.budgets[language] for language in group.languages))
@@ -258,3 +262,9 @@ def _share(ratio: float, total: int) -> int:
     (15, 14.499999999999998)
     """
     return int((Decimal(str(ratio)) * total).to_integral_value(ROUND_HALF_UP))
+
+
+def _respelled(language: str, budgets: Collection[str]) -> str:
+    """Advice to spell a key of the budgets as the language is spelled, or nothing."""
+    spelling = next((key for key in budgets if same_tag(key, language)), None)
+    return "" if spelling is None else f"; write {language} in place of {spelling}"

@@ -78,7 +78,9 @@ def _gold(settings: InspectSettings, corpus: Corpus, language: str) -> list[Gold
         ]
     path, bitext = Path(settings.gold.format(language=language)), corpus.bitext(language)
     if not path.is_file():
-        raise UserError(f"gold: there is no file {path}; name one for each language, or choose language=")
+        raise UserError(
+            f"gold: there is no file {path.absolute()}; name one for each language, or choose language="
+        )
     alignments = list(read_alignments(path))
     if len(alignments) != len(bitext):
         raise UserError(

@@ -11,12 +11,13 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from optical_sweeps.console import Advance, progress
-from optical_sweeps.errors import UserError, hydra_message
+from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run import Run, Workload, build_run
 from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.conf_folder import conf_folder
 from optical_sweeps.sweeps.expand import expand, swept_keys
 from optical_sweeps.sweeps.grid import Grid, GridPoint
+from optical_sweeps.sweeps.hydra_messages import hydra_message
 
 SUBFOLDERS = ("${run_id:}", "${hydra.job.num}", "???", None)
 """`hydra.sweep.subdir` of conf/sweep_base.yaml, and of a config of your own that leaves it out."""
@@ -70,6 +71,13 @@ class Planner:
             UserError: the point cannot be composed, or would fail; the point is named.
         """
         try:
+            return self.nameless_point(overrides, swept)
+        except UserError as error:
+            raise UserError(f"{error} {_named(overrides)}") from error
+
+    def nameless_point(self, overrides: Sequence[str], swept: Sequence[str] = ()) -> PlannedPoint:
+        """Like `point`, but an error does not name the point."""
+        try:
             run = build_run(self._composer(overrides))
             run.check(devices=self._devices)
             note = run.shared_note()
@@ -79,7 +87,7 @@ class Planner:
             label = " ".join([run.label, *others])
             point = GridPoint(tuple(overrides), run.id, label, None if note is None else str(note))
         except (UserError, HydraException, OmegaConfBaseException) as error:
-            raise UserError(f"{hydra_message(error)} [grid point: {' '.join(overrides)}]") from error
+            raise UserError(hydra_message(error)) from error
         demand = self._demands.setdefault(demand, demand)
         return PlannedPoint(point, run.sweep, run.workload(run.config), demand, type(run))
 
@@ -99,13 +107,36 @@ def plan_points(
     for number, overrides in enumerate(points):
         if number % 64 == 0:
             advance(number, len(points))
-        planned.append(planner.point(overrides, swept))
+        try:
+            planned.append(planner.nameless_point(overrides, swept))
+        except UserError as error:
+            if _fails_alike(_most_different(overrides, points), planner, error):
+                raise
+            raise UserError(f"{error} {_named(overrides)}") from error
         if planned[-1].sweep != planned[0].sweep:
             raise UserError(
                 f"paths.sweeps, sweep.name: {planned[-1].sweep}, but earlier points belong to "
-                f"{planned[0].sweep}; sweep one folder at a time [grid point: {' '.join(overrides)}]"
+                f"{planned[0].sweep}; sweep one folder at a time {_named(overrides)}"
             )
     return planned
+
+
+def _named(overrides: Sequence[str]) -> str:
+    return f"[grid point: {' '.join(overrides)}]"
+
+
+def _most_different(overrides: Sequence[str], points: Sequence[Sequence[str]]) -> Sequence[str]:
+    """The point that differs from another in the most overrides."""
+    return max(points, key=lambda point: sum(a != b for a, b in zip(point, overrides, strict=False)))
+
+
+def _fails_alike(overrides: Sequence[str], planner: Planner, error: UserError) -> bool:
+    """Whether a point fails with the same message, which then depends on nothing in which the points differ."""
+    try:
+        planner.nameless_point(overrides)
+    except UserError as other:
+        return str(other) == str(error)
+    return False
 
 
 class _PlanningComposer(Composer):

@@ -19,8 +19,9 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from optical_sweeps.errors import UserError, hydra_message
+from optical_sweeps.errors import UserError
 from optical_sweeps.sweeps.conf_folder import conf_folder
+from optical_sweeps.sweeps.hydra_messages import hydra_message, no_config_dir
 from optical_sweeps.sweeps.override_text import quoted_overrides
 from optical_sweeps.sweeps.run_id_resolver import register_resolvers
 from optical_sweeps.sweeps.task import perform
@@ -98,6 +99,6 @@ def _search_path(config_dir: str | None) -> ConfigSearchPath:
     if config_dir is not None:
         folder = Path(config_dir).resolve()
         if not folder.is_dir():
-            raise UserError(f"--config-dir {config_dir}: no such folder; the sweep's own configs were there")
+            raise UserError(no_config_dir(folder))
         path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
     return path

@@ -66,7 +66,7 @@ def require_folder(folder: Path) -> None:
         UserError: it does not.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; name a sweep's folder, such as multirun/<sweep>")
+        raise UserError(f"{folder.absolute()}: no such folder; name a sweep's folder, such as multirun/<sweep>")
 
 
 def log_files(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ import pytest
 from optical_sweeps.artifacts import ArtifactStore
 from optical_sweeps.commands import evaluate, search
 from optical_sweeps.errors import UserError
-from tests.support.command_line import call
+from tests.support.command_line import call, with_closed_output
 from tests.support.configs import compose
 
 STUDY = """
@@ -67,6 +67,11 @@ def first_query(folder: Path) -> str:
 
     record = json.loads((folder / "record.json").read_text())
     return str(corpus_of(record["config"]["data"]).collection("near", "dev").queries.texts[0])
+
+
+def test_a_search_whose_reader_leaves_ends_quietly(there):
+    code, err = with_closed_output(Path.cwd(), "search", str(there), "--query", first_query(there))
+    assert (code in (1, 141), err) == (True, "")
 
 
 @pytest.mark.parametrize("encoder", ["student", "teacher"])

@@ -1,5 +1,7 @@
 """A corpus assembled from sources, through the real loaders."""
 
+from pathlib import Path
+
 import pytest
 
 from optical_sweeps.corpora.bitext_sources import BitextSources
@@ -79,7 +81,7 @@ def test_missing_parts_name_their_key(assembled, irds, tmp_path):
         "data.collections: 'miracl' is not of type CollectionSource"
     )
     assert failure(lambda: FilePairs("none.tsv")).startswith(
-        "data.teacher_pairs.file: there is no file none.tsv"
+        f"data.teacher_pairs.file: there is no file {Path.cwd()}/none.tsv"
     )
     assert failure(lambda: IrDatasetsPairs(dataset="ms")).startswith(
         "data.teacher_pairs.dataset: ms: ir_datasets has"

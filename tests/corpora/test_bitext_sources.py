@@ -58,8 +58,34 @@ def test_without_filters_only_duplicates_are_dropped(tsv):
 
 def test_a_fault_is_refused_unless_skipping_is_set(tsv):
     message = failure(lambda: BitextSources(sources=[{"files": str(tsv)}]).read("fi"))
-    assert message.startswith(f"{tsv}:6: 1 columns where 2 are expected")
+    assert message.startswith(f"{tsv}:6: 1 column where 2 are expected")
     assert message.endswith("or set data.bitexts.on_fault to skip")
+
+
+GEORGIAN = "\u10d4\u10e0\u10d7\u10d8 \u10e1\u10d8\u10e2\u10e7\u10d5\u10d0"
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_refused"),
+    [
+        (("one whole sentence", GEORGIAN), False),
+        ((GEORGIAN, "one whole sentence"), True),
+        (("one whole sentence", "una frase entera"), False),
+        ((GEORGIAN, GEORGIAN), False),  # not a question of their order
+        (("1 + 1", "2"), False),
+    ],
+)
+def test_swapped_columns_of_two_scripts_are_refused(tmp_path, columns, is_refused):
+    path = tmp_path / "ka.tsv"
+    path.write_text("".join(f"{columns[0]} {number}\t{columns[1]} {number}\n" for number in range(40)))
+    sources = BitextSources(sources=[{"files": str(path)}])
+    if is_refused:
+        assert failure(lambda: sources.read("ka")) == (
+            f"{path}: the columns seem swapped: 0% of the letters of English are Latin, but 100% of those of "
+            "ka; put English first"
+        )
+    else:
+        assert len(sources.read("ka")[0]) == 40
 
 
 def test_duplicates_are_found_across_sources_of_several_formats(tmp_path):
@@ -179,7 +205,7 @@ def test_bad_settings_name_their_key(settings, message):
 def test_a_missing_file_is_named(tmp_path):
     sources = BitextSources(sources=[{"files": str(tmp_path / "{pair}.tsv")}])
     assert failure(lambda: sources.read("de")).startswith(
-        f"data.bitexts.sources: there is no file {tmp_path}/de-en.tsv; check"
+        f"data.bitexts.sources: de: there is no file {tmp_path}/de-en.tsv; check"
     )
 
 

@@ -123,7 +123,7 @@ def test_each_collection_of_ir_datasets_can_be_read_as_configured(irds, tmp_path
 def test_question_answering_names_the_file_to_fetch(irds, name, languages):
     corpus = instantiate(compose_data(name), _convert_="all")
     assert len(corpus.languages) == languages
-    with pytest.raises(UserError, match=r"there is no file data/.*; fetch"):
+    with pytest.raises(UserError, match=r"there is no file /.*/data/.*; fetch"):
         corpus.collection(corpus.languages[0], "test")
 
 

@@ -152,7 +152,7 @@ def test_the_fingerprint_depends_on_how_files_are_read_but_not_on_their_place(fo
     [
         (
             {"languages": ["fi", "xx"]},
-            "data.bitext_file: there is no file {root}/xx/bitext.train.tsv.gz; check",
+            "data.bitext_file: xx: there is no file {root}/xx/bitext.train.tsv.gz; check",
         ),
         ({"languages": []}, "data.languages: the list is empty"),
         ({"languages": ["en"]}, "data.languages: 'en' is the teacher's"),

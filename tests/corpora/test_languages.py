@@ -5,10 +5,16 @@ from typing import Annotated
 import pytest
 
 from optical_sweeps.checks import Strings
-from optical_sweeps.corpora.languages import TargetLanguages, known_languages, requested_language
+from optical_sweeps.corpora.languages import (
+    TargetLanguages,
+    chosen_language,
+    known_languages,
+    requested_language,
+)
 from optical_sweeps.corpora.path_patterns import check_pattern, placeholders
 from optical_sweeps.errors import UserError
 from optical_sweeps.settings import settings
+from tests.support.user_errors import failure
 
 
 @settings("data")
@@ -52,6 +58,19 @@ def test_bad_values_name_their_key(values, message):
 def test_a_language_that_is_not_configured_is_named():
     with pytest.raises(UserError, match=r"^data\.languages: 'fr' is requested but not listed \(de\); add it"):
         requested_language("fr", ("de",))
+
+
+@pytest.mark.parametrize("code", ["deu", "ger", "DE"])
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        lambda code: requested_language(code, ("fr", "de")),
+        lambda code: chosen_language("language", code, ("fr", "de")),
+        lambda code: Example(known=[code]),
+    ],
+)
+def test_another_spelling_of_a_language_names_the_right_one(code, refuse):
+    assert failure(lambda: refuse(code)).endswith("; did you mean de?")
 
 
 def test_a_pattern_must_have_the_placeholders_that_it_needs():

@@ -320,6 +320,12 @@ def test_a_budget_for_each_language_is_met_and_nested():
         (Natural(total=5), HIGH, ["de"], "languages.high and languages.low: 'de' is in both"),
         (PerLanguage(budgets={"de": 1}), ["de"], ["ar"], "mixture.budgets: none for 'ar' of languages.low"),
         (
+            PerLanguage(budgets={"deu": 1}),
+            ["de"],
+            [],
+            "mixture.budgets: none for 'de' of languages.high; give it one, or 0; write de in place of deu",
+        ),
+        (
             PerLanguage(budgets={"de": 1, "xx": 1}),
             ["de"],
             [],

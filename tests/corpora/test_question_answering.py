@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 
@@ -134,7 +135,7 @@ def test_the_name_of_a_file_tells_its_language(tydi, tmp_path, ending):
         ({"dev_queries": 0}, "data.collections.dev_queries: 0 is not a whole number"),
         (
             {"dev_file": "none.json"},
-            "data.collections.dev_file: there is no file none.json; fetch it from github.com/goo",
+            "data.collections.dev_file: there is no file {here}/none.json; fetch it from github.com/goo",
         ),
         (
             {"dev": {"data": [{"x": 1}]}},
@@ -152,7 +153,9 @@ def test_the_name_of_a_file_tells_its_language(tydi, tmp_path, ending):
     ],
 )
 def test_bad_settings_and_files(tydi, tmp_path, settings, message):
-    assert failure(lambda: tydi(**settings).collection("fi", "test")).startswith(message.format(root=tmp_path))
+    assert failure(lambda: tydi(**settings).collection("fi", "test")).startswith(
+        message.format(root=tmp_path, here=Path.cwd())
+    )
 
 
 def test_a_damaged_file(tydi, tmp_path):

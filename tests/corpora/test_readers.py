@@ -87,9 +87,10 @@ def test_moses_files_are_read_line_by_line(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("one\tyksi\ntwo kaksi\n", ":2: 1 columns where 2 are expected (English, fi)"),
+        ("one\tyksi\ntwo kaksi\n", ":2: 1 column where 2 are expected (English, fi): the line has no tab"),
         ("one\tyksi\tuno\n", ":1: 3 columns where 2 are expected"),
-        ("one\tyksi\n\n", ":2: 1 columns"),
+        ("one\tyksi\n\n", ":2: the line is empty; delete it"),
+        ("one\tyksi\n \n", ":2: the line is empty; delete it"),
         ("one\tyksi\n\tkaksi\n", ":2: the column 'English' is empty"),
         ("one\t  \n", ":1: the column 'fi' is empty"),
         ("", ": the file is empty"),
@@ -124,7 +125,8 @@ def test_documents_with_and_without_titles(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("d1\n", ":1: 1 columns where 3 (id, title, text) or 2 (id, text) are expected"),
+        ("d1\n", ":1: 1 column where 3 (id, title, text) or 2 (id, text) are expected: the line has no tab"),
+        ("d1\ta\n\n", ":2: the line is empty; delete it"),
         ("d1\ta\tb\tc\n", ":1: 4 columns"),
         ("d1\ta\nd2\tb\nd1\tc\n", ":3: document id 'd1' is repeated"),
         ("\ta\tb\n", ":1: the document id is empty"),
@@ -150,7 +152,7 @@ def test_trec_qrels(write):
     ("content", "message"),
     [
         ("q1 0 d1\n", ":1: 3 columns where 4 are expected (query, iteration, document, grade)"),
-        ("q1 0 d1 1\n\n", ":2: 0 columns"),
+        ("q1 0 d1 1\n\n", ":2: the line is empty; delete it"),
         ("q1 0 d1 1\nq9 0 d1 1\n", ":2: unknown query 'q9'"),
         ("q1 0 d9 1\n", ":1: unknown document 'd9'"),
         ("q1 0 d1 1.0\n", ":1: the grade '1.0' is not a whole number"),
@@ -203,7 +205,7 @@ def test_topics_as_json_lines_have_one_of_these_fields(write):
     ("content", "message"),
     [
         ("q1\tone\nq1\ttwo\n", ":2: query id 'q1' is repeated"),
-        ("q1 one\n", ":1: 1 columns where 2 are expected (query id, text)"),
+        ("q1 one\n", ":1: 1 column where 2 are expected (query id, text)"),
         ("q1\tone\nq 2\ttwo\n", ":2: the query id 'q 2' is empty or contains white space"),
         ("<top><num> 1 a<title> a</top>\n", ":1: the query id '1 a'"),
         ("q1\t\n", ":1: the column 'text' is empty"),

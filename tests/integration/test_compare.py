@@ -59,7 +59,7 @@ def rows(folder: Path) -> dict[tuple[str, str, str], float]:
         ("psq.queries.size=0", "psq.queries.size: 0"),
         ("systems=[optical] +trained.psq=['objective=mse']", "trained: psq is the name of a baseline"),
         ("systems=[zero_shot,optical] mixture.total=100000", "mixture.total"),
-        ("systems=[bm25_human] human_queries='none/{language}.tsv'", "there is no file none/near.tsv"),
+        ("systems=[bm25_human] human_queries='none/{language}.tsv'", "/none/near.tsv; name files"),
         ("systems=[bm25_human] human_queries=titles", "does not know titles"),
         ("systems=[optical] seed=x mixture.seed=1 training.batch_size=0", "training.batch_size"),
     ],

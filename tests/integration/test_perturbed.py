@@ -162,7 +162,7 @@ def test_a_gold_file_counts_as_the_corpus_s_own_alignments(run, here, study, tmp
         (("row=999", "language=near"), "row: 999, but the bitext of near has 80 pairs"),
         (("alignment=true", "share=0"), "share: 0 is not a number in (0, 1]"),
         (("alignment=true", "gold=none.txt"), "gold: 'none.txt' has no {language}"),
-        (("alignment=true", "gold='none.{language}.txt'"), "gold: there is no file none.near.txt"),
+        (("alignment=true", "gold='none.{language}.txt'"), "gold: there is no file /"),
     ],
 )
 def test_what_cannot_be_looked_at_is_said_in_one_line(run, here, study, arguments, message):

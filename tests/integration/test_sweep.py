@@ -33,6 +33,7 @@ LABELS = (
     "none (zero-shot)",
 )
 MEASURED = r"nDCG@10 high 0\.\d{3}  low 0\.\d{3}  all 0\.\d{3}, \d+\.\d s"
+ABOUT_SLOW_WORK = re.compile(r": [\d,]+ of [\d,]+ after \d+ (s|min)$")
 Records = dict[str, dict[str, Any]]
 
 
@@ -97,8 +98,9 @@ def test_one_line_a_run_and_no_noise(sweep):
         r"5 done in multirun/small",
     ]
     expected.insert(5, expected[3])  # the second run draws sentences that the first has not drawn
-    assert len(done.lines) == len(expected), done.out
-    for line, pattern in zip(done.lines, expected, strict=True):
+    lines = [line for line in done.lines if not ABOUT_SLOW_WORK.search(line)]  # the machine may be busy
+    assert len(lines) == len(expected), done.out
+    for line, pattern in zip(lines, expected, strict=True):
         assert re.fullmatch(pattern, line), (line, pattern)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,3 +104,24 @@ def invoke(folder: Path, *words: str, **environment: str) -> Finished:
             if isinstance(leave.code, str):
                 err.write(f"{leave.code}\n")
     return Finished(code, out.getvalue(), err.getvalue())
+
+
+def with_closed_output(folder: Path, *words: str, both: bool = False) -> tuple[int, str]:
+    """Run `optical-sweeps ...` in a new process whose standard output nobody reads.
+
+    Args:
+        both: nobody reads standard error either.
+
+    Returns:
+        The exit code and standard error.
+    """
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "optical_sweeps", *words],
+            cwd=folder, stdout=writer, stderr=writer if both else subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    return done.returncode, done.stderr or ""

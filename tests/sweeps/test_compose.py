@@ -173,7 +173,7 @@ SMALL_AXES = {
 )
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 def test_planned_runs_are_those_of_each_point_alone(app, axes):
-    """The same runs, and of a bad grid the same first error, which names its point."""
+    """The same runs, and of a bad grid the same first error."""
     params = {key: ",".join(values) for key, values in axes.items()}
     points = expand(params, SMALL, app.loader)[:12]
     composer = CountingComposer(app)
@@ -184,7 +184,7 @@ def test_planned_runs_are_those_of_each_point_alone(app, axes):
             spec = RunSpec.from_config(composer.compose(point))
             spec.check()
         except UserError as raised:
-            error = f"{raised} [grid point: {' '.join(point)}]"
+            error, suffix = str(raised), f" [grid point: {' '.join(point)}]"
             break
         expected.append(spec.id)
     if error is None:
@@ -192,7 +192,23 @@ def test_planned_runs_are_those_of_each_point_alone(app, axes):
     else:
         with pytest.raises(UserError) as raised:
             plan_points(points, Planner(composer))
-        assert str(raised.value) == error
+        assert str(raised.value).removesuffix(suffix) == error
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        ({"seed": "1,2", "training.epochs": "0"}, False),
+        ({"seed": "1,2", "training.epochs": "0,1"}, True),
+        ({"training.epochs": "0"}, False),
+        ({"objective": "none,contrastive", "mixture.ratio": "0,1", "mixture.total": "900000"}, True),
+    ],
+)
+def test_an_error_names_its_point_unless_it_depends_on_no_swept_value(app, bad, named):
+    points = expand(bad, SMALL, app.loader)
+    with pytest.raises(UserError) as raised:
+        plan_points(points, Planner(CountingComposer(app)))
+    assert str(raised.value).endswith("]") == named
 
 
 def test_a_grid_for_slurm_is_not_checked_against_the_devices_here(monkeypatch):

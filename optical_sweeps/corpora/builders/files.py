@@ -70,18 +70,21 @@ class FilesCorpus(DocumentText):
 
     def __post_init__(self) -> None:
         if not self.root.is_dir():
-            raise UserError(f"{key_of('root')}: there is no folder {self.root}; set the folder of the files")
+            raise UserError(
+                f"{key_of('root')}: there is no folder {self.root.absolute()}; set the folder of the files"
+            )
         several = {"language"} if len(self.languages) > 1 else set()
         check_pattern(key_of("bitext_file"), self.bitext_file[-1], {"language"}, needs=several)
         for english in self.bitext_file[:-1]:  # which all languages may share
             check_pattern(key_of("bitext_file"), english, {"language"})
         check_pattern(key_of("queries_file"), self.queries_file, {"language", "split"}, needs=several)
         check_pattern(key_of("qrels_file"), self.qrels_file, {"language", "split"}, needs={"split"})
-        for name, path in self._files():
+        for name, path, language in self._files():
             if not path.is_file():
+                of_language = f"{language}: " if language else ""
                 raise UserError(
-                    f"{key_of(name)}: there is no file {path}; check this setting, {key_of('root')} and "
-                    f"{key_of('languages')}"
+                    f"{key_of(name)}: {of_language}there is no file {path.absolute()}; check this setting, "
+                    f"{key_of('root')} and {key_of('languages')}"
                 )
 
     @property
@@ -93,7 +96,7 @@ class FilesCorpus(DocumentText):
         """A hash of the pairs, of the bytes of other files, and of the settings of their use."""
         texts = ["files", *self.languages, self.document_columns, self.separator, self.on_fault]
         texts += [self.bitext(language).fingerprint() for language in self.languages]
-        for name, path in self._files():
+        for name, path, _ in self._files():
             if name != "bitext_file":
                 texts += [name, file_digest(path).hex()]
         if self.relevant_pairs_drawn is not None:
@@ -193,14 +196,14 @@ class FilesCorpus(DocumentText):
     def _path(self, pattern: str, language: str = "", split: str = "") -> Path:
         return self.root / pattern.format(language=language, split=split)
 
-    def _files(self) -> Iterator[tuple[str, Path]]:
-        """(setting, path) of every file, in a fixed order."""
-        yield "documents_file", self._path(self.documents_file)
+    def _files(self) -> Iterator[tuple[str, Path, str]]:
+        """(setting, path, language) of every file, in a fixed order; the files of all languages have none."""
+        yield "documents_file", self._path(self.documents_file), ""
         if self.relevant_pairs_file is not None:
-            yield "relevant_pairs_file", self._path(self.relevant_pairs_file)
+            yield "relevant_pairs_file", self._path(self.relevant_pairs_file), ""
         for language in self.languages:
             for pattern in self.bitext_file:
-                yield "bitext_file", self._path(pattern, language)
+                yield "bitext_file", self._path(pattern, language), language
             for split in SPLITS:
-                yield "queries_file", self._path(self.queries_file, language, split)
-                yield "qrels_file", self._path(self.qrels_file, language, split)
+                yield "queries_file", self._path(self.queries_file, language, split), language
+                yield "qrels_file", self._path(self.qrels_file, language, split), language

@@ -24,7 +24,9 @@ class FilePairs:
 
     def __post_init__(self) -> None:
         if not self.file.is_file():
-            raise UserError(f"{key_of('file')}: there is no file {self.file}; name a TSV of query and document")
+            raise UserError(
+                f"{key_of('file')}: there is no file {self.file.absolute()}; name a TSV of query and document"
+            )
 
     @read_once
     def relevant_pairs(self) -> tuple[RelevantPair, ...]:

@@ -69,7 +69,7 @@ class TripleFiles:
             )
         for name, file in (("path", self.path), ("queries", self.queries), ("collection", self.collection)):
             if file is not None and not file.is_file():
-                raise UserError(f"{key_of(name)}: there is no file {file}; correct the path")
+                raise UserError(f"{key_of(name)}: there is no file {file.absolute()}; correct the path")
 
     @read_once
     def triples(self) -> Triples:

@@ -102,7 +102,7 @@ class TydiQaCollections:
         path = self.train_file if split == "dev" else self.dev_file
         if not path.is_file():
             raise UserError(
-                f"data.collections.{name}: there is no file {path}; fetch it from "
+                f"data.collections.{name}: there is no file {path.absolute()}; fetch it from "
                 "github.com/google-research-datasets/tydiqa (gold passage task)"
             )
         return list(read_questions(path))

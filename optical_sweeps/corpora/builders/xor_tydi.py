@@ -72,7 +72,7 @@ class XorTydiCollections(IrDatasetsDocuments):
     def _questions(self) -> tuple["Question", ...]:
         if not self.questions_file.is_file():
             raise UserError(
-                f"data.collections.questions_file: there is no file {self.questions_file}; fetch "
+                f"data.collections.questions_file: there is no file {self.questions_file.absolute()}; fetch "
                 "xor_dev_retrieve_eng_span_v1_1.jsonl from nlp.cs.washington.edu/xorqa"
             )
         return tuple(read_questions(self.questions_file))

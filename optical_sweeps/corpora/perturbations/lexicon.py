@@ -101,7 +101,7 @@ def read_lexicon(path: Path, fold: Callable[[str], str] = case_folded) -> Mappin
         UserError: the file cannot be read, or a line does not have two words.
     """
     if not path.is_file():
-        raise UserError(f"{KEY}: there is no file {path}; name one for each language")
+        raise UserError(f"{KEY}: there is no file {path.absolute()}; name one for each language")
     lexicon: dict[str, str] = {}
     for number, line in read_lines(path):
         word, _, english = line.partition("\t") if "\t" in line else line.partition(" ")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from optical_sweeps.corpora.ids import check_id
 from optical_sweeps.corpora.readers.json_lines import JsonObject, first_field, is_json_lines, read_objects
-from optical_sweeps.corpora.readers.lines import read_lines
+from optical_sweeps.corpora.readers.lines import read_lines, wrong_columns
 from optical_sweeps.errors import UserError
 
 ID_FIELDS = ("id", "_id", "docid", "doc_id")
@@ -61,8 +61,6 @@ def _object_fields(path: Path, number: int, value: JsonObject) -> tuple[str, str
 def _tsv_fields(path: Path, number: int, line: str) -> tuple[str, str, str]:
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) not in (2, 3):
-        raise UserError(
-            f"{path}:{number}: {len(fields)} columns where 3 (id, title, text) or 2 (id, text) are expected; "
-            "separate them by one tab each and remove tabs from the texts"
-        )
+        expected = "3 (id, title, text) or 2 (id, text) are expected"
+        raise UserError(wrong_columns(f"{path}:{number}", line, len(fields), expected).message)
     return (fields[0], fields[1], fields[2]) if len(fields) == 3 else (fields[0], "", fields[1])

@@ -74,15 +74,28 @@ def columns(path: Path, number: int, line: str, names: tuple[str, ...]) -> list[
     """The tab-separated fields of a line, one for each name and none of them blank, or a fault."""
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) != len(names):
-        return Fault(
-            "columns",
-            f"{path}:{number}: {len(fields)} columns where {len(names)} are expected ({', '.join(names)}); "
-            "separate them by one tab each and remove tabs from the texts",
-        )
+        expected = f"{len(names)} are expected ({', '.join(names)})"
+        return wrong_columns(f"{path}:{number}", line, len(fields), expected)
     for name, field in zip(names, fields, strict=True):
         if not field:
             return Fault("blank", f"{path}:{number}: the column {name!r} is empty; fill it or delete the line")
     return fields
+
+
+def wrong_columns(place: str, line: str, count: int, expected: str) -> Fault:
+    """The fault of a line with a wrong number of tab-separated columns.
+
+    >>> wrong_columns("a.tsv:1", " ", 1, "2 are expected").message
+    'a.tsv:1: the line is empty; delete it'
+    """
+    if not line.strip():
+        return Fault("blank", f"{place}: the line is empty; delete it")
+    no_tab = ": the line has no tab" if count == 1 else ""
+    return Fault(
+        "columns",
+        f"{place}: {count} column{'s' * (count != 1)} where {expected}{no_tab}; separate them by one tab each "
+        "and remove tabs from the texts",
+    )
 
 
 def decoded(path: Path, number: int, line: bytes) -> str | Fault:

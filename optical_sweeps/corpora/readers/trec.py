@@ -25,9 +25,11 @@ def read_qrels(path: Path, queries: Container[str], documents: Container[str]) -
         where = f"{path}:{number}"
         fields = line.split()
         if len(fields) != 4:
+            if not fields:
+                raise UserError(f"{where}: the line is empty; delete it")
             raise UserError(
-                f"{where}: {len(fields)} columns where 4 are expected (query, iteration, document, grade); "
-                "write TREC qrels"
+                f"{where}: {len(fields)} column{'s' * (len(fields) != 1)} where 4 are expected (query, "
+                "iteration, document, grade); write TREC qrels"
             )
         query, _, document, grade = fields
         if query not in queries:

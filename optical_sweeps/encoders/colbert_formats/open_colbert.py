@@ -15,7 +15,9 @@ def open_checkpoint(path: Path) -> ColbertCheckpoint:
         UserError: there is no such folder, its layout is unknown, or it has unsupported parts.
     """
     if not path.is_dir():
-        raise UserError(f"teacher.path: there is no folder {path}; name the folder of a ColBERT checkpoint")
+        raise UserError(
+            f"teacher.path: there is no folder {path.absolute()}; name the folder of a ColBERT checkpoint"
+        )
     config = read_object(path / "config.json")
     if (path / own_format.SETTINGS).is_file() or config.get("format") == own_format.SAVED_FORMAT:
         return own_format.open_checkpoint(path)

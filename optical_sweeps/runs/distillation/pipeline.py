@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from optical_sweeps.console import echo, progress
+from optical_sweeps.console import echo, no_progress, progress
 from optical_sweeps.encoders.lora import merge_lora
 from optical_sweeps.encoders.token_encoder import TokenEncoder
 from optical_sweeps.interruption import Interruption
@@ -62,7 +62,13 @@ def perform(spec: RunSpec, folder: RunFolder, interruption: Interruption) -> Non
             with progress(spec.label) as advance:
                 logger = metrics if ranks.is_first else NullLogger()
                 context = TrainingContext(
-                    spec.machine, folder.path, interruption, ranks, logger, advance, checkpoints
+                    spec.machine,
+                    folder.path,
+                    interruption,
+                    ranks,
+                    logger,
+                    advance if ranks.is_first else no_progress,
+                    checkpoints,
                 )
                 arguments = (spec, shared, student, drawn, context)
                 # rank 0 stores what the others then find

@@ -15,6 +15,7 @@ from optical_sweeps.retrieval.index_settings import IndexSettings
 from optical_sweeps.retrieval.pruned_index import PrunedIndex
 from optical_sweeps.retrieval.search_settings import PrunedSearch, RerankSearch
 from optical_sweeps.retrieval.token_index import TokenIndex
+from optical_sweeps.runs.finished_run import check_source, finished_folder
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.runs.shared.collection_search import CollectionSearch
 from optical_sweeps.runs.shared.document_index import DocumentIndex
@@ -102,8 +103,7 @@ def load_encoders(settings: Mapping[str, Any]) -> Encoders:
             without data.
     """
     allow_foreign_classes(settings.get(ALLOW_KEY, []))
-    if (settings["run"] is None) == (settings["checkpoint"] is None):
-        raise UserError("give a run's folder, such as multirun/demo/0123456789ab, or checkpoint=DIR")
+    check_source(settings)
     return _run_encoders(settings) if settings["run"] is not None else _checkpoint_encoders(settings)
 
 
@@ -113,9 +113,7 @@ def finished_run(settings: Mapping[str, Any]) -> tuple[RunFolder, RunSpec]:
     Raises:
         UserError: the run is not done, or its data changed since.
     """
-    folder = RunFolder(Path(settings["run"]))
-    if folder.state() != "done":
-        raise UserError(f"{folder.path} is {folder.state()}, not done; name the folder of a finished run")
+    folder = finished_folder(Path(settings["run"]))
     record = folder.record()
     config = {**record["config"], "machine": settings["machine"]}
     # what the record allowed was its author's choice; the user of this command chooses again
@@ -161,8 +159,6 @@ def _run_encoders(settings: Mapping[str, Any]) -> Encoders:
 
 
 def _checkpoint_encoders(settings: Mapping[str, Any]) -> Encoders:
-    if not settings.get("data"):
-        raise UserError("data: a checkpoint has no collection of its own; name one, such as data=emoji")
     machine = build_as("machine", settings["machine"], Machine)
     machine.prepare()
     folder = Path(settings["checkpoint"])

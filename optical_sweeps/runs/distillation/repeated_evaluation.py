@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from optical_sweeps.console import echo, progress
 from optical_sweeps.corpora.collections import Split
 from optical_sweeps.corpora.ids import check_ids
+from optical_sweeps.corpora.languages import meant_language
 from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.measures import check_cache_folder
@@ -55,8 +56,11 @@ def evaluate_again(
 def _restricted(groups: Groups, languages: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The groups restricted to some languages, without groups that become empty."""
     if unknown := [language for language in languages if language not in groups["all"]]:
-        known = ", ".join(groups["all"])
-        raise UserError(f"query_languages: {', '.join(unknown)} not among the run's, {known}")
+        known = groups["all"]
+        raise UserError(
+            f"query_languages: {', '.join(unknown)} not among the run's, {', '.join(known)}"
+            f"{meant_language(unknown[0], known)}"
+        )
     restricted = {
         name: tuple(language for language in members if language in languages)
         for name, members in groups.items()

@@ -1,6 +1,7 @@
 """What the runs of a sweep need of the bitext: pairs by language, sentences to encode, bytes and seconds.
 
-Everything is computed from the numbers of packed pairs and the sizes of their files; no text is read.
+Everything is computed from the numbers of packed pairs and the sizes of their files; of the texts, only the
+first pair of each language is read, to show that its columns are in order.
 """
 
 import hashlib
@@ -9,12 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
+from rich.text import Text
+
 from optical_sweeps.artifacts import canonical_json
-from optical_sweeps.console import size_text
+from optical_sweeps.console import size_text, terminal
 from optical_sweeps.corpora.packed_bitext import PackedSize, packed_size
 from optical_sweeps.encoders.encoder_settings import Side
 from optical_sweeps.runs.run import PlanNotes
 from optical_sweeps.runs.spec.run_spec import RunSpec
+from optical_sweeps.terminal_text import plain_text
 from optical_sweeps.training.teacher_costs import encoding_seconds, vector_bytes
 
 SECTIONS = (
@@ -33,6 +37,9 @@ BYTES_PER_TOKEN, SPECIAL_TOKENS = 4.0, 3
 """Assumed of English text: bytes of a token, and tokens that a tokenizer adds to a text."""
 UNPACKED_BYTES = 40.0
 """Assumed bytes of an English sentence whose bitext is in memory."""
+LABEL = 12
+"""Columns of a row's label on the screen."""
+SEPARATOR = " | "
 TOKEN_BYTES = 5
 """A stored token: its id and whether it takes part."""
 
@@ -71,6 +78,7 @@ class LanguageDemand:
         packed: size of the packed files; None if the bitext is in memory.
         least, most: pairs that a run draws, with repetitions.
         distinct: different pairs that all runs draw together; estimated if their seeds differ.
+        first: the first pair, English first.
     """
 
     pairs: int
@@ -79,6 +87,7 @@ class LanguageDemand:
     least: int
     most: int
     distinct: int
+    first: tuple[str, str]
 
     def line(self) -> str:
         """The numbers, for the screen."""
@@ -86,6 +95,19 @@ class LanguageDemand:
         where = "in memory" if self.packed is None else f"packed, {size_text(self.packed.total)}"
         drawn = f"{self.least:,}" if self.least == self.most else f"{self.least:,} to {self.most:,}"
         return f"{self.pairs:,}{before} pairs, {where}; a run draws {drawn}, all runs {self.distinct:,}"
+
+    def sample(self, language: str, width: int) -> str:
+        """The first pair, for the screen.
+
+        Args:
+            width: columns of the screen that it may fill.
+        """
+        names = ("English: ", f"{language}: ")
+        space = (width - sum(map(len, names)) - len(SEPARATOR)) // 2
+        sides = [Text(" ".join(plain_text(side).split())) for side in self.first]
+        for side in sides:
+            side.truncate(max(space, 1), overflow="ellipsis")
+        return SEPARATOR.join(f"{name}{side.plain}" for name, side in zip(names, sides, strict=True))
 
 
 @dataclass(frozen=True)
@@ -125,10 +147,14 @@ def bitext_notes(demands: Sequence[BitextDemand]) -> PlanNotes:
     encoding = _encoding(demands, languages)
     width = max(map(len, languages))
     rows = [(f"{language:<{width}}  {demand.line()}") for language, demand in languages.items()]
-    labels = ["bitext", *[""] * (len(rows) - 1)]
-    lines = encoding.lines()
+    samples = [demand.sample(language, terminal().width - LABEL) for language, demand in languages.items()]
+    blocks = {"bitext": rows, "pair 1": samples, "encode": encoding.lines()}
     return PlanNotes(
-        [*zip(labels, rows, strict=True), *zip(["encode", *[""] * (len(lines) - 1)], lines, strict=True)],
+        [
+            (name if number == 0 else "", line)
+            for name, block in blocks.items()
+            for number, line in enumerate(block)
+        ],
         {
             "bitext": {language: asdict(demand) for language, demand in languages.items()},
             "encode": asdict(encoding),
@@ -162,6 +188,7 @@ def _language(language: str, drawn: Sequence[tuple[RunSpec, int]]) -> LanguageDe
         least=min(numbers),
         most=max(numbers),
         distinct=expected_union(len(bitext), prefixes.values()),
+        first=(bitext.english[0], bitext.translations[0]),
     )
 
 

@@ -14,6 +14,8 @@ from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.interruption import Interruption
 
 T = TypeVar("T")
+QUIET_SECONDS = 10.0
+"""Seconds of a build before the first line about it, where output is no terminal."""
 
 
 class StoredPart(ABC):
@@ -134,5 +136,5 @@ class ArtifactBuilds:
     @contextmanager
     def progress(self, description: str) -> Iterator[Advance]:
         """A progress bar whose updates raise `Interrupted` once the process was asked to stop."""
-        with progress(description) as advance:
+        with progress(description, quiet=QUIET_SECONDS) as advance:
             yield self.interruption.checked(advance)

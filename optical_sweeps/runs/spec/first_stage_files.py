@@ -82,5 +82,6 @@ def check_first_stage(
             path = run_file(settings, language, split)
             if not path.is_file():
                 raise UserError(
-                    f"{key}.run_files: there is no file {path}; write it, or choose another first_stage"
+                    f"{key}.run_files: there is no file {path.absolute()}; write it, or choose another "
+                    "first_stage"
                 )

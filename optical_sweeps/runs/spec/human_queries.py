@@ -49,7 +49,9 @@ def human_queries_file(source: str, language: str, split: Split) -> Path:
 def _read(source: str, language: str, split: Split) -> Mapping[str, str]:
     path = human_queries_file(source, language, split)
     if not path.is_file():
-        raise UserError(f"{KEY}: there is no file {path}; name files with an id and its English per line")
+        raise UserError(
+            f"{KEY}: there is no file {path.absolute()}; name files with an id and its English per line"
+        )
     return read_topics(path)
 
 

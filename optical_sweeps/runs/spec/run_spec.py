@@ -15,6 +15,7 @@ from optical_sweeps.config_classes import ALLOW_KEY, allow_foreign_classes
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.collections import Corpus
 from optical_sweeps.corpora.ids import check_ids
+from optical_sweeps.corpora.languages import meant_language
 from optical_sweeps.corpora.mixture import Mixture
 from optical_sweeps.corpora.perturbations.lexicon import check_perturbations
 from optical_sweeps.encoders.backbones import BackboneSettings
@@ -219,12 +220,14 @@ def _bitext_sizes(folder: Path, data: str, languages: tuple[str, ...]) -> Mappin
 
 
 def _check_languages(spec: RunSpec) -> None:
-    unknown = [language for language in spec.languages.all if language not in spec.corpus.languages]
-    if unknown:
-        raise UserError(
-            f"languages: {', '.join(unknown)} not in corpus {spec.corpus.name}, "
-            f"which has {', '.join(spec.corpus.languages)}"
-        )
+    known = spec.corpus.languages
+    for name, languages in (("high", spec.languages.high), ("low", spec.languages.low)):
+        if unknown := [language for language in languages if language not in known]:
+            source = "data.languages" if "languages" in section_of(spec.config, "data") else "data"
+            raise UserError(
+                f"languages.{name}: {', '.join(unknown)} not in {source}, which has {', '.join(known)}"
+                f"{meant_language(unknown[0], known)}"
+            )
 
 
 def _check_logger(spec: RunSpec) -> None:

@@ -1,12 +1,13 @@
-"""What a sweep needs of the bitext, told without reading a text."""
+"""What a sweep needs of the bitext, told without reading more than one pair."""
 
 import json
 
 import pytest
+from rich.cells import cell_len
 
 from optical_sweeps.corpora.packed import PackedStrings
 from optical_sweeps.runs.distillation.retrieval_run import RetrievalRun
-from optical_sweeps.runs.shared.bitext_demand import BitextDemand, bitext_notes, expected_union
+from optical_sweeps.runs.shared.bitext_demand import BitextDemand, LanguageDemand, bitext_notes, expected_union
 from tests.support.small_files_study import PAIRS, files_run, write_files
 from tests.support.user_errors import failure
 
@@ -30,7 +31,9 @@ def test_pairs_sentences_and_bytes_come_from_the_packed_files(folder, monkeypatc
     def refuse(*_: object) -> None:
         raise AssertionError("a text is read")
 
-    for method in ("__getitem__", "__iter__", "encoded"):
+    texts = PackedStrings.__getitem__
+    monkeypatch.setattr(PackedStrings, "__getitem__", lambda self, key: refuse() if key else texts(self, key))
+    for method in ("__iter__", "encoded"):
         monkeypatch.setattr(PackedStrings, method, refuse)
     facts = notes(*runs)
     german, finnish = facts["bitext"]["de"], facts["bitext"]["fi"]
@@ -66,10 +69,29 @@ def test_the_screen_is_short(folder):
     demand = files_run(folder, "mixture.total=40", "mixture.ratio=0.5").demand()
     assert isinstance(demand, BitextDemand)
     rows = bitext_notes([demand]).rows
-    assert [label for label, _ in rows] == ["bitext", "", "encode", ""]
+    assert [label for label, _ in rows] == ["bitext", "", "pair 1", "", "encode", ""]
     assert rows[0][1].startswith("de  400 pairs, packed, ")
     assert rows[0][1].endswith("a run draws 20, all runs 20")
-    assert rows[2][1] == "at most 40 English sentences, each once; those in the store are reused"
+    english, german = (
+        demand.spec.corpus.bitext("de").english[0],
+        demand.spec.corpus.bitext("de").translations[0],
+    )
+    assert rows[2][1] == f"English: {english} | de: {german}"
+
+
+def test_a_long_first_pair_is_shortened_to_the_screen():
+    demand = LanguageDemand(1, 1, None, 1, 1, 1, ("word " * 50, "\u732b\n" * 50))
+    line = demand.sample("ja", width=60)
+    assert line.startswith("English: word word word w")
+    assert " | ja: \u732b" in line
+    assert line.count("…") == 2
+    assert cell_len(line) <= 60
+    assert rows[4][1] == "at most 40 English sentences, each once; those in the store are reused"
+
+
+def test_a_language_in_another_spelling_names_the_corpus_spelling(folder):
+    message = failure(files_run(folder, "languages.low=[fin]").check)
+    assert message == "languages.low: fin not in data.languages, which has de, fi; did you mean fi?"
 
 
 def test_a_budget_that_a_language_cannot_fill_names_it_with_its_numbers(folder):

@@ -238,7 +238,7 @@ def test_export_of_a_store_entry_and_of_a_foreign_folder(composed, spec_of, chec
     ("overrides", "told"),
     [
         ([], "give a run's folder"),
-        (["checkpoint=nowhere"], "checkpoint: there is no folder nowhere"),
+        (["checkpoint=nowhere"], "checkpoint: there is no folder /.*/nowhere"),
         (["checkpoint=nowhere", "format=onnx"], "format: 'onnx' is not one of huggingface, pylate"),
     ],
 )
