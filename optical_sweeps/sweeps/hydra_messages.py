@@ -116,10 +116,10 @@ def _full_keys(root: DictConfig) -> Iterator[str]:
     """Every key of a config with its path."""
     plain = OmegaConf.to_container(root, resolve=False)
     assert isinstance(plain, dict)
-    return _paths(plain, "")
+    return _paths({str(name): value for name, value in plain.items()}, "")
 
 
-def _paths(values: Mapping[object, object], prefix: str) -> Iterator[str]:
+def _paths(values: Mapping[str, object], prefix: str) -> Iterator[str]:
     for name, value in values.items():
         if name != "_target_":
             yield f"{prefix}{name}"

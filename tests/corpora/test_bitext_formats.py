@@ -167,7 +167,7 @@ def test_faults_of_lines_name_file_and_line(tmp_path):
         ("A bird", "Lintu"),
     ]
     assert [(kind, message.split(";")[0]) for kind, message in faults(found)] == [
-        ("columns", f"{path}:2: 1 column where 2 are expected (English, fi)"),
+        ("columns", f"{path}:2: 1 column where 2 are expected (English, fi): the line has no tab"),
         ("not_utf8", f"{path}:3: not UTF-8 (byte 0xe9 at position 4)"),
         ("blank", f"{path}:4: the column 'fi' is empty"),
     ]
