@@ -1,13 +1,12 @@
 """Recognises bitext whose columns are swapped, where English and the other language differ in script."""
 
-import itertools
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.scripts import script_share
 from optical_sweeps.errors import UserError
 
-SAMPLED_PAIRS = 1000
+SAMPLED_PAIRS, BLOCK = 1000, 100
 LEAST_CHARACTERS = 100
 """Shorter samples say nothing."""
 
@@ -33,7 +32,11 @@ def refuse_swapped_columns(bitext: Bitext, source: str) -> None:
         )
 
 
-def _latin_share(texts: Iterable[str]) -> float | None:
+def _latin_share(texts: Sequence[str]) -> float | None:
     """The share of Latin letters in a sample of texts; None if the sample is short."""
-    sample = " ".join(itertools.islice(texts, SAMPLED_PAIRS))
-    return script_share(sample, ("Latn",)) if len(sample) >= LEAST_CHARACTERS else None
+    characters, latin = 0, 0.0
+    for start in range(0, min(SAMPLED_PAIRS, len(texts)), BLOCK):  # few texts at a time are in memory
+        sample = " ".join(texts[start : start + BLOCK])
+        characters += len(sample)
+        latin += len(sample) * script_share(sample, ("Latn",))
+    return latin / characters if characters >= LEAST_CHARACTERS else None

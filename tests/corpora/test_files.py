@@ -196,7 +196,7 @@ def test_bad_settings_name_their_key_at_once(folder, settings, message):
 @pytest.mark.parametrize(
     ("name", "text", "read", "message"),
     [
-        ("fi/bitext.train.tsv.gz", "horse hevonen\n", lambda c: c.bitext("fi"), ":1: 1 columns"),
+        ("fi/bitext.train.tsv.gz", "horse hevonen\n", lambda c: c.bitext("fi"), ":1: 1 column"),
         (
             "docs.tsv.gz",
             DOCUMENTS + "d1\tagain\n",
@@ -271,7 +271,7 @@ def test_a_bitext_without_a_pair_is_one_line(folder, name, content):
 def test_faults_of_the_bitext_are_skipped_and_counted(folder):
     put(folder, "fi/bitext.train.tsv.gz", "horse\thevonen\nno tab\ncow\t\npig\tsika\n")
     message = failure(lambda: files_corpus(folder).bitext("fi"))
-    assert message.startswith(f"{folder}/fi/bitext.train.tsv.gz:2: 1 columns")
+    assert message.startswith(f"{folder}/fi/bitext.train.tsv.gz:2: 1 column")
     assert message.endswith("or set data.on_fault to skip")
     corpus = files_corpus(folder, on_fault="skip")
     assert tuple(corpus.bitext("fi").translations) == ("hevonen", "sika")

@@ -139,7 +139,7 @@ def test_a_missing_backbone_without_a_network(here, folder, files):
     ("name", "text", "where", "what"),
     [
         ("fi/bitext.train.tsv.gz", "", "fi/bitext.train.tsv.gz", "empty"),
-        ("fi/bitext.train.tsv.gz", "one\tyksi\ntwo\n", "fi/bitext.train.tsv.gz:2", "1 columns"),
+        ("fi/bitext.train.tsv.gz", "one\tyksi\ntwo\n", "fi/bitext.train.tsv.gz:2", "1 column"),
         ("fi/bitext.train.tsv.gz", "one\tyksi\n\tkaksi\n", "fi/bitext.train.tsv.gz:2", "English"),
         ("fi/qrels.test.txt", "fi-2 0 d2 1\nfi-2 0 d77 1\n", "fi/qrels.test.txt:2", "d77"),
         ("fi/qrels.dev.txt", "fi-1 0 d2 1\nfi-5 0 d1 1\n", "fi/qrels.dev.txt:2", "fi-5"),
