@@ -28,8 +28,8 @@ class EvaluateSettings:
 def run(config: DictConfig, run: Path | None) -> None:
     """Load the encoders, search, print a table of measures, and write files if `output` is set."""
     content = {**resolved(config), "run": run}
-    check_source(content)
     chosen = from_root(EvaluateSettings, content)
+    check_source(content)
     with progress("loading"):
         from optical_sweeps.runs.distillation.query_encoders import load_encoders
         from optical_sweeps.runs.distillation.repeated_evaluation import evaluate_again

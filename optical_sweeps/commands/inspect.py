@@ -28,8 +28,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(config: DictConfig, run: Path | None, pair: str | None = None, english: str | None = None) -> None:
     """Load the encoders, do each requested inspection, and print the paths."""
     content = {**resolved(config), "run": run}
-    check_source(content)
     settings = from_root(InspectSettings, content)
+    check_source(content)
     texts = _texts(pair, english, settings)
     with progress("loading"):
         from optical_sweeps.inspection.alignment_error import alignment_table

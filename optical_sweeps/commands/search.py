@@ -53,8 +53,8 @@ def run(
 ) -> None:
     """Encode the queries, search, and print passages with scores and matched tokens."""
     content = {**resolved(config), "run": run}
-    check_source(content)
     search = from_root(SearchSettings, content)
+    check_source(content)
     texts = read_queries(query, queries)
     with progress("loading"):
         from optical_sweeps.inspection.matched_tokens import search_passages

@@ -103,7 +103,7 @@ def test_a_budget_larger_than_the_data(here, folder, start):
     [
         ("training.epoch=1", "training.epoch"),
         ("nonsense=1", "nonsense"),
-        ("objective=optcal", "objective/optcal"),
+        ("objective=optcal", "objective=optcal"),
         ("+training.sched=cosine", "sched"),
         ("mixture.ratio=[1", "[1"),
         ("training.epochs=two", "training.epochs"),
