@@ -41,15 +41,19 @@ os.environ["WANDB_SILENT"] = "true"
 SLOW = (
     "commands/test_claims_and_figures.py::test_budgets_are_strata_and_an_axis",
     "commands/test_claims_and_figures.py::test_figures_are_reproducible_to_the_byte",
+    "commands/test_search_and_evaluate.py::test_a_query_is_searched",
     "corpora/test_packed_bitext.py::test_a_killed_packing_leaves_no_process",
     "corpora/test_recipes.py",
     "corpora/test_tydiqa_robustness.py::test_the_recipe",
+    "curves/figures/test_curve_figures.py::test_files_are_identical",
+    "curves/laws/test_fitted_curve.py::test_intervals_cover",
+    "curves/laws/test_law_selection.py::test_the_law_that",
     "integration/browser/",
-    "integration/test_any_lightning_module.py::test_a_killed",
+    "integration/test_any_lightning_module.py",
     "integration/test_backbone_training.py",
     "integration/slurm/",
-    "integration/test_examples.py::test_a_pylate",
-    "integration/test_examples.py::test_own_bitext",
+    "integration/test_compare.py",
+    "integration/test_examples.py",
     "integration/test_expected_scores.py",
     "integration/test_interruptions.py",
     "integration/test_kills.py",
@@ -65,16 +69,20 @@ SLOW = (
     "integration/test_torchrun.py",
     "integration/test_tuning.py::test_a_killed_tuning",
     "integration/test_wheel.py",
+    "objectives/test_devices.py",
     "runs/test_searches.py",
     "runs/shared/test_prepare.py::test_a_signal_is_obeyed_wherever_it_arrives",
     "runs/shared/test_trained_teacher.py::test_a_run_with_a_loaded_teacher_and_its_student_exported",
+    "sweeps/test_compose.py::test_it_gives",
+    "sweeps/test_compose.py::test_planned_runs",
     "test_artifacts.py::test_fifty_kills_of_tokens_index_and_checkpoint_change_nothing",
     "test_gpu_benchmark.py",
     "test_notebooks.py",
     "tracking/test_online.py",
     "training/test_devices.py",
+    "transport/test_threads.py::test_works_without",
 )
-"""Tests marked `slow`, by the start of their ids: they take more than 10 s, or need another program."""
+"""Tests marked `slow`, by the start of their ids: they take long, or need another program."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
