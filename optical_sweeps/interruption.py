@@ -1,5 +1,6 @@
 """Graceful interruption: Slurm's signals and Ctrl-C are noted, and the work stops where it can be resumed."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -104,6 +105,13 @@ def call_in_thread(function: Callable[[], T]) -> T:
 
     threading.Thread(target=compute, name="computation", daemon=True).start()
     return outcome.result()
+
+
+def how_to_continue() -> str:
+    """How work that a signal stopped in this process continues: in a Slurm job, Slurm may start it again."""
+    if "SLURM_JOB_ID" in os.environ:
+        return "it continues by itself if Slurm requeues the job; otherwise submit it again"
+    return "run the same command again to continue"
 
 
 @contextmanager

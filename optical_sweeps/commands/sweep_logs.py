@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 
 from optical_sweeps.commands.arguments import FOLDERS, add_json
@@ -9,6 +10,7 @@ from optical_sweeps.console import echo, echo_json
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder
 from optical_sweeps.slurm.run_logs import RunLogs, follow, is_active, is_submitted, run_logs
+from optical_sweeps.sweeps.grid import GRID_FILE
 from optical_sweeps.terminal_text import message_text
 
 
@@ -20,6 +22,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(folder: Path, follow: bool, as_json: bool) -> None:
     """Print the newest log of a run, and its failure if it failed."""
+    if (folder / GRID_FILE).is_file():
+        raise UserError(f"{folder}: a sweep; name one of its runs, which sweep status {folder} lists")
     run_folder = RunFolder(folder)
     if not folder.is_dir() and not is_submitted(run_folder):
         raise UserError(f"{folder}: no such run; name a run's folder, such as multirun/demo/0123456789ab")
@@ -36,6 +40,7 @@ def _facts(folder: RunFolder, logs: RunLogs) -> dict[str, object]:
     return {
         "run": folder.path.name,
         "state": folder.state(),
+        "pending": logs.waits_for or None,
         "files": [str(path) for path in logs.files],
         "log": _text(logs.files[0]) if logs.files else "",
         "failure": folder.failure(),
@@ -44,9 +49,9 @@ def _facts(folder: RunFolder, logs: RunLogs) -> dict[str, object]:
 
 def _print(folder: RunFolder, logs: RunLogs) -> None:
     failure = folder.failure()
-    if not logs.files and not failure:
-        pending = f"; its task has not started, and will write {logs.pending}" if logs.pending else ""
-        raise UserError(f"{folder.path}: no log yet{pending}")
+    if not logs.files and not failure and not logs.pending:
+        raise UserError(f"{folder.path}: no log yet")
+    _print_pending(logs)
     if logs.files:
         echo(f"==> {logs.files[0]}")
         echo(_text(logs.files[0]).rstrip("\n"))
@@ -56,10 +61,26 @@ def _print(folder: RunFolder, logs: RunLogs) -> None:
 
 
 def _follow(folder: RunFolder, logs: RunLogs) -> None:
-    if logs.newest is None:
+    if not logs.files and not logs.pending:
         raise UserError(f"{folder.path}: no log to follow; a local run prints to the terminal that started it")
-    echo(f"==> {logs.newest}")
-    for text in follow(logs.newest, lambda: not is_active(folder)):
+    _print_pending(logs)
+    if (pending := logs.pending) is None:
+        _print_growing(logs.files[0], lambda: not is_active(folder))
+        return
+    if before := logs.preparation or next(iter(logs.files), None):
+        _print_growing(before, lambda: pending.is_file() or not is_active(folder))
+    if pending.is_file() or is_active(folder):
+        _print_growing(pending, lambda: not is_active(folder))
+
+
+def _print_pending(logs: RunLogs) -> None:
+    if logs.pending:
+        echo(f"pending: {logs.waits_for}")
+
+
+def _print_growing(path: Path, has_ended: Callable[[], bool]) -> None:
+    echo(f"==> {path}")
+    for text in follow(path, has_ended):
         sys.stdout.write(message_text(text))
         sys.stdout.flush()
 

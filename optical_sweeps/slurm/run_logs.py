@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optical_sweeps.runs.run_folder import RunFolder
-from optical_sweeps.slurm.submission_plan import submissions_of
-from optical_sweeps.slurm.submission_queue import runs_in_queue
+from optical_sweeps.slurm.submission import queued_runs
+from optical_sweeps.slurm.submission_plan import PREPARED, submissions_of
 
 POLL_SECONDS = 0.5
 
@@ -18,16 +18,15 @@ class RunLogs:
 
     Args:
         files: existing files of Slurm tasks and of the run's folder, the newest attempt first.
-        pending: the file that the newest task will write, if that task has not started yet.
+        pending: the file that the run's task will write, if that task waits in the queue.
+        waits_for: for what the task waits, in words.
+        preparation: the log of the preparation for which it waits; it may not exist yet.
     """
 
     files: tuple[Path, ...]
-    pending: Path | None
-
-    @property
-    def newest(self) -> Path | None:
-        """The pending file, or the newest existing one."""
-        return self.pending or next(iter(self.files), None)
+    pending: Path | None = None
+    waits_for: str = ""
+    preparation: Path | None = None
 
 
 def run_logs(folder: RunFolder) -> RunLogs:
@@ -41,8 +40,15 @@ def run_logs(folder: RunFolder) -> RunLogs:
         if task and submission.preparation and submission.preparation.job:
             task_files.append(submission.log_of(submission.preparation, None))
     candidates = (*task_files, *sorted(folder.path.glob("*.log")))
-    is_pending = bool(task_files) and not task_files[0].is_file()
-    return RunLogs(tuple(path for path in candidates if path.is_file()), task_files[0] if is_pending else None)
+    files = tuple(path for path in candidates if path.is_file())
+    if not task_files or task_files[0].is_file() or not is_active(folder):
+        return RunLogs(files)
+    last = next(each for each in reversed(submissions_of(sweep)) if each.task_of(run))
+    if (job := last.preparation) and not (last.folder / PREPARED).exists():
+        return RunLogs(
+            files, task_files[0], f"waits for the preparation, job {job.job}", last.log_of(job, None)
+        )
+    return RunLogs(files, task_files[0], f"waits in the queue, job {task_files[0].stem}")
 
 
 def is_submitted(folder: RunFolder) -> bool:
@@ -54,7 +60,7 @@ def is_active(folder: RunFolder) -> bool:
     """Whether the run is running, or a task in the queue still has to do it."""
     if folder.record_path.exists():
         return False
-    return folder.state() == "running" or folder.path.name in runs_in_queue(submissions_of(folder.path.parent))
+    return folder.state() == "running" or folder.path.name in queued_runs(folder.path.parent)
 
 
 def follow(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from filelock import FileLock
 
@@ -172,10 +172,15 @@ def _point(content: Mapping[str, object]) -> GridPoint:
     return GridPoint(tuple(map(str, overrides)), run, label, note)
 
 
-def describe(states: Mapping[str, State]) -> str:
-    """Counts of states in words, such as `19 done, 2 missing`."""
+def describe(states: Mapping[str, State | Literal["interrupted"]]) -> str:
+    """Counts of states in words, such as `19 done, 2 missing`.
+
+    Args:
+        states: those of runs that the caller has just stopped can be `interrupted`.
+    """
     counts = Counter(states.values())
-    return ", ".join(f"{counts[state]:,} {state}" for state in ORDER if counts[state])
+    done, *others = ORDER
+    return ", ".join(f"{counts[state]:,} {state}" for state in (done, "interrupted", *others) if counts[state])
 
 
 def values_of(overrides: Sequence[str]) -> dict[str, str]:

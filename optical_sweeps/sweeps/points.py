@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
-from optical_sweeps.interruption import stopping
+from optical_sweeps.interruption import how_to_continue, stopping
 from optical_sweeps.runs.run_folder import RunFolder, State
 from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.grid import Grid, GridPoint
@@ -68,7 +68,7 @@ def run_grid_runs(grid: Grid, runs: Sequence[str]) -> list[PointResult]:
 
 def echo_stop(number: signal.Signals) -> None:
     """Print one line on the signal that stops the points' runs."""
-    echo(f"stopped by {number.name}; run the same command again to continue")
+    echo(f"stopped by {number.name}; {how_to_continue()}")
 
 
 def _run_point(

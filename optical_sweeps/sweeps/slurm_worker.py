@@ -20,6 +20,10 @@ from optical_sweeps.sweeps.hydra_app import hydra_app
 from optical_sweeps.sweeps.points import run_grid_runs
 from optical_sweeps.sweeps.trusted_grid import Trust
 
+_LONGER = "submit again with a longer hydra.launcher.{} (it was {})"
+CLOCK_SECONDS = 5
+"""By how much the clocks of the controller and of a node may differ."""
+
 
 def work(submission: Submission, task: int | None, trust: Trust) -> int:
     """Do a task's work, or the preparation if the task is None; 0 if all of it is done, else 1.
@@ -38,6 +42,9 @@ def work(submission: Submission, task: int | None, trust: Trust) -> int:
             return _perform_pack(submission, task, trust, interruption)
         except Interrupted as interrupted:
             echo(f"interrupted by {interrupted.signal.name}")
+            if task is None and time_is_over(interrupted):
+                longer = _LONGER.format("prepare.time", submission.settings.for_preparation().time)
+                echo(f"the time limit ended before all shared parts were built: {longer}")
             raise
 
 
@@ -66,10 +73,25 @@ def _perform_pack(submission: Submission, task: int, trust: Trust, interruption:
                 submission.leave(run, task)
         except Interrupted as interrupted:
             if interrupted.signal != signal.SIGUSR2 or not submission.is_cancelled(run):
+                if time_is_over(interrupted):
+                    echo(_after_time_limit(submission, run))
                 raise
             interruption.received = None
             echo(f"{run}: cancelled")
     return int(any(not _needs_nothing(submission, run) for run in pack))
+
+
+def time_is_over(interrupted: Interrupted) -> bool:
+    """Whether Slurm ends the job at its time limit: it then kills the job, and does not requeue it."""
+    end = os.environ.get("SLURM_JOB_END_TIME", "")  # of this start of the job
+    return interrupted.signal == signal.SIGTERM and end.isdigit() and time.time() > int(end) - CLOCK_SECONDS
+
+
+def _after_time_limit(submission: Submission, run: str) -> str:
+    if any((submission.sweep / run / "checkpoints").glob("*")):
+        return f"{run}: the time limit ended; its last checkpoint is kept: submit again to continue"
+    longer = _LONGER.format("time", submission.settings.time)
+    return f"{run}: the time limit ended before anything was saved: {longer}"
 
 
 def _leave_killed(submission: Submission, task: int, run: str, grid: Grid) -> None:

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from optical_sweeps.checks import Count
 from optical_sweeps.console import count_text, echo
 from optical_sweeps.errors import UserError, first_line
-from optical_sweeps.interruption import stopping
+from optical_sweeps.interruption import how_to_continue, stopping
 from optical_sweeps.redaction import HIDDEN, redacted
 from optical_sweeps.runs.run_folder import State, write_text
 from optical_sweeps.settings import from_mapping, settings
@@ -133,11 +133,13 @@ def _stopping(launcher: Launcher, grid: Grid) -> AbstractContextManager[None]:
         return nullcontext()
 
     def stop(number: signal.Signals) -> None:
-        end_workers(lambda: any(folder.state() == "running" for folder in grid.runs.values()))
-        echo(
-            f"sweep stopped by {number.name}: {describe(_states(grid, grid))} in {grid.folder}; "
-            "run the same command again to continue"
-        )
+        stopped = end_workers(grid.runs)
+        states = dict(_states(grid, grid))
+        interrupted: dict[str, State | Literal["interrupted"]] = {
+            run: "interrupted" for run in stopped if states[run] in ("running", "stale")
+        }
+        counts = describe({**states, **interrupted})
+        echo(f"sweep stopped by {number.name}: {counts} in {grid.folder}; {how_to_continue()}")
 
     return stopping(stop)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from optical_sweeps.atomic_files import replacing
+from optical_sweeps.interruption import EXIT_CODE
 from optical_sweeps.tracking.client_environment import escape_client_log, remove_other_runs
 from optical_sweeps.tracking.fragments import Fragment, read_fragment
 from optical_sweeps.tracking.login import is_logged_in, one_line
@@ -181,7 +182,11 @@ class WandbRun:
             _abandon_service()  # it would retry, and delay the end of the process
         if problem:
             was_online, self.mode = self.mode == "online", "offline"
-            self._warn(f"W&B: {problem}; {self._how_to_sync([fragment] if was_online else [])}")
+            advice = self._how_to_sync([fragment] if was_online else [])
+            if not was_online:
+                advice = "the end of this run's offline log may be missing"
+            if exit_code != EXIT_CODE:  # an interrupted run is resumed, and must not be uploaded before
+                self._warn(f"W&B: {problem}; {advice}")
         elif self.mode == "online":
             self._mark_synced(fragment)
 
@@ -274,7 +279,8 @@ class WandbRun:
         if error := self._open("offline"):
             self._warn(f"W&B: {reason}; {error}; the rest of this run is not logged to W&B")
             return
-        self._warn(f"W&B: {reason}; this run continues offline, {self._how_to_sync(cut_off)}")
+        advice = f"offline, {self._how_to_sync(cut_off)}" if cut_off else "offline, in a new log"
+        self._warn(f"W&B: {reason}; this run continues {advice}")
         self._log_unsent()
 
     def _open(self, mode: Literal["online", "offline"]) -> str:

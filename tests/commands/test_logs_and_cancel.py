@@ -51,7 +51,12 @@ def test_logs_of_a_failed_run_include_the_failure(sweep, capsys):
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [([], "arguments are required: RUN"), (["{}/zz"], "no such run"), (["{}"], "no log")],
+    [
+        ([], "arguments are required: RUN"),
+        (["{}/zz"], "no such run"),
+        (["{}"], "a sweep; name one of its runs, which sweep status .* lists"),
+        (["{}/a1"], "no such run"),
+    ],
 )
 def test_runs_without_a_log_are_refused(sweep, words, message):
     with pytest.raises(UserError, match=message):

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from optical_sweeps.errors import UserError
+from optical_sweeps.interruption import EXIT_CODE
+from optical_sweeps.tracking import wandb_run
 from optical_sweeps.tracking.sources import read_offline
 from optical_sweeps.tracking.tracker import NullTracker
-from optical_sweeps.tracking.wandb_run import WandbRun, tracker_for
+from optical_sweeps.tracking.wandb_run import UNSENT, WandbRun, tracker_for
 from optical_sweeps.tracking.wandb_settings import WandbSettings
 
 RunClient = Callable[..., subprocess.CompletedProcess[str]]
@@ -339,3 +341,37 @@ def test_a_sweep_whose_name_is_too_long_for_a_group_is_refused_at_once() -> None
     with pytest.raises(UserError, match=r"sweep\.name: .* has 129 characters, and W&B accepts 128 in a group"):
         settings.check(group="g" * 129)
     WandbSettings(mode="disabled").check(group="g" * 129)
+
+
+class RunWithoutService:
+    """A run of the client whose background process is gone, as after a SIGTERM to all processes of a job."""
+
+    def __init__(self, fragment: Path) -> None:
+        self.dir = str(fragment / "files")
+
+    def finish(self, exit_code: int) -> None:
+        raise ConnectionResetError("Connection lost")
+
+
+@pytest.mark.parametrize(
+    ("mode", "exit_code", "told"),
+    [
+        ("offline", EXIT_CODE, None),
+        ("online", EXIT_CODE, None),
+        ("offline", 0, "the end of this run's offline log may be missing"),
+        ("online", 0, "synchronise it with `wandb sync --include-online"),
+    ],
+)
+def test_an_interrupted_run_gives_no_advice_to_upload_it(tmp_path, monkeypatch, mode, exit_code, told):
+    monkeypatch.setattr(wandb_run, "_abandon_service", lambda: None)
+    fragment = tmp_path / "wandb" / "run-1-run0"
+    fragment.mkdir(parents=True)
+    warnings: list[str] = []
+    run = WandbRun(WandbSettings(mode=mode), warnings.append)
+    monkeypatch.setattr(run, "_folder", tmp_path)
+    monkeypatch.setattr(run, "_run", RunWithoutService(fragment))
+    run.mode = mode
+    run.finish(exit_code=exit_code)
+    assert len(warnings) == (told is not None)
+    assert all(told in warning and "Connection lost" in warning for warning in warnings)
+    assert (fragment / UNSENT).exists() == (mode == "online")  # `sweep sync` uploads the rest when it is done

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from optical_sweeps.console import echo
-from optical_sweeps.interruption import Interrupted, Interruption, interruptible
+from optical_sweeps.interruption import Interrupted, Interruption, how_to_continue, interruptible
 from optical_sweeps.runs.machine_faults import machine_faults_in_words
 from optical_sweeps.runs.run import Config, PlanNotes, Run, Workload
 from optical_sweeps.runs.run_folder import RunFolder
@@ -71,7 +71,7 @@ class RetrievalRun(Run):
             try:
                 perform(self.spec, folder, interruption)
             except Interrupted as interrupted:
-                advice = "immediately" if interrupted.at_once else "run the same command again to continue"
+                advice = "immediately" if interrupted.at_once else how_to_continue()
                 echo(f"{self.label}: stopped by {interrupted.signal.name}; {advice}")
                 raise
         return True
