@@ -33,8 +33,7 @@ def test_a_run_that_waits_for_its_preparation_shows_it_in_both_ways(commands, su
     assert json.loads(printed("sweep logs", run, "--json"))["pending"] == "waits for the preparation, job 1"
 
     steps = [lambda: own.write_text("task 1\n"), lambda: show_queue(commands)]
-    monkeypatch.setattr(run_logs.time, "sleep", lambda _: steps.pop(0)())
-    monkeypatch.setattr(run_logs.follow, "__defaults__", (run_logs.time.sleep,))
+    monkeypatch.setattr(run_logs.follow, "__defaults__", (lambda _: steps.pop(0)(),))
     text = printed("sweep logs", run, "--follow")
     assert text == f"{pending}==> {preparation}\nteacher: training\n==> {own}\ntask 1\n"
 
