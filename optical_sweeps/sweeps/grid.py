@@ -178,7 +178,7 @@ def describe(states: Mapping[str, State | Literal["interrupted"]]) -> str:
     Args:
         states: those of runs that the caller has just stopped can be `interrupted`.
     """
-    counts = Counter(states.values())
+    counts: Counter[str] = Counter(states.values())
     done, *others = ORDER
     return ", ".join(f"{counts[state]:,} {state}" for state in (done, "interrupted", *others) if counts[state])
 

@@ -1,10 +1,12 @@
 """The log of a run that waits in Slurm's queue, with and without --follow."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from optical_sweeps.commands import sweep_logs
 from optical_sweeps.slurm import run_logs
 from optical_sweeps.slurm.slurm_settings import SlurmSettings
 from optical_sweeps.slurm.submission import submit
@@ -33,7 +35,7 @@ def test_a_run_that_waits_for_its_preparation_shows_it_in_both_ways(commands, su
     assert json.loads(printed("sweep logs", run, "--json"))["pending"] == "waits for the preparation, job 1"
 
     steps = [lambda: own.write_text("task 1\n"), lambda: show_queue(commands)]
-    monkeypatch.setattr(run_logs.follow, "__defaults__", (lambda _: steps.pop(0)(),))
+    monkeypatch.setattr(sweep_logs, "follow", partial(run_logs.follow, sleep=lambda _: steps.pop(0)()))
     text = printed("sweep logs", run, "--follow")
     assert text == f"{pending}==> {preparation}\nteacher: training\n==> {own}\ntask 1\n"
 
