@@ -7,6 +7,9 @@ import pytest
 
 from tests.support.command_line import SWEEP, TRAIN, Command
 
+EITHER = (TRAIN, pytest.param(SWEEP, marks=pytest.mark.slow))
+"""One run, and a grid."""
+
 FILES = {
     "docs.tsv.gz": "".join(f"d{n}\tTitle {n}\tA text about thing {n}.\n" for n in range(12)),
     **{
@@ -68,7 +71,7 @@ def test_an_unknown_command(here, folder):
     assert "train, teacher, evaluate, search" in line
 
 
-@pytest.mark.parametrize("start", [TRAIN, SWEEP])
+@pytest.mark.parametrize("start", EITHER)
 def test_an_unknown_language(here, folder, start):
     line = refusal(here, folder, *start, "languages.low=[klingon]")
     assert "klingon" in line
@@ -76,7 +79,7 @@ def test_an_unknown_language(here, folder, start):
     assert "near, shifted" in line
 
 
-@pytest.mark.parametrize("start", [TRAIN, SWEEP])
+@pytest.mark.parametrize("start", EITHER)
 @pytest.mark.parametrize("ratio", ["1.5", "-0.1", "nan", "half", "null", "true"])
 def test_a_ratio_outside_0_and_1(here, folder, ratio, start):
     line = refusal(here, folder, *start, "objective=optical", f"mixture.ratio={ratio}")
@@ -90,7 +93,7 @@ def test_a_ratio_outside_0_and_1_within_a_grid(here, folder):
     assert "grid point" in line
 
 
-@pytest.mark.parametrize("start", [TRAIN, SWEEP])
+@pytest.mark.parametrize("start", EITHER)
 def test_a_budget_larger_than_the_data(here, folder, start):
     line = refusal(here, folder, *start, "objective=optical", "mixture.total=100000", "mixture.ratio=0")
     assert "mixture.total" in line
@@ -115,7 +118,7 @@ def test_a_budget_larger_than_the_data(here, folder, start):
         ("+objective.solver.gradient=implicit", "objective.solver.gradient: no such key; set objective.plan"),
     ],
 )
-@pytest.mark.parametrize("start", [TRAIN, SWEEP])
+@pytest.mark.parametrize("start", EITHER)
 def test_an_unknown_key_or_value(here, folder, start, override, word):
     assert word in refusal(here, folder, *start, override)
 

@@ -172,6 +172,7 @@ def test_curves_from_the_service_alone(
         assert found["service"] == found["records"] == found["offline"], name
 
 
+@pytest.mark.usefixtures("sweep")
 @pytest.mark.parametrize("command", [curves, claims])
 def test_a_sweep_without_a_folder_here_is_the_name_of_the_group(
     logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Any
@@ -187,6 +188,7 @@ def test_a_sweep_without_a_folder_here_is_the_name_of_the_group(
         assert Path("curves/.cache").is_dir()
 
 
+@pytest.mark.usefixtures("sweep")
 def test_a_wrong_group_or_project_lists_what_there_is(logged_in: None, tmp_path: Path) -> None:
     own = ("source=wandb", f"output={tmp_path}/out")
     with pytest.raises(UserError) as refused:

@@ -176,7 +176,7 @@ def broken(table: pandas.DataFrame, how: str) -> pandas.DataFrame:
         ),
         ("a query is listed twice", r"run run00: query q0 of de is listed twice"),
         ("a language is missing", r"run run03: 3 languages, but others have 4"),
-        ("nothing is there", r"no nDCG@10 of split test"),
+        ("nothing is there", r"no finished run has logged nDCG@10 of split test"),
     ],
 )
 def test_inconsistent_tables_are_refused(
