@@ -3,7 +3,6 @@
 Nothing is converted that the user did not mean: true is not 1, and "5" is not 5.
 """
 
-import difflib
 import math
 from collections.abc import Collection, Iterable
 from numbers import Integral, Real
@@ -13,7 +12,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BeforeValidator
 
-from optical_sweeps.errors import UserError
+from optical_sweeps.errors import UserError, did_you_mean
 
 
 def whole_number(key: str, value: object, least: int) -> int:
@@ -64,10 +63,27 @@ def suggestion(name: str, known: Iterable[str], most: int = 10) -> str:
     ('there are: 0, 1, and 10 more', 'there are none')
     """
     names = list(dict.fromkeys(known))
-    similar = difflib.get_close_matches(name, names, n=1)
-    question = f"did you mean {similar[0]}? " if similar else ""
+    question = did_you_mean(name, names).removeprefix("; ")
     more = f", and {len(names) - most} more" if len(names) > most else ""
-    return f"{question}there are: {', '.join(names[:most])}{more}" if names else "there are none"
+    return f"{question} there are: {', '.join(names[:most])}{more}".lstrip() if names else "there are none"
+
+
+def check_file(key: str, path: Path, remedy: str) -> None:
+    """Refuse a path that is not a file; the message has its absolute path."""
+    if not path.is_file():
+        raise UserError(f"{key}: there is no file {path.absolute()}; {remedy}")
+
+
+def check_folder(key: str, path: Path, remedy: str) -> None:
+    """Refuse a path that is not a folder; the message has its absolute path."""
+    if not path.is_dir():
+        raise UserError(f"{key}: there is no folder {path.absolute()}; {remedy}")
+
+
+def check_new_folder(key: str, path: Path) -> None:
+    """Refuse a path that exists already."""
+    if path.exists():
+        raise UserError(f"{key}: {path} exists already; name another folder, or remove it")
 
 
 def one_of(key: str, value: object, choices: Collection[str]) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 HELP = ("-h", "--help")
 COMPLETION = ("-sc", "--shell-completion", "--shell_completion")
 GROUPS_HELP = "config groups, as group=OPTION:\n$APP_CONFIG_GROUPS"
-"""Hydra's template that prints the config groups, without a header of its own."""
+"""Hydra's help template: it prints the config groups without a header."""
 CLOSED_PIPE = 128 + 13
 """The exit code that a shell shows for a program that SIGPIPE ended."""
 TAKE_TUNED_SETTINGS = ("train", "sweep plan", "sweep submit")

@@ -72,17 +72,19 @@ def echo(text: str = "") -> None:
 
     It is never wrapped, so that log lines and paths stay whole.
     """
-    _print(message_text(text), error=_JSON_ALONE.get())
+    _messages().print(message_text(text), highlight=False, soft_wrap=True)
 
 
 def echo_json(value: object) -> None:
     """Print a JSON value on one line, with escapes where the terminal is not UTF-8: JSON stays JSON."""
     readable = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
-    _print(plain_text(json.dumps(value, ensure_ascii=not readable)))
+    text = plain_text(json.dumps(value, ensure_ascii=not readable))
+    terminal().print(text, highlight=False, soft_wrap=True)
 
 
-def _print(text: str, error: bool = False) -> None:
-    terminal(error=error).print(text, highlight=False, soft_wrap=True)
+def _messages() -> Console:
+    """The console of messages and progress bars."""
+    return terminal(error=_JSON_ALONE.get())
 
 
 class _TimedLines:
@@ -112,12 +114,13 @@ def progress(description: str, quiet: float = QUIET_SECONDS) -> Iterator[Advance
     Args:
         quiet: seconds before the first line.
     """
-    if not terminal(error=_JSON_ALONE.get()).is_terminal:
+    console = _messages()
+    if not console.is_terminal:
         yield _TimedLines(description, quiet)
         return
     text = TextColumn("  {task.description}", markup=False)
     columns = (text, BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal(error=_JSON_ALONE.get()), transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(message_text(description), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -127,19 +130,10 @@ def counter(description: str) -> Iterator[Callable[[int], None]]:
     """Show a number on a terminal, for work of unknown size; yields a function to call with the number."""
     text = TextColumn("  {task.description}", markup=False)
     columns = (text, TextColumn("{task.completed:,.0f}", markup=False))
-    console = terminal(error=_JSON_ALONE.get())
+    console = _messages()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(message_text(description), total=None)
         yield lambda done: bar.update(task, completed=done)
-
-
-def count_text(number: int, what: str) -> str:
-    """A number of things, which form their plural with an s.
-
-    >>> count_text(1, "run"), count_text(1_200, "grid point")
-    ('1 run', '1,200 grid points')
-    """
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def size_text(count: int) -> str:

@@ -110,7 +110,7 @@ def call_in_thread(function: Callable[[], T]) -> T:
 def how_to_continue() -> str:
     """How work that a signal stopped in this process continues: in a Slurm job, Slurm may start it again."""
     if "SLURM_JOB_ID" in os.environ:
-        return "it continues by itself if Slurm requeues the job; otherwise submit it again"
+        return "it continues if Slurm requeues the job; otherwise submit it again"
     return "run the same command again to continue"
 
 

@@ -1,4 +1,4 @@
-"""Texts of files and users made harmless for a terminal, which obeys escape sequences."""
+"""Texts for messages: those of files and users, made harmless for a terminal, and numbers of things."""
 
 import re
 
@@ -26,3 +26,12 @@ def message_text(text: str) -> str:
     'cannot open https://[hidden]@host/\\\\u0007'
     """
     return plain_text(redacted(text))
+
+
+def count_text(number: int, what: str) -> str:
+    """A number of things, which form their plural with an s.
+
+    >>> count_text(1, "run"), count_text(1_200, "grid point")
+    ('1 run', '1,200 grid points')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"

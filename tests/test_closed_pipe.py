@@ -24,5 +24,5 @@ def test_the_status_of_a_sweep_ends_quietly(tmp_path):
     assert (code in (1, 141), err) == (True, "")
 
 
-def test_an_error_that_nobody_reads_ends_quietly(tmp_path):
+def test_an_error_ends_quietly_if_its_reader_has_left(tmp_path):
     assert with_closed_output(tmp_path, "frob", both=True) == BY_SIGNAL

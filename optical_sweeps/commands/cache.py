@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from optical_sweeps.artifacts import ArtifactStore, Entry
+from optical_sweeps.checks import check_folder
 from optical_sweeps.console import echo, progress, size_text, terminal
 from optical_sweeps.corpora.pack_entries import pack_entries, remove_pack
 from optical_sweeps.errors import UsageError, UserError
@@ -32,10 +33,7 @@ def run(action: str, folder: Path, kind: str | None, remove_all: bool, unfinishe
     """List, verify or prune the entries of a store."""
     if action != "prune" and (remove_all or unfinished):
         raise UsageError(f"cache {action}: --all and --unfinished belong to cache prune")
-    if not folder.is_dir():
-        raise UserError(
-            f"cache: there is no folder {folder.absolute()}; name the folder of artifacts (paths.artifacts)"
-        )
+    check_folder("cache", folder, "name the folder of artifacts (paths.artifacts)")
     store = ArtifactStore(folder, announce=echo)
     if action == "ls":
         entries = [*store.ls(), *pack_entries(folder), *store.unfinished()]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from optical_sweeps.console import count_text, echo, progress, terminal
+from optical_sweeps.console import echo, progress, terminal
+from optical_sweeps.terminal_text import count_text
 
 WIDTH = 240
 """Columns of a table; a narrower terminal wraps its lines."""

@@ -81,12 +81,11 @@ def _add_keys(config: Config, node: yaml.MappingNode, lines: list[str], parent: 
 
 
 def _entry(item: yaml.Node, lines: list[str]) -> Key:
-    end = item.end_mark
+    name, value, end = str(item.value), "", item.end_mark
     if isinstance(item, yaml.MappingNode):
-        ((key, value),) = item.value
-        end = value.end_mark
-        return Key(key.value, value.value, _comment_beside(lines, end.line, end.line, end.column))
-    return Key(str(item.value), "", _comment_beside(lines, end.line, end.line, end.column))
+        ((group, option),) = item.value
+        name, value, end = group.value, option.value, option.end_mark
+    return Key(name, value, _comment_beside(lines, end.line, end.line, end.column))
 
 
 def _last_line(value: yaml.Node) -> int:

@@ -32,12 +32,12 @@ def settings_help(conf: Path, root: str) -> str:
         conf: the folder of the configs.
         root: name of the root config.
     """
-    configs = [read_config(conf / f"{root}.yaml")] if is_of_runs(conf, root) else list(_chain(conf, root))
+    of_runs = is_of_runs(conf, root)
+    configs = [read_config(conf / f"{root}.yaml")] if of_runs else list(_chain(conf, root))
     keys = {key.name: key for config in configs for key in config.keys}
     shown = [key for key in keys.values() if (key.value or key.meaning) and _is_setting(key)]
-    groups = {entry.name: entry for config in configs for entry in config.includes if _is_group(entry)}
-    if is_of_runs(conf, root):
-        groups = {}
+    included = [] if of_runs else [entry for config in configs for entry in config.includes]
+    groups = {entry.name: entry for entry in included if _is_group(entry)}
     lines = ["settings, as key=value:", *(line for key in shown for line in _lines(key))] if shown else []
     if groups:
         lines += ["", "config groups, as group=OPTION:"]

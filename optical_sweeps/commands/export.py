@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from omegaconf import DictConfig
 
-from optical_sweeps.checks import FilePath
+from optical_sweeps.checks import FilePath, check_new_folder
 from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.finished_run import check_source
@@ -33,8 +33,7 @@ def run(config: DictConfig, run: Path | None) -> None:
     content = {**resolved(config), "run": run}
     chosen = from_root(ExportSettings, content)
     check_source(content, needs_data=False)
-    if chosen.to.exists():
-        raise UserError(f"to: {chosen.to} exists already; name another folder, or remove it")
+    check_new_folder("to", chosen.to)
     from optical_sweeps.encoders.colbert_formats.export_encoder import export
 
     if chosen.checkpoint is None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from optical_sweeps.console import count_text, echo, progress
+from optical_sweeps.console import echo, progress
+from optical_sweeps.terminal_text import count_text
 
 
 def run(config: DictConfig, sweep: Path | None) -> None:

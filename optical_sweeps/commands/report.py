@@ -7,7 +7,8 @@ from pathlib import Path
 
 from optical_sweeps.commands.arguments import add_sweep, add_trust
 from optical_sweeps.config_classes import allow_foreign_classes
-from optical_sweeps.console import count_text, echo, echo_json, progress
+from optical_sweeps.console import echo, echo_json, progress
+from optical_sweeps.terminal_text import count_text
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from optical_sweeps.commands.arguments import add_grid
-from optical_sweeps.console import count_text, echo_json, terminal
+from optical_sweeps.console import echo_json, terminal
+from optical_sweeps.terminal_text import count_text
 
 add_arguments = add_grid
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from optical_sweeps.commands.arguments import add_grid
-from optical_sweeps.console import count_text, echo, echo_json
+from optical_sweeps.console import echo, echo_json
 from optical_sweeps.slurm.submission import submit
 from optical_sweeps.slurm.submission_plan import Submission
 from optical_sweeps.sweeps.grid import describe
+from optical_sweeps.terminal_text import count_text
 
 add_arguments = add_grid
 

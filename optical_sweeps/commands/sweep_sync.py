@@ -4,8 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from optical_sweeps.commands.arguments import add_sweep
-from optical_sweeps.console import count_text, echo, echo_json
+from optical_sweeps.console import echo, echo_json
 from optical_sweeps.sweeps.grid import Grid
+from optical_sweeps.terminal_text import count_text
 
 add_arguments = add_sweep
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from random import Random
 from typing import Literal, overload
 
-from optical_sweeps.checks import Count, Fraction
+from optical_sweeps.checks import Count, Fraction, check_file
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.path_patterns import check_pattern
 from optical_sweeps.corpora.perturbations.lexicon import lexicon_fingerprint, read_lexicon
 from optical_sweeps.corpora.words import folded, lowered, set_apart, word_spans
-from optical_sweeps.errors import UserError
 from optical_sweeps.seeds import derive_seed
 from optical_sweeps.settings import key_of, settings
 
@@ -90,11 +89,7 @@ class CodeSwitching:
     def _path(self, language: str) -> Path:
         assert self.lexicon is not None
         path = Path(self.lexicon.format(language=language))
-        if not path.is_file():
-            raise UserError(
-                f"training.code_switching.lexicon: there is no file {path.absolute()}; name one for each "
-                "language"
-            )
+        check_file("training.code_switching.lexicon", path, "name one for each language")
         return path
 
     def switched(self, bitext: Bitext, lexicon: Lexicon, seed: int) -> Bitext:

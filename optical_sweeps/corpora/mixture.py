@@ -228,7 +228,7 @@ class PerLanguage(SeededDraw):
             for language, size in zip(group.languages, group.sizes, strict=True):
                 if language not in self.budgets:
                     raise UserError(
-                        f"mixture.budgets: none for {language!r} of languages.{name}; give it one, or 0"
+                        f"mixture.budgets: no budget for {language!r} of languages.{name}; set one, or 0"
                         f"{_respelled(language, self.budgets)}"
                     )
                 single = Group((language,), (size,), self.budgets[language])
@@ -267,4 +267,4 @@ def _share(ratio: float, total: int) -> int:
 def _respelled(language: str, budgets: Collection[str]) -> str:
     """Advice to spell a key of the budgets as the language is spelled, or nothing."""
     spelling = next((key for key in budgets if same_tag(key, language)), None)
-    return "" if spelling is None else f"; write {language} in place of {spelling}"
+    return "" if spelling is None else f"; rename {spelling} to {language}"

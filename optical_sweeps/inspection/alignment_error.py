@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from optical_sweeps.checks import check_file
 from optical_sweeps.console import progress
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.collections import Corpus
@@ -77,10 +78,7 @@ def _gold(settings: InspectSettings, corpus: Corpus, language: str) -> list[Gold
             GoldAlignment(frozenset(links)) for links in islice(corpus.alignments(language), settings.pairs)
         ]
     path, bitext = Path(settings.gold.format(language=language)), corpus.bitext(language)
-    if not path.is_file():
-        raise UserError(
-            f"gold: there is no file {path.absolute()}; name one for each language, or choose language="
-        )
+    check_file("gold", path, "name one for each language, or choose language=")
     alignments = list(read_alignments(path))
     if len(alignments) != len(bitext):
         raise UserError(

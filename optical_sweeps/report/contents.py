@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from optical_sweeps.console import count_text
 from optical_sweeps.curves.statistics.tuning_effort import (
     effort_from,
     expected_best,
@@ -18,6 +17,7 @@ from optical_sweeps.report.intervals import CONFIDENCE, Intervals
 from optical_sweeps.report.query_scores import PackedScores, QueryScores, Texts, packed, read_query_scores
 from optical_sweeps.report.sweep_runs import SweepRun, read_runs, varied_keys
 from optical_sweeps.sweeps.grid import Grid
+from optical_sweeps.terminal_text import count_text
 
 TextsOf = Callable[[SweepRun, Sequence[tuple[str, str]]], Texts]
 """(finished run, (language, query id)s) -> texts of the queries that are known."""

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optical_sweeps import __version__
-from optical_sweeps.console import count_text
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.study_claims import claims_tables, objectives_of, study_strata
 from optical_sweeps.report.study_logs import select_rows, source_text, write_paper_table
 from optical_sweeps.report.study_settings import FiguresSettings
+from optical_sweeps.terminal_text import count_text
 
 if TYPE_CHECKING:
     import pandas

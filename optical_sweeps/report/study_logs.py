@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optical_sweeps.checks import one_of, suggestion
-from optical_sweeps.console import Advance, count_text, echo, progress
+from optical_sweeps.console import Advance, echo, progress
 from optical_sweeps.curves.tables.result_tables import OF_TRAINING, ZERO_SHOT
 from optical_sweeps.errors import UserError
 from optical_sweeps.report.study_settings import StudySettings
 from optical_sweeps.runs.run_folder import write_text
 from optical_sweeps.sweeps.grid import GRID_FILE, Grid, describe
+from optical_sweeps.terminal_text import count_text
 from optical_sweeps.tracking.run_log import NoRuns, RunLog
 from optical_sweeps.tracking.service import Selection, group_names
 from optical_sweeps.tracking.sources import (

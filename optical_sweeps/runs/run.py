@@ -57,6 +57,10 @@ class Workload:
     devices: int = 1
 
 
+LABEL_COLUMNS = 12
+"""Columns of the label of a `PlanNotes` row on the screen, with the blanks around it."""
+
+
 @dataclass(frozen=True)
 class PlanNotes:
     """What `sweep plan` shows of the data that some runs need.

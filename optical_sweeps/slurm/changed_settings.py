@@ -15,7 +15,7 @@ IN_SCRIPT = ("setup", "prefix", "python", "environment")
 """Settings that a plan does not store, but that its batch script shows."""
 
 _ANY = "\0"
-"""In place of the options that accept a grid's classes, which depend on its points."""
+"""Placeholder of the options that accept a grid's classes, which depend on its points."""
 
 
 def changed_settings(queued: Iterable[Submission], settings: SlurmSettings) -> list[str]:

@@ -33,17 +33,18 @@ def run_logs(folder: RunFolder) -> RunLogs:
     """The log files of a run."""
     sweep, run = folder.path.parent, folder.path.name
     task_files: list[Path] = []
-    for submission in reversed(submissions_of(sweep)):
+    submissions = [each for each in reversed(submissions_of(sweep)) if each.task_of(run)]
+    for submission in submissions:
         task = submission.task_of(run)
         if task and task[0].job:
             task_files.append(submission.log_of(*task))
-        if task and submission.preparation and submission.preparation.job:
+        if submission.preparation and submission.preparation.job:
             task_files.append(submission.log_of(submission.preparation, None))
     candidates = (*task_files, *sorted(folder.path.glob("*.log")))
     files = tuple(path for path in candidates if path.is_file())
     if not task_files or task_files[0].is_file() or not is_active(folder):
         return RunLogs(files)
-    last = next(each for each in reversed(submissions_of(sweep)) if each.task_of(run))
+    last = submissions[0]
     if (job := last.preparation) and not (last.folder / PREPARED).exists():
         return RunLogs(
             files, task_files[0], f"waits for the preparation, job {job.job}", last.log_of(job, None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from optical_sweeps.console import count_text, echo
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.prepared_note import is_prepared
 from optical_sweeps.slurm import slurm_commands as slurm
@@ -26,6 +26,7 @@ from optical_sweeps.slurm.submission_plan import (
     submitted,
 )
 from optical_sweeps.slurm.submission_queue import Activity, open_runs, runs_in_queue, tasks_in_queue
+from optical_sweeps.terminal_text import count_text
 
 
 def submit(
@@ -264,7 +265,7 @@ def _with_settings(submission: Submission, job: Job, error: slurm.SlurmError) ->
     if not isinstance(error, slurm.Refused) or re.search("submit limit|option", str(error)):
         return error
     return slurm.SlurmError(
-        f"{error}; asked{' for the preparation' * (job.role == 'prepare')}: "
+        f"{error}; requested{' for the preparation' * (job.role == 'prepare')}: "
         f"{submission.settings_of(job).placement}; {remedy(job)}"
     )
 

@@ -91,7 +91,7 @@ class Submission:
         return next((job for job in self.jobs if job.role == "prepare"), None)
 
     def settings_of(self, job: Job) -> SlurmSettings:
-        """The settings of a job; the preparation has some of its own."""
+        """The settings of a job; some settings of the preparation differ."""
         return self.settings.for_preparation() if job.role == "prepare" else self.settings
 
     def job_name(self, job: Job) -> str:
@@ -189,8 +189,9 @@ class Submission:
         return path.exists() and path.read_text(encoding="utf-8") == attempt
 
     def leave(self, run: str, pack: int) -> None:
-        """Note that the task of this pack is past the run, though it is neither done nor failed: its worker was
-        killed in it, or its point is another run now.
+        """Note that the task of this pack has left a run that is neither done nor failed.
+
+        Its worker was killed, or its point is another run now.
 
         The batch script removes these notes whenever Slurm starts the task.
         """

@@ -109,7 +109,7 @@ def _never_starting(queue: Iterable[tuple[Submission, Job, slurm.Task]]) -> Iter
             action = f"start them with scontrol release {number}"
         else:
             action = (
-                f"asked: {submission.settings_of(job).placement}; {remedy(job)}, then "
+                f"requested: {submission.settings_of(job).placement}; {remedy(job)}, then "
                 f"optical-sweeps sweep cancel {short(submission.sweep)}, and submit again"
             )
         yield f"{len(tasks)} of Slurm job {number}'s tasks will never start ({reason}): {action}"

@@ -4,10 +4,12 @@ from collections import Counter
 
 from rich.text import Text
 
-from optical_sweeps.console import count_text, size_text
+from optical_sweeps.console import size_text
+from optical_sweeps.runs.run import LABEL_COLUMNS
 from optical_sweeps.sweeps.estimate import Estimate
 from optical_sweeps.sweeps.grid import ORDER
 from optical_sweeps.sweeps.sweep_plan import SweepPlan
+from optical_sweeps.terminal_text import count_text
 
 
 def plan_screen(plan: SweepPlan, launcher: str, array_tasks: tuple[int, ...]) -> Text:
@@ -59,7 +61,7 @@ def _cost(cost: Estimate) -> list[tuple[str, str]]:
 
 
 def _row(text: Text, label: str, line: str, style: str = "") -> None:
-    text.append(f"  {label:<9} ", "dim")
+    text.append(f"{f'  {label}':<{LABEL_COLUMNS}}", "dim")
     text.append(f"{line}\n", style)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from optical_sweeps.console import count_text, echo
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import stopping
 from optical_sweeps.runs.failure import CAUSES
@@ -14,6 +14,7 @@ from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.grid import Grid
 from optical_sweeps.sweeps.hydra_app import hydra_app
 from optical_sweeps.sweeps.points import PointResult, echo_stop, run_grid_runs
+from optical_sweeps.terminal_text import count_text
 
 
 def runs_to_retry(grid: Grid, causes: Sequence[str], runs: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Submits points of a grid to Slurm, behind Hydra's launcher and `sweep submit`, and waits for their runs."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from math import nan
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
-from optical_sweeps.console import count_text, echo, progress
+from optical_sweeps.console import echo, progress
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run import main_score
 from optical_sweeps.runs.run_folder import RunFolder
@@ -21,6 +21,7 @@ from optical_sweeps.sweeps.compose import Composer
 from optical_sweeps.sweeps.grid import GRID_FILE, Grid, GridPoint
 from optical_sweeps.sweeps.grid_planning import Planner
 from optical_sweeps.sweeps.trusted_grid import trust_of
+from optical_sweeps.terminal_text import count_text
 
 
 def launch(
@@ -29,10 +30,11 @@ def launch(
     """Submit the points, wait for their runs if the settings say so, and return their results to Hydra."""
     settings = launcher_settings(options)
     sweep = Path(config.hydra.sweep.dir)
-    points = _points(sweep, Planner(Composer(loader, config), devices=False), jobs)
+    known = Grid.load(sweep).points if (sweep / GRID_FILE).exists() else ()
+    points = _points(known, Planner(Composer(loader, config), devices=False), jobs)
     runs = dict.fromkeys(point.run for point in points)
     open_runs = [run for run in runs if not RunFolder(sweep / run).record_path.exists()]
-    with _saved(sweep, points):
+    with nullcontext() if set(points) <= set(known) else Grid(sweep, tuple(points)).saved():
         if open_runs:
             grid = Grid.load(sweep)
             shared, trust = grid.sharing_groups(open_runs), trust_of(grid)
@@ -65,9 +67,8 @@ def slurm_settings(launcher: DictConfig, command: str) -> SlurmSettings:
     return launcher_settings(launcher)
 
 
-def _points(sweep: Path, planner: Planner, jobs: Sequence[Sequence[str]]) -> list[GridPoint]:
+def _points(known: Sequence[GridPoint], planner: Planner, jobs: Sequence[Sequence[str]]) -> list[GridPoint]:
     """The grid's points with these overrides; points that another sweeper chose are planned here."""
-    known = Grid.load(sweep).points if (sweep / GRID_FILE).exists() else ()
     by_overrides = {point.overrides: point for point in known}
     points = []
     for job in jobs:
@@ -75,14 +76,6 @@ def _points(sweep: Path, planner: Planner, jobs: Sequence[Sequence[str]]) -> lis
         overrides = tuple(text for text in job if not text.lstrip("+~").startswith(("hydra.", "hydra/")))
         points.append(by_overrides.get(overrides) or planner.point(overrides).point)
     return points
-
-
-def _saved(sweep: Path, points: Sequence[GridPoint]) -> AbstractContextManager[object]:
-    """Save points that the grid does not have, unless their submission is refused."""
-    known = {point.overrides for point in Grid.load(sweep).points} if (sweep / GRID_FILE).exists() else set()
-    if all(point.overrides in known for point in points):
-        return nullcontext()
-    return Grid(sweep, tuple(points)).saved()
 
 
 def _wait(sweep: Path, runs: Sequence[str], poll_seconds: float, labels: Mapping[str, str]) -> dict[str, End]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from optical_sweeps.console import count_text, echo
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError
 from optical_sweeps.interruption import Interrupted, Interruption, interruptible
 from optical_sweeps.limits import read_json
@@ -19,6 +19,7 @@ from optical_sweeps.sweeps.grid import Grid
 from optical_sweeps.sweeps.hydra_app import hydra_app
 from optical_sweeps.sweeps.points import run_grid_runs
 from optical_sweeps.sweeps.trusted_grid import Trust
+from optical_sweeps.terminal_text import count_text
 
 _LONGER = "submit again with a longer hydra.launcher.{} (it was {})"
 CLOCK_SECONDS = 5
@@ -51,7 +52,7 @@ def work(submission: Submission, task: int | None, trust: Trust) -> int:
 def _perform_pack(submission: Submission, task: int, trust: Trust, interruption: Interruption) -> int:
     """Perform the runs of a pack; a run that fails, or whose worker was killed, does not stop the others.
 
-    What the worker is past leaves the task's queue: a run whose worker was killed is stale at once.
+    A run that the task has left is no longer in its queue: a run whose worker was killed is stale at once.
     """
     pack, attempt = submission.packs[task], _attempt()
     _announce(f"task {task + 1} of {len(submission.packs)}: {count_text(len(pack), 'run')}")
@@ -95,7 +96,7 @@ def _after_time_limit(submission: Submission, run: str) -> str:
 
 
 def _leave_killed(submission: Submission, task: int, run: str, grid: Grid) -> None:
-    """Note that the task is past a run in which its worker was killed, and print why, once."""
+    """Note that the task has left a run whose worker was killed, and print the reason, once."""
     if run in submission.left_runs(task):
         return
     submission.leave(run, task)

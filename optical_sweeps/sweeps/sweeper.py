@@ -12,7 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from optical_sweeps.checks import Count
-from optical_sweeps.console import count_text, echo
+from optical_sweeps.console import echo
 from optical_sweeps.errors import UserError, first_line
 from optical_sweeps.interruption import how_to_continue, stopping
 from optical_sweeps.redaction import HIDDEN, redacted
@@ -21,6 +21,7 @@ from optical_sweeps.settings import from_mapping, settings
 from optical_sweeps.sweeps.grid import Grid, GridPoint, describe
 from optical_sweeps.sweeps.grid_planning import plan_grid
 from optical_sweeps.sweeps.worker_processes import end_workers
+from optical_sweeps.terminal_text import count_text
 
 OWN_LAUNCHERS = "hydra_plugins.optical_sweeps."
 LISTED_FAILURES = 10

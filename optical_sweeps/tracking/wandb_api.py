@@ -16,7 +16,7 @@ FIRST_ANSWER = 30.0
 """Seconds within which the service must answer the first request, including its retries."""
 
 PATIENCE = 5.0
-"""Seconds of waiting for the first answer before the user is told."""
+"""Seconds of waiting for the first answer before a line informs the user."""
 
 
 class NotLoggedIn(UserError):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from optical_sweeps.console import count_text
 from optical_sweeps.errors import UserError
 from optical_sweeps.runs.run_folder import RunFolder, write_json
 from optical_sweeps.sweeps.grid import Grid, GridPoint
 from optical_sweeps.sweeps.retry import runs_to_retry, start_folder
 from optical_sweeps.sweeps.wandb_upload import upload
+from optical_sweeps.terminal_text import count_text
 from tests.support.command_line import printed
 
 

@@ -318,12 +318,17 @@ def test_a_budget_for_each_language_is_met_and_nested():
         ),
         (Natural(total=5), [], [], "languages: both groups are empty"),
         (Natural(total=5), HIGH, ["de"], "languages.high and languages.low: 'de' is in both"),
-        (PerLanguage(budgets={"de": 1}), ["de"], ["ar"], "mixture.budgets: none for 'ar' of languages.low"),
+        (
+            PerLanguage(budgets={"de": 1}),
+            ["de"],
+            ["ar"],
+            "mixture.budgets: no budget for 'ar' of languages.low",
+        ),
         (
             PerLanguage(budgets={"deu": 1}),
             ["de"],
             [],
-            "mixture.budgets: none for 'de' of languages.high; give it one, or 0; write de in place of deu",
+            "mixture.budgets: no budget for 'de' of languages.high; set one, or 0; rename deu to de",
         ),
         (
             PerLanguage(budgets={"de": 1, "xx": 1}),

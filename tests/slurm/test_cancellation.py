@@ -19,7 +19,7 @@ RUNS = ("a", "b")
 
 @pytest.fixture
 def submission(commands: Path, tmp_path: Path) -> Submission:
-    """Two runs, each with a preparation of its own kind, in one submission: jobs 1 and 2."""
+    """One submission of two runs that need different preparations: jobs 1 and 2."""
     sweep = tmp_path / "sweep"
     Grid(sweep, tuple(GridPoint((f"run={run}",), run, run) for run in RUNS)).save()
     groups = [SharingGroup(str(tmp_path / f"{run}.json"), (run,)) for run in RUNS]

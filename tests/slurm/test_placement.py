@@ -1,4 +1,4 @@
-"""What Slurm refuses or never starts is reported with the settings that were asked for and what to change."""
+"""Messages about jobs that Slurm refuses or never starts name the requested settings and the remedy."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from optical_sweeps.slurm.submission_queue import problems
 from tests.support.slurm_stand_ins import show_queue, stand_in
 
 SETTINGS = SlurmSettings(mem="16G", cpus=4, prepare={"mem": "64G"})
-ASKED = "asked: partition=default time=null mem=16G cpus=4 gpus=null"
+ASKED = "requested: partition=default time=null mem=16G cpus=4 gpus=null"
 
 
 def refusal(commands: Path, tmp_path: Path, reason: str, groups: tuple[SharingGroup, ...] = ()) -> str:
@@ -32,13 +32,13 @@ def test_a_refusal_names_the_settings_and_how_to_change_them(commands, tmp_path)
 def test_a_refused_preparation_shows_its_own_settings(commands, tmp_path):
     group = SharingGroup(str(tmp_path / "note.json"), ("a",))
     text = refusal(commands, tmp_path, "Requested node configuration is not available", (group,))
-    assert "asked for the preparation: partition=default time=null mem=64G cpus=4" in text
+    assert "requested for the preparation: partition=default time=null mem=64G cpus=4" in text
     assert "change ++hydra.launcher.prepare.KEY=" in text
 
 
 @pytest.mark.parametrize("reason", ["unrecognized option --no-such-option", "job submit limit reached"])
 def test_other_refusals_do_not_list_them(commands, tmp_path, reason):
-    assert "asked" not in refusal(commands, tmp_path, reason)
+    assert "requested" not in refusal(commands, tmp_path, reason)
 
 
 def test_tasks_that_never_start_name_the_settings_and_the_steps(commands, tmp_path, monkeypatch):

@@ -131,7 +131,7 @@ def test_a_job_that_was_not_accepted_is_an_error(commands, monkeypatch):
     assert not isinstance(raised.value, slurm.SubmissionUnknown)
 
 
-def test_where_nobody_answers_the_submission_is_kept_and_adopted_later(commands, tmp_path, monkeypatch, capsys):
+def test_a_submission_without_an_answer_is_kept_and_adopted_later(commands, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(slurm, "_LOOK_UPS", (0.0,))
     stand_in(commands, "scontrol", "echo MaxArraySize = 10")
     stand_in(commands, "sbatch", TIMED_OUT)

@@ -107,10 +107,10 @@ def invoke(folder: Path, *words: str, **environment: str) -> Finished:
 
 
 def with_closed_output(folder: Path, *words: str, both: bool = False) -> tuple[int, str]:
-    """Run `optical-sweeps ...` in a new process whose standard output nobody reads.
+    """Run `optical-sweeps ...` in a new process whose standard output has no reader.
 
     Args:
-        both: nobody reads standard error either.
+        both: standard error has no reader either.
 
     Returns:
         The exit code and standard error.

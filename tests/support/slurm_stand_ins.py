@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def stand_in(folder: Path, program: str, body: str) -> None:
-    """A shell script in place of one of Slurm's commands; the folder must be the first on PATH."""
+    """A shell script that replaces one of Slurm's commands; the folder must be the first on PATH."""
     folder.mkdir(exist_ok=True)
     (folder / program).write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
     (folder / program).chmod(0o755)

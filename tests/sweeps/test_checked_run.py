@@ -19,7 +19,7 @@ SWEPT = "+hydra.sweeper.params={objective:'optical,none',seed:'1,2,3'}"
     [
         ((SWEPT,), 6),
         ((SWEPT, "seed=1"), 2),
-        ((SWEPT, "seed=1", "objective=none"), 0),  # one point is all that is asked for
+        ((SWEPT, "seed=1", "objective=none"), 0),  # the command requests one point
         (("+hydra.sweeper.params={seed:'interval(0,1)'}",), 0),
         ((), 0),
     ],

@@ -74,4 +74,4 @@ def test_how_a_stopped_run_continues_depends_on_slurm(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     assert how_to_continue() == "run the same command again to continue"
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    assert how_to_continue() == "it continues by itself if Slurm requeues the job; otherwise submit it again"
+    assert how_to_continue() == "it continues if Slurm requeues the job; otherwise submit it again"

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Annotated
 
-from optical_sweeps.checks import Count, FilePath
+from optical_sweeps.checks import Count, FilePath, check_file, check_folder
 from optical_sweeps.corpora.bitext import Bitext, fingerprint_of_texts
 from optical_sweeps.corpora.bitext_sources import BitextSource, Files, OnFault, read_sources
 from optical_sweeps.corpora.collections import SPLITS, Collection, Documents, Queries, RelevantPair, Split
@@ -69,10 +69,7 @@ class FilesCorpus(DocumentText):
     cache: FilePath = field(default_factory=default_cache)
 
     def __post_init__(self) -> None:
-        if not self.root.is_dir():
-            raise UserError(
-                f"{key_of('root')}: there is no folder {self.root.absolute()}; set the folder of the files"
-            )
+        check_folder(key_of("root"), self.root, "set the folder of the files")
         several = {"language"} if len(self.languages) > 1 else set()
         check_pattern(key_of("bitext_file"), self.bitext_file[-1], {"language"}, needs=several)
         for english in self.bitext_file[:-1]:  # which all languages may share
@@ -80,12 +77,8 @@ class FilesCorpus(DocumentText):
         check_pattern(key_of("queries_file"), self.queries_file, {"language", "split"}, needs=several)
         check_pattern(key_of("qrels_file"), self.qrels_file, {"language", "split"}, needs={"split"})
         for name, path, language in self._files():
-            if not path.is_file():
-                of_language = f"{language}: " if language else ""
-                raise UserError(
-                    f"{key_of(name)}: {of_language}there is no file {path.absolute()}; check this setting, "
-                    f"{key_of('root')} and {key_of('languages')}"
-                )
+            key = f"{key_of(name)}: {language}" if language else key_of(name)
+            check_file(key, path, f"check this setting, {key_of('root')} and {key_of('languages')}")
 
     @property
     def name(self) -> str:

@@ -1,6 +1,6 @@
 """Sources of a teacher's English query-document pairs: a file, or judged queries of ir_datasets."""
 
-from optical_sweeps.checks import Count, FilePath, NonNegativeInt
+from optical_sweeps.checks import Count, FilePath, NonNegativeInt, check_file
 from optical_sweeps.corpora.builders.ir_datasets_documents import IrDatasetsDocuments
 from optical_sweeps.corpora.collections import RelevantPair
 from optical_sweeps.corpora.languages import ENGLISH
@@ -23,10 +23,7 @@ class FilePairs:
     file: FilePath
 
     def __post_init__(self) -> None:
-        if not self.file.is_file():
-            raise UserError(
-                f"{key_of('file')}: there is no file {self.file.absolute()}; name a TSV of query and document"
-            )
+        check_file(key_of("file"), self.file, "name a TSV of query and document")
 
     @read_once
     def relevant_pairs(self) -> tuple[RelevantPair, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Int, Int32
 
 from optical_sweeps.array_files import load_array
-from optical_sweeps.checks import Count, FilePath, NonNegativeInt
+from optical_sweeps.checks import Count, FilePath, NonNegativeInt, check_file
 from optical_sweeps.corpora.bitext import fingerprint_of_texts
 from optical_sweeps.corpora.builders.ir_datasets_documents import IrDatasetsDocuments
 from optical_sweeps.corpora.collections import Documents
@@ -68,8 +68,8 @@ class TripleFiles:
                 "are texts)"
             )
         for name, file in (("path", self.path), ("queries", self.queries), ("collection", self.collection)):
-            if file is not None and not file.is_file():
-                raise UserError(f"{key_of(name)}: there is no file {file.absolute()}; correct the path")
+            if file is not None:
+                check_file(key_of(name), file, "correct the path")
 
     @read_once
     def triples(self) -> Triples:

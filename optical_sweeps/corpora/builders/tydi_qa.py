@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, TypedDict
 
-from optical_sweeps.checks import Count, FilePath, Strings
+from optical_sweeps.checks import Count, FilePath, Strings, check_file
 from optical_sweeps.corpora.collections import Collection, Documents, Qrels, Split
 from optical_sweeps.corpora.judgements import judged_collection, sampled_queries
 from optical_sweeps.corpora.languages import known_languages, requested_language
@@ -100,11 +100,8 @@ class TydiQaCollections:
     def _questions(self, split: Split) -> list[Question]:
         name = "train_file" if split == "dev" else "dev_file"
         path = self.train_file if split == "dev" else self.dev_file
-        if not path.is_file():
-            raise UserError(
-                f"data.collections.{name}: there is no file {path.absolute()}; fetch it from "
-                "github.com/google-research-datasets/tydiqa (gold passage task)"
-            )
+        source = "github.com/google-research-datasets/tydiqa (gold passage task)"
+        check_file(f"data.collections.{name}", path, f"fetch it from {source}")
         return list(read_questions(path))
 
     @read_once

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from optical_sweeps.checks import FilePath, Fraction
+from optical_sweeps.checks import FilePath, Fraction, check_file
 from optical_sweeps.corpora.builders.ir_datasets_documents import IrDatasetsDocuments
 from optical_sweeps.corpora.collections import Collection, Documents, Queries, Split
 from optical_sweeps.corpora.judgements import split_queries
@@ -70,11 +70,8 @@ class XorTydiCollections(IrDatasetsDocuments):
 
     @read_once
     def _questions(self) -> tuple["Question", ...]:
-        if not self.questions_file.is_file():
-            raise UserError(
-                f"data.collections.questions_file: there is no file {self.questions_file.absolute()}; fetch "
-                "xor_dev_retrieve_eng_span_v1_1.jsonl from nlp.cs.washington.edu/xorqa"
-            )
+        remedy = "fetch xor_dev_retrieve_eng_span_v1_1.jsonl from nlp.cs.washington.edu/xorqa"
+        check_file("data.collections.questions_file", self.questions_file, remedy)
         return tuple(read_questions(self.questions_file))
 
     @read_once

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from optical_sweeps.checks import check_file
 from optical_sweeps.corpora.bitext import Bitext
 from optical_sweeps.corpora.collections import CollectionSource, Corpus
 from optical_sweeps.corpora.perturbations.interface import Perturbation
@@ -100,8 +101,7 @@ def read_lexicon(path: Path, fold: Callable[[str], str] = case_folded) -> Mappin
     Raises:
         UserError: the file cannot be read, or a line does not have two words.
     """
-    if not path.is_file():
-        raise UserError(f"{KEY}: there is no file {path.absolute()}; name one for each language")
+    check_file(KEY, path, "name one for each language")
     lexicon: dict[str, str] = {}
     for number, line in read_lines(path):
         word, _, english = line.partition("\t") if "\t" in line else line.partition(" ")

@@ -8,6 +8,7 @@ from typing import TypeVar
 from optical_sweeps.corpora.readers.opening import DamagedFileError, open_bytes
 from optical_sweeps.errors import UserError
 from optical_sweeps.limits import limit, remedy
+from optical_sweeps.terminal_text import count_text
 
 T = TypeVar("T")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -93,7 +94,7 @@ def wrong_columns(place: str, line: str, count: int, expected: str) -> Fault:
     no_tab = ": the line has no tab" if count == 1 else ""
     return Fault(
         "columns",
-        f"{place}: {count} column{'s' * (count != 1)} where {expected}{no_tab}; separate them by one tab each "
+        f"{place}: {count_text(count, 'column')} where {expected}{no_tab}; separate them by one tab each "
         "and remove tabs from the texts",
     )
 

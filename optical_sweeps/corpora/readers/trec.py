@@ -9,6 +9,7 @@ from optical_sweeps.corpora.readers.json_lines import first_field, is_json_lines
 from optical_sweeps.corpora.readers.lines import columns, read_lines, usable
 from optical_sweeps.corpora.readers.trec_topics import has_tags, tagged_topics
 from optical_sweeps.errors import UserError
+from optical_sweeps.terminal_text import count_text
 
 
 def read_qrels(path: Path, queries: Container[str], documents: Container[str]) -> dict[str, dict[str, int]]:
@@ -28,7 +29,7 @@ def read_qrels(path: Path, queries: Container[str], documents: Container[str]) -
             if not fields:
                 raise UserError(f"{where}: the line is empty; delete it")
             raise UserError(
-                f"{where}: {len(fields)} column{'s' * (len(fields) != 1)} where 4 are expected (query, "
+                f"{where}: {count_text(len(fields), 'column')} where 4 are expected (query, "
                 "iteration, document, grade); write TREC qrels"
             )
         query, _, document, grade = fields

@@ -14,6 +14,7 @@ from optical_sweeps.curves.tables.paper_table import (
     sign,
 )
 from optical_sweeps.curves.tables.result_tables import objective_label, pair_label
+from optical_sweeps.terminal_text import count_text
 
 
 def claims_table(claims: Sequence[Claim], x: str = "ratio", confidence: float = 0.95) -> PaperTable:
@@ -38,7 +39,7 @@ def _claims_caption(claims: Sequence[Claim], confidence: float) -> str:
     alpha, count = claims[0].alpha, len(claims)
     return (
         f"Scores and differences (first minus second) in points, x 100, with {confidence:.0%} intervals. The "
-        f"p-values and the marks are corrected by Holm's method over {count} comparison{'s' * (count != 1)}; "
+        f"p-values and the marks are corrected by Holm's method over {count_text(count, 'comparison')}; "
         "the intervals are not corrected. p: of no difference; p equivalence: of a difference as large as the "
         f"margin. Marks at {alpha:g}: {sign('higher')} the first is higher, {sign('lower')} lower, "
         f"{sign('equivalent')} both are equivalent within a margin of {margin_text(claims[0].margin)}; no "

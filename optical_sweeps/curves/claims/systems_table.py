@@ -12,6 +12,7 @@ from jaxtyping import Float
 from optical_sweeps.curves.tables.paper_table import Cell, Marked, PaperTable, sign
 from optical_sweeps.errors import UserError
 from optical_sweeps.evaluation.significance import DRAWS, holm, randomisation_test
+from optical_sweeps.terminal_text import count_text
 
 MEAN = "mean"
 """The column of the mean over languages, in which every language has the same weight."""
@@ -159,7 +160,7 @@ def systems_table(
     comparisons = len(tested) // max(len({cell.measure for cell in cells}), 1)
     caption = (
         f"Measures x 100 on {split}; the mean is over languages; trained systems are means of "
-        f"{seeds} seed{'s' * (seeds != 1)}; {sign('higher')} {sign('lower')}: higher or lower than "
+        f"{count_text(seeds, 'seed')}; {sign('higher')} {sign('lower')}: higher or lower than "
         f"{titles.get(reference, reference)} at {alpha:g} (paired randomisation test over queries, corrected "
         f"by Holm's method over the {comparisons} comparisons of a measure)."
     )

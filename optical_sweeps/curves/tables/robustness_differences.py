@@ -18,6 +18,7 @@ from optical_sweeps.curves.tables.robustness_tables import (
 )
 from optical_sweeps.evaluation.robustness import loss_error
 from optical_sweeps.evaluation.significance import holm
+from optical_sweeps.terminal_text import count_text
 
 if TYPE_CHECKING:
     import pandas
@@ -111,8 +112,8 @@ def robustness_differences_table(frame: "pandas.DataFrame", measure: str = "nDCG
     caption = (
         f"Loss of {measure} x 100 of the first objective minus that of the second, on the same perturbed "
         "queries, mean over seeds; 95% intervals over queries, which hold for these runs and are not corrected "
-        f"for the number of comparisons; p-values and marks corrected by Holm's method over {len(rows)} "
-        f"comparison{'s' * (len(rows) != 1)}; marks at .05: {sign('higher')} the first loses more, "
+        f"for the number of comparisons; p-values and marks corrected by Holm's method over "
+        f"{count_text(len(rows), 'comparison')}; marks at .05: {sign('higher')} the first loses more, "
         f"{sign('lower')} less."
     )
     plain_records = tuple({str(key): plain(value) for key, value in row.items()} for row in records)

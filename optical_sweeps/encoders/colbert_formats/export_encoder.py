@@ -15,6 +15,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from optical_sweeps.checks import check_new_folder
 from optical_sweeps.encoders.backbone_families import ENCODER_HALVES
 from optical_sweeps.encoders.colbert_formats import pylate_format
 from optical_sweeps.encoders.colbert_formats.checkpoint_files import METADATA, MODULES
@@ -57,8 +58,7 @@ def check_export(settings: Mapping[str, object], family: str | None, folder: Pat
     Raises:
         UserError: the folder exists, or PyLate does not support a setting or the backbone.
     """
-    if folder.exists():
-        raise UserError(f"to: {folder} exists already; name another folder, or remove it")
+    check_new_folder("to", folder)
     if format == "pylate" and (problem := _setting_unknown_to_pylate(settings, family)):
         raise UserError(f"format: {problem}, or export with format=huggingface")
 

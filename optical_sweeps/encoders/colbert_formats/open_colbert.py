@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from optical_sweeps.checks import check_folder
 from optical_sweeps.encoders.colbert_formats import own_format, pylate_format, stanford_format
 from optical_sweeps.encoders.colbert_formats.checkpoint_files import METADATA, MODULES, read_object
 from optical_sweeps.encoders.colbert_formats.colbert_checkpoint import ColbertCheckpoint
@@ -14,10 +15,7 @@ def open_checkpoint(path: Path) -> ColbertCheckpoint:
     Raises:
         UserError: there is no such folder, its layout is unknown, or it has unsupported parts.
     """
-    if not path.is_dir():
-        raise UserError(
-            f"teacher.path: there is no folder {path.absolute()}; name the folder of a ColBERT checkpoint"
-        )
+    check_folder("teacher.path", path, "name the folder of a ColBERT checkpoint")
     config = read_object(path / "config.json")
     if (path / own_format.SETTINGS).is_file() or config.get("format") == own_format.SAVED_FORMAT:
         return own_format.open_checkpoint(path)

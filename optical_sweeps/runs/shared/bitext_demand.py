@@ -16,7 +16,7 @@ from optical_sweeps.artifacts import canonical_json
 from optical_sweeps.console import size_text, terminal
 from optical_sweeps.corpora.packed_bitext import PackedSize, packed_size
 from optical_sweeps.encoders.encoder_settings import Side
-from optical_sweeps.runs.run import PlanNotes
+from optical_sweeps.runs.run import LABEL_COLUMNS, PlanNotes
 from optical_sweeps.runs.spec.run_spec import RunSpec
 from optical_sweeps.terminal_text import plain_text
 from optical_sweeps.training.teacher_costs import encoding_seconds, vector_bytes
@@ -37,8 +37,6 @@ BYTES_PER_TOKEN, SPECIAL_TOKENS = 4.0, 3
 """Assumed of English text: bytes of a token, and tokens that a tokenizer adds to a text."""
 UNPACKED_BYTES = 40.0
 """Assumed bytes of an English sentence whose bitext is in memory."""
-LABEL = 12
-"""Columns of a row's label on the screen."""
 SEPARATOR = " | "
 TOKEN_BYTES = 5
 """A stored token: its id and whether it takes part."""
@@ -147,7 +145,9 @@ def bitext_notes(demands: Sequence[BitextDemand]) -> PlanNotes:
     encoding = _encoding(demands, languages)
     width = max(map(len, languages))
     rows = [(f"{language:<{width}}  {demand.line()}") for language, demand in languages.items()]
-    samples = [demand.sample(language, terminal().width - LABEL) for language, demand in languages.items()]
+    samples = [
+        demand.sample(language, terminal().width - LABEL_COLUMNS) for language, demand in languages.items()
+    ]
     blocks = {"bitext": rows, "pair 1": samples, "encode": encoding.lines()}
     return PlanNotes(
         [

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from optical_sweeps.checks import check_file
 from optical_sweeps.corpora.collections import Corpus, Split
 from optical_sweeps.corpora.languages import ENGLISH
 from optical_sweeps.corpora.readers.digests import file_digest
@@ -80,8 +81,4 @@ def check_first_stage(
     if stage == "run_files":
         for language in languages:
             path = run_file(settings, language, split)
-            if not path.is_file():
-                raise UserError(
-                    f"{key}.run_files: there is no file {path.absolute()}; write it, or choose another "
-                    "first_stage"
-                )
+            check_file(f"{key}.run_files", path, "write it, or choose another first_stage")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from optical_sweeps.checks import check_file
 from optical_sweeps.corpora.collections import Collection, Corpus, Documents, Split
 from optical_sweeps.corpora.path_patterns import check_pattern
 from optical_sweeps.corpora.readers.trec import read_topics
@@ -48,10 +49,7 @@ def human_queries_file(source: str, language: str, split: Split) -> Path:
 
 def _read(source: str, language: str, split: Split) -> Mapping[str, str]:
     path = human_queries_file(source, language, split)
-    if not path.is_file():
-        raise UserError(
-            f"{KEY}: there is no file {path.absolute()}; name files with an id and its English per line"
-        )
+    check_file(KEY, path, "name files with an id and its English per line")
     return read_topics(path)
 
 
